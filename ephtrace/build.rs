@@ -1,9 +1,9 @@
 //! Builds the eBPF half for its own target and puts the object where `kernel/object.rs` finds it.
 //!
 //! Needs bpf-linker and a compiler with a core library for `bpfel-unknown-none`; `cargo xtask
-//! setup` installs both. Without them an empty object takes its place, so that `cargo check`,
-//! clippy and an IDE still work, and a real build stops with the reason (see `kernel/object.rs`).
-//! Nothing is downloaded here.
+//! setup` installs both. Without them, an empty object takes its place: `cargo check`, clippy and
+//! an IDE still work, and a real build stops with the reason (see `kernel/object.rs`). Nothing is
+//! downloaded here.
 
 use std::{
     env, fs,
@@ -23,8 +23,8 @@ const FLOOR: &str = "floor";
 #[expect(clippy::print_stderr, reason = "a build script has no better place for an error")]
 fn main() -> ExitCode {
     println!("cargo::rustc-check-cfg=cfg(ephtrace_no_bpf)");
-    // Not PATH: two shells that differ in it would rebuild everything in turn. The tools that were
-    // found in it are watched instead, see `watch`.
+    // PATH is not watched: two shells with different values would rebuild everything in turn. The
+    // tools found in it are watched instead, see `watch`.
     for name in ["EPHTRACE_BPF_RUSTC", "EPHTRACE_CACHE"] {
         println!("cargo::rerun-if-env-changed={name}");
     }
@@ -42,11 +42,11 @@ fn main() -> ExitCode {
     }
 }
 
-/// Why there is no eBPF half.
+/// Reason why there is no eBPF half.
 enum Problem {
-    /// A tool is not there: everything but a real build can do without.
+    /// A tool is missing: only a real build needs it.
     Missing(String),
-    /// The tools are there, but the code does not compile: a reason to stop.
+    /// The tools exist, but the code does not compile: a reason to stop.
     Broken(String),
 }
 
@@ -58,7 +58,7 @@ impl<T: Into<String>> From<T> for Problem {
 
 fn build() -> Result<()> {
     let out = PathBuf::from(var("OUT_DIR")?);
-    // Empty objects first: what includes them must compile whatever happens below.
+    // Empty objects first: code that includes them must compile whatever happens below.
     for object in [OBJECT, FLOOR].map(|name| out.join(name)) {
         fs::write(&object, []).map_err(|e| format!("can't write {}: {e}", object.display()))?;
     }
@@ -77,14 +77,15 @@ fn build() -> Result<()> {
     Ok(())
 }
 
-/// Has cargo run this again when the file changes or goes away. Cargo takes a file that is missing
-/// for changed, so a place where a tool could appear is named only as long as none was found: then
-/// this runs, and fails at once, with each build until one is installed.
+/// Makes cargo run this again when the file changes or goes away. To cargo, a missing file has
+/// changed. Therefore a place where a tool could appear is named only as long as none was found:
+/// the script then runs, and fails at once, in each build until one is installed.
 fn watch(file: &Path) {
     println!("cargo::rerun-if-changed={}", file.display());
 }
 
-/// The first of these that has its file, which is watched; if none has, all files are.
+/// Returns the first place whose file exists, and watches this file; if none exists, watches all
+/// files.
 fn first_there<T>(places: Vec<(PathBuf, T)>) -> Option<(PathBuf, T)> {
     if places.iter().all(|(file, _)| !file.exists()) {
         for (file, _) in &places {
@@ -99,11 +100,12 @@ fn first_there<T>(places: Vec<(PathBuf, T)>) -> Option<(PathBuf, T)> {
 /// A compiler that can build for the eBPF target.
 struct Compiler {
     rustc: PathBuf,
-    /// The compiler has the core library as source only.
+    /// True if the compiler has the core library as source only.
     build_std: bool,
 }
 
-/// The one named by `EPHTRACE_BPF_RUSTC`, else cargo's own, else the system's, else a nightly.
+/// Returns the compiler named by `EPHTRACE_BPF_RUSTC`, else cargo's own, else the system's, else a
+/// nightly.
 fn find_compiler() -> Result<Compiler> {
     let mut candidates: Vec<PathBuf> =
         env::var_os("EPHTRACE_BPF_RUSTC").into_iter().map(Into::into).collect();
@@ -115,11 +117,12 @@ fn find_compiler() -> Result<Compiler> {
     found.ok_or_else(|| "no compiler has a core library for bpfel-unknown-none".into())
 }
 
-/// Where a compiler has its core library for the eBPF target: built, else as source.
+/// Returns the places of a compiler's core library for the eBPF target: built, else as source.
 fn core_libraries(rustc: &Path) -> Vec<(PathBuf, Compiler)> {
     let out = Command::new(rustc).args(["--print", "sysroot"]).output();
     let sysroot = out.map(|out| String::from_utf8_lossy(&out.stdout).trim().to_owned());
-    // One that can't run is not installed, and would come with the system's packages.
+    // A compiler that can't run is not installed; if installed, it would come with the system's
+    // packages.
     let lib = Path::new(sysroot.as_deref().unwrap_or("/usr")).join("lib/rustlib");
     let compiler = |build_std| Compiler { rustc: rustc.into(), build_std };
     vec![
@@ -134,7 +137,7 @@ fn nightly() -> Option<PathBuf> {
     out.status.success().then(|| String::from_utf8_lossy(&out.stdout).trim().into())
 }
 
-/// bpf-linker on the path, or where `cargo xtask setup` puts it.
+/// Returns the bpf-linker on the path, or the one installed by `cargo xtask setup`.
 fn find_linker() -> Result<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let tools = cache_dir().map(|dir| dir.join("tools/bin"));
@@ -162,7 +165,7 @@ fn compile(root: &Path, out: &Path, linker: &Path, compiler: &Compiler) -> Resul
     if compiler.build_std {
         cargo.arg("-Zbuild-std=core");
     }
-    // What the outer cargo set for the host must not reach the inner one.
+    // Variables that the outer cargo set for the host must not reach the inner cargo.
     for name in [
         "RUSTC_WORKSPACE_WRAPPER",
         "RUSTC_WRAPPER",
@@ -187,8 +190,8 @@ fn compile(root: &Path, out: &Path, linker: &Path, compiler: &Compiler) -> Resul
     Err(Problem::Broken(format!("the eBPF half does not build with {rustc}:\n{said}")))
 }
 
-/// Copies an object without DWARF, which is three quarters of it: bpf-linker has made BTF of it,
-/// and nobody reads it at run time.
+/// Copies an object without DWARF, which is three quarters of it: bpf-linker has turned it into
+/// BTF, and nobody reads it at run time.
 fn without_dwarf(from: &Path, to: &Path) -> std::result::Result<(), Box<dyn std::error::Error>> {
     let bytes = fs::read(from)?;
     let mut object = elf::Builder::read(&*bytes)?;
@@ -196,7 +199,7 @@ fn without_dwarf(from: &Path, to: &Path) -> std::result::Result<(), Box<dyn std:
         let name = section.name.as_slice();
         section.delete = name.starts_with(b".debug_") || name.starts_with(b".rel.debug_");
     }
-    // LLVM keeps the names of sections with those of symbols, `object` apart.
+    // LLVM stores the names of sections together with those of symbols, `object` separately.
     let names = object.sections.add();
     names.name = b".shstrtab"[..].into();
     names.sh_type = SHT_STRTAB;
@@ -213,7 +216,7 @@ fn flags(root: &Path) -> Result<String> {
         // BTF names its source files: no path of the build machine belongs in the object.
         &format!("--remap-path-prefix={}=.", root.display()),
         "-Clink-arg=--btf",
-        // Keeps zeroing inline; bpf-linker would make each a call to a loop over bytes.
+        // Keeps zeroing inline; bpf-linker would turn each into a call of a loop over bytes.
         "-Clink-arg=--disable-expand-memcpy-in-order",
     ]
     .join("\x1f"))

@@ -1,7 +1,7 @@
 //! One assignment on the wire.
 //!
-//! Enumerations are plain integers here and checked on the way out: a Rust enum on the wire would
-//! be undefined behaviour on an unexpected byte.
+//! Enumerations are plain integers here and checked by the reader: a Rust enum on the wire would be
+//! undefined behaviour on an unexpected byte.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -14,7 +14,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 pub struct AssignmentRecord {
     /// `CLOCK_MONOTONIC` when the decision was known, in nanoseconds.
     pub end_ns: u64,
-    /// From the start of the search to its end, in nanoseconds.
+    /// Time from the start of the search to its end, in nanoseconds.
     pub latency_ns: u64,
     /// Socket cookie (`SO_COOKIE`). Known with [`known::COOKIE`].
     pub cookie: u64,
@@ -32,7 +32,7 @@ pub struct AssignmentRecord {
     pub comm: [u8; 16],
     /// Word of `table_perturb` at the start. Known with [`known::WORD_BEFORE`].
     pub word_before: u32,
-    /// The same word at the end. Known with [`known::WORD_AFTER`].
+    /// Word of `table_perturb` at the end. Known with [`known::WORD_AFTER`].
     pub word_after: u32,
     /// Process id (`tgid`) in the pid namespace of the loader, see [`OUTSIDE`].
     pub pid: u32,
@@ -44,11 +44,11 @@ pub struct AssignmentRecord {
     pub netns: u32,
     /// Process id (`tgid`) in the initial pid namespace; 0 if the loader is there, too.
     pub host_pid: u32,
-    /// Which optional fields are known: bits of [`known`].
+    /// Known optional fields: bits of [`known`].
     pub known: u32,
-    /// `net.ipv4.ip_local_port_range` of the namespace, low end.
+    /// Low end of the namespace's `net.ipv4.ip_local_port_range`.
     pub netns_low: u16,
-    /// The same, high end, inclusive.
+    /// High end of the namespace's `net.ipv4.ip_local_port_range`, inclusive.
     pub netns_high: u16,
     /// Low end of the socket's `IP_LOCAL_PORT_RANGE`, 0 if unset.
     pub socket_low: u16,
@@ -59,13 +59,13 @@ pub struct AssignmentRecord {
     pub step_width: u16,
     /// 0 for success, else the positive errno.
     pub errno: u16,
-    /// The assigned port in host order; 0 for a failed assignment.
+    /// Assigned port in host order; 0 for a failed assignment.
     pub sport: u16,
     /// Destination port in host order.
     pub dport: u16,
-    /// [`crate::Protocol`] number as in the IP header; 16 bits wide as MPTCP's 262 needs them.
+    /// [`crate::Protocol`] number as in the IP header; 16 bits wide, which MPTCP's 262 needs.
     pub protocol: u16,
-    /// 4 or 6; an IPv4-mapped destination is 4.
+    /// Address family: 4 or 6; an IPv4-mapped destination is 4.
     pub family: u8,
     /// A [`crate::Origin`].
     pub origin: u8,
@@ -73,16 +73,17 @@ pub struct AssignmentRecord {
     pub hook: u8,
     /// Always zero: keeps the size a multiple of eight.
     pub reserved: u8,
-    /// Origin `Explicit`: the port that the program named, or that its socket had; else 0.
+    /// For origin `Explicit`, the port that the program named, or that its socket had; else 0.
     pub named_port: u16,
 }
 
 /// Bit of a process or thread id: the loader is in a pid namespace of its own, in which the task
-/// has no id. The rest of it is the id in the initial one. No id has this bit (`PID_MAX_LIMIT` is
+/// has no id. The other bits are the id in the initial one. No id has this bit (`PID_MAX_LIMIT` is
 /// 2²²).
 pub const OUTSIDE: u32 = 1 << 31;
 
-/// A process or thread id of the kernel half, if the task has any in the loader's pid namespace.
+/// Returns a process or thread id of the kernel half, if the task has one in the loader's pid
+/// namespace.
 #[must_use]
 pub const fn id_here(id: u32) -> Option<u32> {
     if id & OUTSIDE == 0 { Some(id) } else { None }
@@ -110,7 +111,7 @@ pub mod known {
     pub const JIFFIES: u32 = 1 << 8;
     /// Another search on the same word of `table_perturb` was under way at the same time.
     pub const RACED: u32 = 1 << 9;
-    /// The end was seen long after it: `latency_ns` is how long ago the search began, and not known
-    /// to be the search's.
+    /// The end was seen with a delay: `latency_ns` is the time since the search began, not that of
+    /// the search.
     pub const DEFERRED: u32 = 1 << 10;
 }

@@ -1,4 +1,4 @@
-//! The enumerations that both halves know: number on the wire, name in every output.
+//! Enumerations that both halves know: number on the wire, name in every output.
 
 macro_rules! wire_enum {
     (
@@ -13,10 +13,10 @@ macro_rules! wire_enum {
         pub enum $type { $($(#[$variant_meta])* $variant = $value,)* }
 
         impl $type {
-            /// All of them, in the order in which a user sees them.
+            /// All variants, in the order in which a user sees them.
             pub const ALL: &[Self] = &[$(Self::$variant,)*];
 
-            /// The variant that `value` stands for, if any.
+            /// Returns the variant that `value` stands for, if any.
             pub const fn from_wire(value: $int) -> Option<Self> {
                 match value {
                     $($value => Some(Self::$variant),)*
@@ -24,19 +24,19 @@ macro_rules! wire_enum {
                 }
             }
 
-            /// The integer that stands for it on the wire.
+            /// Returns the integer that stands for it on the wire.
             pub const fn to_wire(self) -> $int {
                 self as $int
             }
 
-            /// Its name in every output and on the command line.
+            /// Name in every output and on the command line.
             pub const fn name(self) -> &'static str {
                 match self {
                     $(Self::$variant => $name,)*
                 }
             }
 
-            /// The variant called `name`, if any.
+            /// Returns the variant called `name`, if any.
             pub fn from_name(name: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|one| one.name() == name)
             }
@@ -45,7 +45,7 @@ macro_rules! wire_enum {
 }
 
 wire_enum! {
-    /// How an assignment came about.
+    /// Origin of an assignment.
     Origin: u8 {
         /// TCP `connect()` on an unbound socket.
         Connect = 1, "connect";
@@ -68,7 +68,7 @@ wire_enum! {
 }
 
 impl Origin {
-    /// A line for the command line's help.
+    /// One-line description for the command line's help.
     pub const fn description(self) -> &'static str {
         match self {
             Self::Connect => "TCP connect on an unbound socket",
@@ -110,11 +110,11 @@ wire_enum! {
 }
 
 wire_enum! {
-    /// The way in which the assignment was seen.
+    /// Way in which the assignment was seen.
     Hook: u8 {
         /// fentry and fexit on the functions that search.
         Fentry = 1, "fentry";
-        /// kprobe and kretprobe on the same.
+        /// kprobe and kretprobe on these functions.
         Kprobe = 2, "kprobe";
         /// Raw tracepoint `inet_sock_set_state` and programs on the root cgroup.
         SockOps = 3, "sock_ops";
@@ -122,7 +122,7 @@ wire_enum! {
 }
 
 wire_enum! {
-    /// A function of the kernel that searches for a port. `kernel::sites` has the table.
+    /// A kernel function that searches for a port. `kernel::sites` has the table.
     Site: u32 {
         /// TCP connect: `__inet_hash_connect`.
         Connect = 1, "connect";

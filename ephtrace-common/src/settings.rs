@@ -5,8 +5,8 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// How many values a filter takes, each of which bounds a loop that the verifier of Linux 5.10
-/// walks; and how large the kernel half's maps are.
+/// Maximum numbers of filter values, each of which bounds a loop that the verifier of Linux 5.10
+/// walks; and sizes of the kernel half's maps.
 pub mod bounds {
     /// Process ids, user ids.
     pub const IDS: usize = 16;
@@ -17,61 +17,62 @@ pub mod bounds {
     /// Process names, network namespaces, cgroups.
     pub const NAMES: usize = 8;
 
-    /// Tasks whose searches are followed at the same time, [`IDLE_TASKS`] that searched before
-    /// included: beyond, a search is counted as lost.
+    /// Tasks whose searches are followed at the same time, including [`IDLE_TASKS`] that searched
+    /// before; a search beyond is counted as lost.
     pub const TASKS: u32 = 8192 + IDLE_TASKS;
-    /// Tasks that keep their place between two searches, which is cheaper.
+    /// Tasks that keep their entry between two searches, which is cheaper.
     pub const IDLE_TASKS: u32 = 4096;
-    /// Sockets among them whose connect is followed by the socket, as its end may come in another
-    /// task; beyond, by the task. So few that whoever opens many leaves room for the others.
+    /// Sockets among them whose connect is followed by the socket, since its end may come in
+    /// another task; further ones are followed by the task. The number is small, so that a task
+    /// that opens many leaves room for the others.
     pub const WAITING_SOCKETS: u32 = 2048;
-    /// Bytes that the kernel half keeps for each.
+    /// Bytes that the kernel half keeps for each task.
     pub const TASK_BYTES: usize = 264;
 
     /// Bytes that the kernel half keeps for an MPTCP socket.
     pub const PRINCIPAL_BYTES: usize = 56;
 
-    /// Words of `table_perturb` whose use is followed: as many as it has
-    /// (`CONFIG_INET_TABLE_PERTURB_ORDER` is 16 unless in expert mode).
+    /// Words of `table_perturb` whose use is followed: its size (`CONFIG_INET_TABLE_PERTURB_ORDER`
+    /// is 16 unless in expert mode).
     pub const WORDS: u32 = 1 << 16;
-    /// Bytes that the kernel half keeps for each.
+    /// Bytes that the kernel half keeps for each word.
     pub const WORD_BYTES: usize = 16;
 
     /// Rows in which the records of processes are counted while the ring fills up; two processes in
-    /// one row have one allowance. 512 KiB.
+    /// one row share one allowance. 512 KiB.
     pub const SHARES: u32 = 1 << 16;
 }
 
-/// Everything that the loader tells the kernel half.
+/// All settings that the loader passes to the kernel half.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Settings {
-    /// Which assignments to keep.
+    /// Filter of assignments.
     pub filter: Filter,
     /// Address of the pointer `table_perturb`, 0 if not known.
     pub table_perturb: u64,
-    /// `1 << CONFIG_INET_TABLE_PERTURB_ORDER` - 1: mask from hash offset to table index.
+    /// Mask from hash offset to table index: `1 << CONFIG_INET_TABLE_PERTURB_ORDER` - 1.
     pub table_mask: u32,
-    /// Where kernel structures keep their fields.
+    /// Offsets of fields in kernel structures.
     pub offsets: Offsets,
-    /// What this kernel can do.
+    /// Features of this kernel.
     pub features: Features,
-    /// Which assignments are added up: one of [`crate::totals::mode`].
+    /// Assignments that are added up: one of [`crate::totals::mode`].
     pub totals: u32,
     /// ephtrace's own process id in its pid namespace, 0 if not known. Its searches are tests of
     /// the hook: they bypass the filter and end in the map `SELF_TEST`.
     pub own_pid: u32,
-    /// Inode number of the pid namespace whose ids are told; 0 for the initial one.
+    /// Inode number of the pid namespace whose ids are reported; 0 for the initial one.
     pub pid_namespace: u32,
-    /// The ring buffer has two to the power of so many bytes.
+    /// Base-2 logarithm of the ring buffer's size in bytes.
     pub ring_bits: u32,
-    /// A random number, by which processes share the rows of the map `SHARES`.
+    /// A random number, by which processes are distributed over the rows of the map `SHARES`.
     pub salt: u32,
 }
 
 /// Byte offsets into kernel structures, from the running kernel's BTF.
 ///
-/// [`Offsets::ABSENT`] where this kernel has no such field.
+/// Fields that this kernel lacks are [`Offsets::ABSENT`].
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Offsets {
@@ -115,7 +116,7 @@ pub struct Offsets {
     pub task_group_leader: u32,
     /// `task_struct.thread_pid`: the `struct pid` of the thread.
     pub task_thread_pid: u32,
-    /// `pid.level`: how deep its namespace is.
+    /// `pid.level`: depth of its namespace.
     pub pid_level: u32,
     /// `pid.numbers`: a `struct upid` for each namespace from the initial one down.
     pub pid_numbers: u32,
@@ -133,25 +134,25 @@ pub struct Offsets {
     pub cgroup_level: u32,
     /// `cgroup.ancestor_ids`; up to Linux 6.0.
     pub cgroup_ancestor_ids: u32,
-    /// `task_struct.start_time`, of `CLOCK_MONOTONIC` in nanoseconds.
+    /// `task_struct.start_time`, `CLOCK_MONOTONIC` in nanoseconds.
     pub task_start_time: u32,
     /// `task_struct.flags`.
     pub task_flags: u32,
     /// `sock.sk_socket`.
     pub sk_socket: u32,
-    /// `socket_alloc.vfs_inode.i_ino`: of a socket's file, from the `socket` on.
+    /// `socket_alloc.vfs_inode.i_ino`: inode number of a socket's file, relative to the `socket`.
     pub socket_inode: u32,
     /// `inet_connection_sock.icsk_ulp_data`.
     pub icsk_ulp_data: u32,
     /// `mptcp_subflow_context.conn`; absent without `CONFIG_MPTCP`.
     pub subflow_conn: u32,
-    /// The byte of `inet_sock` that has the flag `defer_connect`.
+    /// Byte of `inet_sock` that has the flag `defer_connect`.
     pub defer_connect: u32,
-    /// The flag's bit in that byte.
+    /// Mask of the flag in that byte.
     pub defer_connect_mask: u32,
-    /// The byte of `tcp_sock` that has the flag `fastopen_connect`.
+    /// Byte of `tcp_sock` that has the flag `fastopen_connect`.
     pub fastopen_connect: u32,
-    /// The flag's bit in that byte.
+    /// Mask of the flag in that byte.
     pub fastopen_connect_mask: u32,
     /// `task_struct.files`.
     pub task_files: u32,
@@ -167,16 +168,16 @@ pub struct Offsets {
     pub socket_file: u32,
     /// `socket.sk`.
     pub socket_sk: u32,
-    /// The register of `pt_regs` that keeps the first argument of a system call.
+    /// Register of `pt_regs` that keeps the first argument of a system call.
     pub pt_regs_first: u32,
 }
 
 impl Offsets {
-    /// The offset of a field that this kernel does not have.
+    /// Offset of a field that this kernel does not have.
     pub const ABSENT: u32 = u32::MAX;
 }
 
-/// What this kernel can do; each is 0 or 1 unless said otherwise.
+/// Features of this kernel; each is 0 or 1 unless said otherwise.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Features {
@@ -184,28 +185,30 @@ pub struct Features {
     pub hash_connect_args: u32,
     /// Bytes of its third argument, the hash offset: 8, or 4 before 5.10.119.
     pub hash_offset_bytes: u32,
-    /// `net.ipv4.ip_local_ports.range` is one `u32` (low | high << 16), not two `int`s.
+    /// 1 if `net.ipv4.ip_local_ports.range` is one `u32` (low | high << 16), not two `int`s.
     pub range_is_packed: u32,
-    /// `bpf_get_socket_cookie` works in fexit programs (Linux 5.12).
+    /// 1 if `bpf_get_socket_cookie` works in fexit programs (Linux 5.12).
     pub cookie_in_tracing: u32,
-    /// `bpf_get_current_ancestor_cgroup_id` works in tracing programs.
+    /// 1 if `bpf_get_current_ancestor_cgroup_id` works in tracing programs.
     pub ancestor_cgroup: u32,
-    /// Each program that sees a search begin or end is attached twice: on a preemptible kernel, the
-    /// first copy is skipped while another task is in the middle of it on the same processor.
+    /// 1 if each program that sees a search begin or end is attached twice: on a preemptible
+    /// kernel, the first copy is skipped while another task is in the middle of it on the same
+    /// processor.
     pub attach_twice: u32,
-    /// `IP_LOCAL_PORT_RANGE` makes the search walk both parities at once (Linux 6.8).
+    /// 1 if `IP_LOCAL_PORT_RANGE` makes the search walk both parities at once (Linux 6.8).
     pub own_range_by_one: u32,
-    /// Programs see `bind()` return, failed or not.
+    /// 1 if programs see `bind()` return, failed or not.
     pub bind_exit: u32,
-    /// The arguments of a system call can be read as it returns (`bpf_task_pt_regs`, Linux 5.15).
+    /// 1 if the arguments of a system call can be read as it returns (`bpf_task_pt_regs`, Linux
+    /// 5.15).
     pub call_arguments: u32,
 }
 
-/// Which assignments to keep. An empty list keeps all.
+/// Filter of assignments. An empty list keeps all.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Filter {
-    /// Only searches that took at least as long, in nanoseconds.
+    /// Minimum port search latency, in nanoseconds.
     pub min_latency_ns: u64,
     /// cgroup v2 ids; tasks in them or below are kept.
     pub cgroup_ids: [u64; bounds::NAMES],
@@ -227,32 +230,32 @@ pub struct Filter {
     pub dports: [PortSpan; bounds::PORTS],
     /// Assigned ports.
     pub lports: [PortSpan; bounds::PORTS],
-    /// How many of each list are in force.
+    /// Number of values in force, see `cgroup_ids`.
     pub cgroup_count: u32,
-    /// See `pids`.
+    /// Number of values in force, see `pids`.
     pub pid_count: u32,
-    /// See `uids`.
+    /// Number of values in force, see `uids`.
     pub uid_count: u32,
-    /// See `netns`.
+    /// Number of values in force, see `netns`.
     pub netns_count: u32,
-    /// See `comms`.
+    /// Number of values in force, see `comms`.
     pub comm_count: u32,
-    /// See `dst`.
+    /// Number of values in force, see `dst`.
     pub dst_count: u32,
-    /// See `src`.
+    /// Number of values in force, see `src`.
     pub src_count: u32,
-    /// See `dports`.
+    /// Number of values in force, see `dports`.
     pub dport_count: u32,
-    /// See `lports`.
+    /// Number of values in force, see `lports`.
     pub lport_count: u32,
     /// Origins to keep: bit 1 << number of the `Origin`.
     pub origins: u32,
-    /// 4 or 6 to keep one family, 0 for both.
+    /// Address family to keep: 4 or 6, or 0 for both.
     pub family: u32,
-    /// 1 to keep failed assignments only.
+    /// 1 to keep only failed assignments.
     pub failed_only: u32,
-    /// 1 to keep of origin `Explicit` failed assignments only: a success is none of the kernel's
-    /// doing.
+    /// 1 to keep only failed assignments of origin `Explicit`: the kernel does not decide a
+    /// success.
     pub explicit_failed_only: u32,
     /// Always 0: keeps the size a multiple of 8.
     pub padding: u32,
@@ -262,9 +265,9 @@ pub struct Filter {
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, PartialEq, Eq)]
 #[repr(C)]
 pub struct Cidr {
-    /// The address in network order, host bits zero.
+    /// Address in network order, host bits zero.
     pub addr: [u64; 2],
-    /// The mask in network order.
+    /// Mask in network order.
     pub mask: [u64; 2],
 }
 

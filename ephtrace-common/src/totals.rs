@@ -16,24 +16,24 @@ pub mod mode {
 /// Slots of [`Totals::latency`]: below 512 ns, then four for each power of two, the last one open.
 pub const LATENCY_SLOTS: usize = 64;
 
-/// The power of two at which the second slot of [`Totals::latency`] begins.
+/// Power of two at which the second slot of [`Totals::latency`] begins.
 const FIRST_POWER: u32 = 9;
 
 /// Slots of [`Totals::tried`]: powers of two from 1 to 65,536.
 pub const TRIED_SLOTS: usize = 17;
 
-/// Sets of CPUs that keep a maximum apart: with more CPUs, two that raise one at the same moment
-/// may leave the lower value.
+/// Sets of CPUs that keep separate maxima: with more CPUs than sets, two that raise one at the same
+/// moment may leave the lower value.
 pub const LANES: usize = 8;
 
 /// Slots of [`Totals::failures`].
 pub const ERRNO_SLOTS: usize = 5;
 
-/// The errno of each slot of [`Totals::failures`]: EADDRNOTAVAIL, EADDRINUSE, EAGAIN, ENOMEM, and 0
-/// for any other.
+/// Errno of each slot of [`Totals::failures`]: EADDRNOTAVAIL, EADDRINUSE, EAGAIN, ENOMEM, and 0 for
+/// any other.
 pub const ERRNOS: [u32; ERRNO_SLOTS] = [99, 98, 11, 12, 0];
 
-/// Process, destination and origin of assignments that are added up together.
+/// Key of assignments that are added up together: process, destination and origin.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, PartialEq, Eq, Hash)]
 #[repr(C)]
 pub struct TotalsKey {
@@ -49,7 +49,7 @@ pub struct TotalsKey {
     pub dport: u16,
     /// [`crate::Protocol`].
     pub protocol: u16,
-    /// 4 or 6.
+    /// Address family: 4 or 6.
     pub family: u8,
     /// [`crate::Origin`].
     pub origin: u8,
@@ -57,68 +57,70 @@ pub struct TotalsKey {
     pub reserved: [u8; 2],
 }
 
-/// Assignments of one key; sums unless said otherwise. All CPUs add to one row, atomically: a row
-/// for each possible CPU would take a hundred times as much memory.
+/// Totals of the assignments of one key; sums unless said otherwise. All CPUs add to one row,
+/// atomically: a row for each possible CPU would take a hundred times as much memory.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, PartialEq, Eq)]
 #[repr(C)]
 pub struct Totals {
     /// Assignments, failed ones included.
     pub assignments: u64,
-    /// Failed ones by errno, see [`ERRNOS`].
+    /// Failed assignments by errno, see [`ERRNOS`].
     pub failures: [u64; ERRNO_SLOTS],
-    /// Time that searches took, in nanoseconds.
+    /// Sum of port search latencies, in nanoseconds.
     pub search_ns: u64,
-    /// The longest one, for each of [`LANES`] sets of CPUs: there is no atomic maximum before Linux
-    /// 5.12.
+    /// Maximum port search latency, for each of [`LANES`] sets of CPUs: there is no atomic maximum
+    /// before Linux 5.12.
     pub max_latency_ns: [u64; LANES],
-    /// Candidates looked at, where known.
+    /// Sum of candidates tried, as far as known.
     pub candidates: u64,
-    /// Searches that had to go on to the other parity, failed ones included, where known.
+    /// Searches that went on to the other parity, failed ones included, as far as known.
     pub second_pass: u64,
     /// Sockets that were connected to themselves: source and destination are the same.
     pub self_connects: u64,
     /// cgroup v2 id of the task that came first.
     pub cgroup_id: u64,
-    /// Name of the process, as its first assignment had it; NUL-terminated unless 16 bytes long.
+    /// Name of the process at its first assignment; NUL-terminated unless 16 bytes long.
     pub comm: [u8; 16],
     /// Real user id of the task that came first.
     pub uid: u32,
-    /// Most candidates that one search looked at, 0 if not known; as `max_latency_ns`.
+    /// Maximum number of candidates tried by one search, 0 if not known; kept like
+    /// `max_latency_ns`.
     pub max_tried: [u32; LANES],
-    /// The range in force for the latest assignment: low end, high end; both 0 if not known.
+    /// Range in force for the latest assignment: low end, high end; both 0 if not known.
     pub range: [u16; 2],
-    /// Searches by the candidates that they looked at, see [`tried_slot`]; only where known.
+    /// Searches by their number of candidates, see [`tried_slot`]; only as far as known.
     pub tried: [u32; TRIED_SLOTS],
-    /// Searches by the time that they took, see [`latency_slot`].
+    /// Searches by latency, see [`latency_slot`].
     pub latency: [u32; LATENCY_SLOTS],
-    /// The port that the program named, or that its socket had, of the latest failure; 0 for none.
+    /// Port that the program named, or that its socket had, in the latest failure; 0 for none.
     pub refused_port: u16,
-    /// 1 if another failure was about another such port.
+    /// 1 if another failure concerned another such port.
     pub refused_ports_differ: u16,
 }
 
 impl Totals {
-    /// Failed assignments, whatever the errno.
+    /// Number of failed assignments, whatever the errno.
     pub fn failed(&self) -> u64 {
         self.failures.iter().sum()
     }
 
-    /// The longest time that a search took, in nanoseconds.
+    /// Maximum port search latency, in nanoseconds.
     pub fn longest_ns(&self) -> u64 {
         self.max_latency_ns.iter().copied().fold(0, u64::max)
     }
 
-    /// Most candidates that one search looked at, 0 if not known.
+    /// Maximum number of candidates tried by one search, 0 if not known.
     pub fn most_tried(&self) -> u32 {
         self.max_tried.iter().copied().fold(0, u32::max)
     }
 
-    /// Assignments whose search is known.
+    /// Number of assignments whose search is known.
     pub fn walked(&self) -> u64 {
         self.tried.iter().map(|&count| u64::from(count)).sum()
     }
 
-    /// Adds the sums of another CPU, or of another row; names and ids stay those of the first one.
+    /// Adds the totals of another CPU, or of another row; names and ids stay those of the first
+    /// one.
     pub fn merge(&mut self, other: &Self) {
         if other.assignments == 0 {
             return;
@@ -159,7 +161,7 @@ impl Totals {
     }
 }
 
-/// The slot of a latency.
+/// Returns the slot of a latency.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "the eBPF half makes one function of each program")]
 #[expect(clippy::cast_possible_truncation, reason = "less than 64")]
@@ -173,7 +175,7 @@ pub const fn latency_slot(latency_ns: u64) -> usize {
     if slot < LATENCY_SLOTS { slot } else { LATENCY_SLOTS - 1 }
 }
 
-/// The least latency that is too long for `slot`, in nanoseconds; `None` for the last one.
+/// Returns the lowest latency that is too long for `slot`, in nanoseconds; `None` for the last one.
 pub const fn latency_end_ns(slot: usize) -> Option<u64> {
     if slot + 1 >= LATENCY_SLOTS {
         return None;
@@ -182,7 +184,7 @@ pub const fn latency_end_ns(slot: usize) -> Option<u64> {
     Some((4 + quarter as u64) << (FIRST_POWER as usize + power - 2))
 }
 
-/// The slot of a number of candidates, of which there is at least one.
+/// Returns the slot of a number of candidates, which is at least one.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "as above")]
 pub const fn tried_slot(tried: u32) -> usize {
@@ -190,29 +192,30 @@ pub const fn tried_slot(tried: u32) -> usize {
     if slot < TRIED_SLOTS { slot } else { TRIED_SLOTS - 1 }
 }
 
-/// Everything that decides how many candidates a search looked at.
+/// Everything that determines how many candidates a search tried.
 #[derive(Clone, Copy, Debug)]
 pub struct Walked {
     /// Lowest port of the range.
     pub low: u32,
     /// Highest port of the range, inclusive.
     pub high: u32,
-    /// The search takes every port of the range, not one parity after the other.
+    /// True if the search walks every port of the range, not one parity after the other.
     pub by_one: bool,
     /// Upper half of the hash offset.
     pub hash_high: u32,
-    /// The word of `table_perturb` at the start.
+    /// Word of `table_perturb` at the start.
     pub before: u32,
-    /// The same at the end.
+    /// Word of `table_perturb` at the end.
     pub after: u32,
-    /// The assigned port, 0 for none.
+    /// Assigned port, 0 for none.
     pub sport: u32,
 }
 
-/// How many candidates a search looked at, and whether it went on to the other parity.
+/// Returns the number of candidates that a search tried, and whether it went on to the other
+/// parity.
 ///
-/// The same rule as in the user half's `analyse::selection`, which has it with names and reasons,
-/// and whose tests compare both. `None` where the word moved by what no search can add.
+/// `analyse::selection` in the user half has the same rule with names and reasons; its tests
+/// compare both. `None` if the word moved by an amount that no search can add.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "as above")]
 pub const fn tried(walked: &Walked) -> Option<(u32, bool)> {
@@ -225,7 +228,7 @@ pub const fn tried(walked: &Walked) -> Option<(u32, bool)> {
     if has_parity {
         remaining &= !1;
     }
-    // Never zero, which the compiler can't know: a division that may panic is no use to a verifier.
+    // Never zero, which the compiler can't know: the verifier rejects a division that may panic.
     let Some(mut offset) = before.wrapping_add(hash_high).checked_rem(remaining) else {
         return None;
     };
@@ -258,7 +261,7 @@ pub const fn tried(walked: &Walked) -> Option<(u32, bool)> {
     Some((is_other * per_pass + refused + 1, is_other != 0))
 }
 
-/// Most that a search adds to its word at random, in steps.
+/// Maximum that a search adds to its word at random, in steps.
 const MAX_RANDOM: u32 = 7;
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
-//! `bind()` to an address that no interface has, where functions can be hooked: the kernel refuses
+//! `bind()` to an address that no interface has, seen by hooks on functions: the kernel refuses
 //! with EADDRNOTAVAIL before it searches for a port, so that no hook on a search sees it.
 //!
 //! `int __inet_bind(struct sock *sk, struct sockaddr *uaddr, int addr_len, u32 flags)`, for TCP and
-//! UDP, and `__inet6_bind` alike, return EADDRNOTAVAIL for no other reason. Whatever succeeds or
-//! fails for want of a port costs a comparison with fexit. A return probe sees no arguments, so
-//! that with kprobes these are kept from the start.
+//! UDP, and `__inet6_bind` alike, return EADDRNOTAVAIL for no other reason. With fexit, a call that
+//! succeeds, or fails for lack of a port, costs one comparison. A return probe sees no arguments,
+//! so with kprobes they are kept from the start.
 //!
 //! <https://github.com/torvalds/linux/blob/v6.12/net/ipv4/af_inet.c#L474>
 
@@ -32,7 +32,7 @@ const EADDRNOTAVAIL: i32 = 99;
 /// `sockaddr_in.sin_port` and `sockaddr_in6.sin6_port`, network order.
 const PORT: u32 = 2;
 
-/// IPv4. The return value stands behind the four arguments.
+/// Runs when a call over IPv4 returns. The return value is behind the four arguments.
 #[fexit(function = "__inet_bind")]
 pub(crate) fn eph_absent4(ctx: FExitContext) {
     returned::<{ copy::FIRST }>(&ctx);
@@ -44,7 +44,7 @@ pub(crate) fn eph_absent4_2(ctx: FExitContext) {
     returned::<{ copy::SECOND }>(&ctx);
 }
 
-/// IPv6, also of an IPv4 address in its mapped form.
+/// Runs when a call over IPv6 returns, also with an IPv4 address in its mapped form.
 #[fexit(function = "__inet6_bind")]
 pub(crate) fn eph_absent6(ctx: FExitContext) {
     returned::<{ copy::FIRST }>(&ctx);
@@ -56,25 +56,25 @@ pub(crate) fn eph_absent6_2(ctx: FExitContext) {
     returned::<{ copy::SECOND }>(&ctx);
 }
 
-/// The call begins, where fexit is not available.
+/// Runs when a call over IPv4 begins, if fentry is not available.
 #[kprobe(function = "__inet_bind")]
 pub(crate) fn eph_kaddr4(ctx: ProbeContext) {
     asked(&ctx);
 }
 
-/// A call over IPv6 begins.
+/// Runs when a call over IPv6 begins, if fentry is not available.
 #[kprobe(function = "__inet6_bind")]
 pub(crate) fn eph_kaddr6(ctx: ProbeContext) {
     asked(&ctx);
 }
 
-/// The call returns.
+/// Runs when a call over IPv4 returns, if fexit is not available.
 #[kretprobe(function = "__inet_bind")]
 pub(crate) fn eph_kabsent4(ctx: RetProbeContext) {
     returned_probed(&ctx);
 }
 
-/// A call over IPv6 returns.
+/// Runs when a call over IPv6 returns, if fexit is not available.
 #[kretprobe(function = "__inet6_bind")]
 pub(crate) fn eph_kabsent6(ctx: RetProbeContext) {
     returned_probed(&ctx);
@@ -91,11 +91,11 @@ fn returned<const COPY: u32>(ctx: &FExitContext) {
     }
 }
 
-/// Whether no other copy of the program has seen this call return. One that has seen the last call
-/// for `sk` itself sees another now.
+/// Returns whether no other copy of the program has seen this call return. A copy that has seen the
+/// last call for `sk` itself sees a new one now.
 #[inline(always)]
 fn is_first(sk: u64, copy: u32) -> bool {
-    // Without room for the state, `tell` counts it as lost, be it twice.
+    // Without room for the state, `tell` counts it as lost, possibly twice.
     let Some(slot) = in_flight::slot(task::current()) else { return true };
     // SAFETY: the slot is a live map value, and only this task writes to it.
     let slot = unsafe { &mut *slot };
@@ -134,16 +134,18 @@ fn returned_probed(ctx: &RetProbeContext) {
         (*slot).refused_sk = 0;
         (sk as *const u8, (*slot).refused_addr as *const u8)
     };
-    // The start was not seen. What is left over is the last call's, which gave its socket a port.
+    // The start was not seen. The stored state is of the previous call, which gave its socket a
+    // port.
     if sk.is_null() || sock::num::<false>(sk) != Some(0) {
         count(Counter::HookMissed);
         return;
     }
-    // The address is on the stack of who has called, which goes on only now.
+    // The address is on the caller's stack, which is still valid here.
     tell::<false>(ctx, Hook::Kprobe, sk, addr);
 }
 
-/// Nothing was searched for, so that there is no latency, and it is known at once that it failed.
+/// Records the failure. Nothing was searched for, so there is no latency, and the outcome is known
+/// at once.
 #[inline(always)]
 fn tell<const TRUSTED: bool>(ctx: &impl EbpfContext, hook: Hook, sk: *const u8, addr: *const u8) {
     let protocol = sock::protocol::<TRUSTED>(sk).unwrap_or(0);

@@ -1,7 +1,8 @@
 //! Atomic additions to map values that several processors, or programs that preempt one another,
 //! write to.
 //!
-//! By hand, as the compiler has no atomics for this target that all kernels from 5.10 on accept.
+//! Written in assembly, since for this target the compiler has no atomics that all kernels from
+//! 5.10 on accept.
 
 use core::arch::asm;
 
@@ -9,7 +10,7 @@ use core::arch::asm;
 ///
 /// # Safety
 ///
-/// `to` is a live and aligned map value.
+/// `to` must be a live and aligned map value.
 #[inline(always)]
 pub(crate) unsafe fn add(to: *mut u64, value: u64) {
     // SAFETY: one instruction on memory that the caller vouches for; changes no register.
@@ -20,7 +21,7 @@ pub(crate) unsafe fn add(to: *mut u64, value: u64) {
 ///
 /// # Safety
 ///
-/// `to` is a live and aligned map value.
+/// `to` must be a live and aligned map value.
 #[inline(always)]
 pub(crate) unsafe fn increment(to: *mut u32) {
     // SAFETY: one instruction on memory that the caller vouches for; changes no register.

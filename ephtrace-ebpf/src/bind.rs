@@ -1,8 +1,7 @@
 //! TCP (and DCCP) `bind()` to port 0 and `listen()` on an unbound socket.
 //!
-//! `int inet_csk_get_port(struct sock *sk, unsigned short snum)`: `snum` 0 asks the kernel to
-//! choose. `listen()` on a socket that has its port calls it too, with that port: nothing is
-//! assigned then.
+//! `int inet_csk_get_port(struct sock *sk, unsigned short snum)`: with `snum` 0 the kernel chooses.
+//! `listen()` on a socket that has its port calls it too, with that port: nothing is assigned then.
 //!
 //! <https://github.com/torvalds/linux/blob/v6.12/net/ipv4/inet_connection_sock.c#L505>
 

@@ -1,9 +1,9 @@
-//! `bind()` where no function can be hooked: TCP and UDP, as programs on the root cgroup see it.
+//! `bind()` without hooks on functions: TCP and UDP, as seen by programs on the root cgroup.
 //!
 //! `inet_bind` and `inet6_bind` run `bind4` or `bind6` programs before the search and `post_bind4`
-//! or `post_bind6` after it, unless it failed: nothing is counted before the end, and a failure is
-//! seen as the call returns (see [`crate::failed_call`]), if at all. With `IP_BIND_ADDRESS_NO_PORT`
-//! there is no search, and no `post_bind`.
+//! or `post_bind6` after it, unless it failed. Therefore nothing is counted before the end, and a
+//! failure is seen as the call returns (see [`crate::failed_call`]), if at all. With
+//! `IP_BIND_ADDRESS_NO_PORT` there is no search, and no `post_bind`.
 
 use aya_ebpf::{
     macros::{cgroup_sock, cgroup_sock_addr},
@@ -20,31 +20,31 @@ use crate::{
     task,
 };
 
-/// Return value of a program on a cgroup that lets the call go on.
+/// Return value of a program on a cgroup that allows the call.
 const GO_ON: i32 = 1;
 
-/// The program asks for a port. Minimum kernel 4.17.
+/// Runs when the program asks for a port over IPv4. Minimum kernel 4.17.
 #[cgroup_sock_addr(bind4)]
 pub(crate) fn eph_cbind4(ctx: SockAddrContext) -> i32 {
     begin::<false>(&ctx);
     GO_ON
 }
 
-/// The same over IPv6.
+/// Runs when the program asks for a port over IPv6. Minimum kernel 4.17.
 #[cgroup_sock_addr(bind6)]
 pub(crate) fn eph_cbind6(ctx: SockAddrContext) -> i32 {
     begin::<true>(&ctx);
     GO_ON
 }
 
-/// The socket has a port. Minimum kernel 4.17.
+/// Runs when an IPv4 socket has its port. Minimum kernel 4.17.
 #[cgroup_sock(post_bind4)]
 pub(crate) fn eph_cbound4(ctx: SockContext) -> i32 {
     ended(ctx.sock as u64);
     GO_ON
 }
 
-/// The same over IPv6.
+/// Runs when an IPv6 socket has its port. Minimum kernel 4.17.
 #[cgroup_sock(post_bind6)]
 pub(crate) fn eph_cbound6(ctx: SockContext) -> i32 {
     ended(ctx.sock as u64);
@@ -57,7 +57,7 @@ fn begin<const IPV6: bool>(ctx: &SockAddrContext) {
     // SAFETY: fields of the context, which the verifier turns into loads of the call's arguments.
     let (port, protocol) =
         unsafe { ((*ctx.sock_addr).user_port, (*ctx.sock_addr).protocol as u16) };
-    // In the order of the network.
+    // The port is in network order.
     let port = u16::from_be(port as u16);
     let Some(origin) = origin(port, protocol) else { return };
     let sees_failures = setting!(features.bind_exit) != 0;
@@ -66,9 +66,10 @@ fn begin<const IPV6: bool>(ctx: &SockAddrContext) {
         return;
     }
     let Some(slot) = in_flight::slot(task::current()) else { return };
-    // SAFETY: the slot is a live map value, and only this task writes to it. By way of the map, as
-    // the verifier allows no arithmetic on the context's pointers. Not by `sk`: another search of
-    // this task may be in flight, and this bind may not be wanted.
+    // SAFETY: the slot is a live map value, and only this task writes to it. The pointer goes
+    // through the map, since the verifier allows no arithmetic on the context's pointers. It does
+    // not go through `sk`: another search of this task may be in flight, and this bind may not be
+    // wanted.
     let sk = unsafe {
         (&raw mut (*slot).passing).write_volatile((*ctx.sock_addr).__bindgen_anon_1.sk as u64);
         (&raw const (*slot).passing).read_volatile() as *const u8
@@ -81,7 +82,7 @@ fn begin<const IPV6: bool>(ctx: &SockAddrContext) {
     search::begin_for::<false>(start, &owner, &ends::<IPV6>(ctx), sk, protocol, None);
 }
 
-/// How a bind to `port` comes about; `None` for sockets that are not followed here.
+/// Returns the origin of a bind to `port`; `None` for sockets that are not followed here.
 #[inline(always)]
 pub(crate) fn origin(port: u16, protocol: u16) -> Option<Origin> {
     let is_udp = protocol == Protocol::Udp.to_wire() || protocol == Protocol::UdpLite.to_wire();
@@ -94,7 +95,8 @@ pub(crate) fn origin(port: u16, protocol: u16) -> Option<Origin> {
     }
 }
 
-/// The task's last bind, if it has failed or needed no port, must not pass for this one.
+/// Discards the task's last bind, if it has failed or needed no port, so that it does not pass for
+/// this one.
 #[inline(always)]
 pub(crate) fn forget_last() {
     let Some(slot) = in_flight::existing_slot() else { return };
@@ -105,10 +107,11 @@ pub(crate) fn forget_last() {
     }
 }
 
-/// The address that the program binds to: the socket does not have it yet.
+/// Returns the address that the program binds to: the socket does not have it yet.
 #[inline(always)]
 fn ends<const IPV6: bool>(ctx: &SockAddrContext) -> Endpoints {
-    // SAFETY: as in `begin`. Volatile, as up to Linux 5.8 the verifier accepts 32-bit loads only.
+    // SAFETY: as in `begin`. Volatile, since up to Linux 5.8 the verifier accepts 32-bit loads
+    // only.
     unsafe {
         if !IPV6 {
             return sock::bound_to_ipv4((&raw const (*ctx.sock_addr).user_ip4).read_volatile());

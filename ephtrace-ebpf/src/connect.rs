@@ -1,9 +1,9 @@
 //! TCP (and DCCP) `connect()`: hooks on the function that chooses the port.
 //!
-//! `int __inet_hash_connect(struct inet_timewait_death_row *death_row, struct sock *sk,
-//! u64 port_offset, [u32 hash_port0,] check_established)`: `inet_hash_connect` and
-//! `inet6_hash_connect` both end in it, and only it is given the hash. The fourth argument came
-//! with Linux 6.15; the hash had 32 bits before 5.10.119.
+//! `int __inet_hash_connect(struct inet_timewait_death_row *death_row, struct sock *sk, u64
+//! port_offset, [u32 hash_port0,] check_established)`: `inet_hash_connect` and `inet6_hash_connect`
+//! both end in it, and only it receives the hash. The fourth argument came with Linux 6.15; the
+//! hash had 32 bits before 5.10.119.
 //!
 //! <https://github.com/torvalds/linux/blob/v6.12/net/ipv4/inet_hashtables.c#L994>
 
@@ -25,7 +25,7 @@ use crate::{
     sock,
 };
 
-/// The search begins. Minimum kernel 5.5 with BTF; costs a direct call.
+/// Runs when the search begins. Minimum kernel 5.5 with BTF; costs a direct call.
 #[fentry(function = "__inet_hash_connect")]
 pub(crate) fn eph_connect(ctx: FEntryContext) {
     begin::<true, false>(&ctx, Hook::Fentry, ctx.arg(1), ctx.arg(2));
@@ -37,15 +37,16 @@ pub(crate) fn eph_connect_2(ctx: FEntryContext) {
     begin::<true, true>(&ctx, Hook::Fentry, ctx.arg(1), ctx.arg(2));
 }
 
-/// The search has ended, in the same task. For kernels where it takes four arguments: the return
-/// value stands behind them (`bpf_get_func_ret` came with Linux 5.17).
+/// Runs when the search has ended, in the same task, on kernels where the function takes four
+/// arguments: the return value is behind them (`bpf_get_func_ret` came with Linux 5.17).
 #[fexit(function = "__inet_hash_connect")]
 pub(crate) fn eph_connect4_x(ctx: FExitContext) {
     ended::<{ copy::FIRST }>(ctx.arg(1), ctx.arg(2), ctx.arg(4));
 }
 
-/// The same for kernels where it takes five. A program of its own, as the compiler would merge both
-/// loads into one from a computed address, which the verifier refuses.
+/// Runs when the search has ended, on kernels where the function takes five arguments. A separate
+/// program, since the compiler would merge both loads into one from a computed address, which the
+/// verifier refuses.
 #[fexit(function = "__inet_hash_connect")]
 pub(crate) fn eph_connect5_x(ctx: FExitContext) {
     ended::<{ copy::FIRST }>(ctx.arg(1), ctx.arg(2), ctx.arg(5));
@@ -75,8 +76,9 @@ fn ended<const COPY: u32>(sk: *const u8, hash_offset: u64, ret: i32) {
     }
 }
 
-/// Whether what is in flight is the call that has ended. Otherwise it is one on a socket that was
-/// at the same address, and all copies of the program have missed its end and this one's start.
+/// Returns whether the call in flight is the one that has ended. Otherwise it is a call on a socket
+/// that was at the same address before, and all copies of the program have missed its end and the
+/// start of this one.
 #[inline(always)]
 fn began(slot: *mut InFlight, is_search: bool) -> bool {
     if setting!(features.attach_twice) == 0 {
@@ -91,14 +93,15 @@ fn began(slot: *mut InFlight, is_search: bool) -> bool {
     is_same
 }
 
-/// The search begins, where fentry is not available. Costs a breakpoint or an ftrace call.
+/// Runs when the search begins, if fentry is not available. Costs a breakpoint or an ftrace call.
 #[kprobe(function = "__inet_hash_connect")]
 pub(crate) fn eph_kconnect(ctx: ProbeContext) {
     let (Some(sk), Some(hash)) = (ctx.arg(1), ctx.arg(2)) else { return };
     begin::<false, false>(&ctx, Hook::Kprobe, sk, hash);
 }
 
-/// The search has ended. A return probe may be missed when more tasks search than it has slots for.
+/// Runs when the search has ended, if fexit is not available. A return probe may be missed when
+/// more tasks search than it has slots for.
 #[kretprobe(function = "__inet_hash_connect")]
 pub(crate) fn eph_kconnect_x(ctx: RetProbeContext) {
     end::end_probed(Site::Connect, ctx.ret(), Failure::AsReturned);

@@ -9,10 +9,10 @@ use crate::{
     share, totals,
 };
 
-/// Submits a copy of `record`. Adds it to the totals instead if nothing else is asked for, or if
+/// Submits a copy of `record`. Adds it to the totals instead if only totals are requested, or if
 /// there is no room for it in the ring buffer, which counts as lost.
 ///
-/// Never wakes the reader: a wake-up costs ten microseconds, fifty times the rest of a hook. The
+/// The reader is never woken: a wake-up costs ten microseconds, fifty times the rest of a hook. The
 /// reader drains on a timer instead.
 #[inline(always)]
 pub(crate) fn emit(record: *const AssignmentRecord) {

@@ -1,4 +1,4 @@
-//! The end of a port search that [`crate::search`] has seen begin.
+//! The end of a port search whose beginning [`crate::search`] has seen.
 
 use aya_ebpf::helpers::generated::{bpf_get_socket_cookie, bpf_ktime_get_ns};
 use ephtrace_common::{AssignmentRecord, Counter, Site, known};
@@ -14,7 +14,7 @@ use crate::{
 
 /// The outcome of a search.
 pub(crate) struct Outcome {
-    /// The assigned port, 0 for none.
+    /// Assigned port, 0 for none.
     pub(crate) sport: u16,
     /// 0, or the positive errno.
     pub(crate) errno: u32,
@@ -36,12 +36,12 @@ pub(crate) enum Failure {
 const EAGAIN: u32 = 11;
 const EADDRINUSE: u32 = 98;
 
-/// A search has ended: completes its record and emits it, if the filter wants it.
+/// Ends a search: completes its record and emits it, if the filter selects it.
 #[inline(always)]
 pub(crate) fn end(slot: *mut InFlight, outcome: &Outcome) {
     // SAFETY: the slot is a live map value, and only this task writes to it.
     let slot = unsafe { &mut *slot };
-    // SAFETY: takes no argument and cannot fail.
+    // SAFETY: the helper takes no argument and cannot fail.
     let now = unsafe { bpf_ktime_get_ns() };
     let was = slot.state;
     slot.state = state::IDLE;
@@ -89,7 +89,7 @@ pub(crate) fn end(slot: *mut InFlight, outcome: &Outcome) {
     emit(record);
 }
 
-/// The search was ephtrace's own: `record` is for its loader alone.
+/// Stores the record of one of ephtrace's own searches, for the loader alone.
 #[inline(always)]
 fn self_test(record: &AssignmentRecord) {
     count(Counter::SelfTest);
@@ -99,8 +99,8 @@ fn self_test(record: &AssignmentRecord) {
     }
 }
 
-/// A search on `sk`, an argument of the traced function, has ended: the function returned `ret`,
-/// and this `copy` of the program is the first to see that.
+/// Ends a search on `sk`, an argument of the traced function: the function returned `ret`, and this
+/// `copy` of the program is the first to see that.
 #[inline(always)]
 pub(crate) fn end_traced(
     slot: *mut InFlight,
@@ -125,7 +125,7 @@ pub(crate) fn end_traced(
     }
 }
 
-/// The cookie of `sk`, an argument of the traced function.
+/// Returns the cookie of `sk`, an argument of the traced function.
 #[inline(always)]
 pub(crate) fn traced_cookie(sk: *const u8) -> u64 {
     if setting!(features.cookie_in_tracing) != 0 {
@@ -136,8 +136,8 @@ pub(crate) fn traced_cookie(sk: *const u8) -> u64 {
     }
 }
 
-/// The search that the task is in at `site` has ended: the function returned `ret`, and the return
-/// probe sees nothing else.
+/// Ends the search that the task is in at `site`: the function returned `ret`, and the return probe
+/// sees nothing else.
 #[inline(always)]
 pub(crate) fn end_probed(site: Site, ret: i32, failure: Failure) {
     let Some(slot) = in_flight::at_site(site) else { return };
@@ -147,8 +147,7 @@ pub(crate) fn end_probed(site: Site, ret: i32, failure: Failure) {
     in_flight::release(slot);
 }
 
-/// A search on `sk` has ended with `errno`: port and cookie are read from the socket, at any
-/// address.
+/// Ends a search on `sk` with `errno`: port and cookie are read from the socket, at any address.
 #[inline(always)]
 pub(crate) fn end_read(slot: *mut InFlight, sk: *const u8, errno: u32) {
     let sport = if errno == 0 { sock::num::<false>(sk).unwrap_or(0) } else { 0 };
@@ -156,13 +155,13 @@ pub(crate) fn end_read(slot: *mut InFlight, sk: *const u8, errno: u32) {
     end(slot, &Outcome { sport, errno, cookie });
 }
 
-/// The task begins another search. If the last one was for a socket whose SYN waits for the first
-/// write (TCP Fast Open), it has succeeded: its end shows with that write only, maybe in another
-/// thread.
+/// Ends the task's previous search, as it begins another one. If the previous one was for a socket
+/// whose SYN waits for the first write (TCP Fast Open), it has succeeded: its end would show only
+/// with that write, maybe in another thread.
 #[inline(always)]
 pub(crate) fn end_deferred(slot: &mut InFlight) {
     let sk = slot.sk as *const u8;
-    // The socket may be gone, and its memory another one's.
+    // The socket may be freed, and its memory that of another one.
     let is_same = sock::num::<false>(sk).unwrap_or(0) != 0
         && sock::dport(sk) == slot.record.dport
         && sock::is_deferred(sk);

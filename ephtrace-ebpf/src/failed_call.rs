@@ -1,9 +1,9 @@
-//! Calls that fail for want of a port, where no function can be hooked and programs on the root
+//! Calls that fail for lack of a port, without hooks on functions, and where programs on the root
 //! cgroup do not see the failure: `bind()`, and `connect()` and sends on an unbound UDP socket.
 //!
-//! Tracepoints show how a call ended: `sys_exit_bind` and `sys_exit_connect`, which have all
-//! system calls of all tasks take the slow way out, and `sock_send_length` (Linux 6.3), which does
-//! not. A call through `io_uring` or of a 32-bit program passes none of the former two.
+//! Tracepoints show the outcome of a call: `sys_exit_bind` and `sys_exit_connect`, which put all
+//! system calls of all tasks on the slow exit path, and `sock_send_length` (Linux 6.3), which does
+//! not. A call through `io_uring` or of a 32-bit program passes neither of the former two.
 
 use aya_ebpf::{
     EbpfContext,
@@ -29,7 +29,8 @@ const EADDRNOTAVAIL: i32 = 99;
 /// Offset of the call's result in a record of `sys_exit_*`, on every kernel and machine.
 const RETURNED: usize = 16;
 
-/// `bind()` returns. What began in `bind4` or `bind6` ends here unless `post_bind` has seen it.
+/// Runs when `bind()` returns. A search that began in `bind4` or `bind6` ends here unless
+/// `post_bind` has seen it.
 #[tracepoint(category = "syscalls", name = "sys_exit_bind")]
 pub(crate) fn eph_bind_exit(ctx: TracePointContext) -> u32 {
     let Some(slot) = in_flight::existing_slot() else { return 0 };
@@ -42,7 +43,7 @@ pub(crate) fn eph_bind_exit(ctx: TracePointContext) -> u32 {
     if errno == EADDRINUSE || errno == EADDRNOTAVAIL {
         end::end_read(slot, sk as *const u8, errno.cast_unsigned());
     } else {
-        // No search was made (`IP_BIND_ADDRESS_NO_PORT`), or none that could fail for want of a
+        // No search was made (`IP_BIND_ADDRESS_NO_PORT`), or none that could fail for lack of a
         // port.
         bind_cgroup::forget_last();
     }
@@ -50,8 +51,8 @@ pub(crate) fn eph_bind_exit(ctx: TracePointContext) -> u32 {
     0
 }
 
-/// `connect()` returns. EAGAIN is what it returns of a UDP socket for which no port was free, and
-/// of sockets of other families for other reasons.
+/// Runs when `connect()` returns. The result is EAGAIN for a UDP socket for which no port was free,
+/// and for sockets of other families for other reasons.
 #[tracepoint(category = "syscalls", name = "sys_exit_connect")]
 pub(crate) fn eph_conn_exit(ctx: TracePointContext) -> u32 {
     if returned(&ctx) == -EAGAIN
@@ -62,8 +63,8 @@ pub(crate) fn eph_conn_exit(ctx: TracePointContext) -> u32 {
     0
 }
 
-/// `sock_send_length(sk, ret, flags)`: a send on any socket returns. EAGAIN is also what a full
-/// buffer gives, but no socket that has sent anything is without a port.
+/// Runs when a send on any socket returns: `sock_send_length(sk, ret, flags)`. A full buffer also
+/// gives EAGAIN, but no socket that has sent anything is without a port.
 #[raw_tracepoint(tracepoint = "sock_send_length")]
 pub(crate) fn eph_sent(ctx: RawTracePointContext) -> i32 {
     if ctx.arg::<i32>(1) == -EAGAIN {
@@ -74,12 +75,12 @@ pub(crate) fn eph_sent(ctx: RawTracePointContext) -> i32 {
 
 #[inline(always)]
 fn returned(ctx: &TracePointContext) -> i32 {
-    // SAFETY: a field of the context, which the verifier allows to load at this place. The errno is
-    // in the lower half.
+    // SAFETY: a field of the context, which the verifier allows to load at this offset. The errno
+    // is in the lower half.
     unsafe { ctx.as_ptr().cast::<u8>().add(RETURNED).cast::<i64>().read_volatile() as i32 }
 }
 
-/// The kernel was to bind the socket by itself, and the call has ended with EAGAIN.
+/// Records a call that has ended with EAGAIN, although the kernel was to bind the socket by itself.
 #[inline(always)]
 fn autobind_failed(ctx: &impl EbpfContext, sk: *const u8) {
     let protocol = sock::protocol::<false>(sk).unwrap_or(0);
@@ -97,21 +98,21 @@ fn autobind_failed(ctx: &impl EbpfContext, sk: *const u8) {
         if (*slot).state != state::TENTATIVE {
             return;
         }
-        // Seen at its end alone.
+        // Only the end was seen.
         (*slot).record.known |= known::DEFERRED;
     }
     end::end_read(slot, sk, EAGAIN.cast_unsigned());
     in_flight::release(slot);
 }
 
-/// The socket that the first argument of the current system call names; `None` if it names another
-/// file, or none.
+/// Returns the socket that the first argument of the current system call refers to; `None` if it
+/// refers to another file, or none.
 #[inline(always)]
 fn socket_of_call() -> Option<*const u8> {
     if setting!(features.call_arguments) == 0 {
         return None;
     }
-    // SAFETY: takes no argument and cannot fail; the other one takes what it returns.
+    // SAFETY: the inner helper takes no argument and cannot fail; the outer one takes its result.
     let registers = unsafe { bpf_task_pt_regs(bpf_get_current_task_btf()) } as *const u8;
     let task = crate::task::current() as *const u8;
     let fd = probe::<u32>(registers, setting!(offsets.pt_regs_first))?;
@@ -123,7 +124,7 @@ fn socket_of_call() -> Option<*const u8> {
     let all = probe::<*const u8>(table, setting!(offsets.fdtable_fd))?;
     let file = probe::<*const u8>(all.wrapping_add(8 * fd as usize), 0)?;
     let socket = probe::<*const u8>(file, setting!(offsets.file_private_data))?;
-    // What a file of another kind has there does not lead back to it.
+    // For a file of another kind, this field does not lead back to the file.
     if probe::<*const u8>(socket, setting!(offsets.socket_file))? != file {
         return None;
     }

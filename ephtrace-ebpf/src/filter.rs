@@ -1,4 +1,4 @@
-//! Decides which searches to keep. Every hook asks first, before any map is written to.
+//! Filter of searches. Every hook asks it first, before any map is written to.
 //!
 //! Each list is read-only data whose length the verifier knows, so an empty one costs nothing.
 
@@ -11,7 +11,7 @@ use crate::{
     task::{self, Owner},
 };
 
-/// Whether a search that begins now is wanted, as far as its owner and its destination tell.
+/// Returns whether a search that begins now is wanted, judging by its owner and its destination.
 #[inline(always)]
 pub(crate) fn keep_start<const TRUSTED: bool>(
     task: u64,
@@ -33,25 +33,26 @@ pub(crate) fn keep_start<const TRUSTED: bool>(
         && keep_cgroup()
 }
 
-/// Whether anything that the current task does is wanted.
+/// Returns whether anything that the current task does is wanted.
 #[inline(always)]
 pub(crate) fn keep_task(task: u64, owner: &Owner) -> bool {
     keep_owner(owner) && keep_name(task, owner) && keep_cgroup()
 }
 
-/// Whether assignments of this origin are wanted at all.
+/// Returns whether assignments of this origin are wanted at all.
 #[inline(always)]
 pub(crate) fn keep_origin(origin: Origin) -> bool {
     setting!(filter.origins) & (1 << origin as u32) != 0
 }
 
-/// Whether of this origin failures alone are wanted, so that nothing is counted before one is seen.
+/// Returns whether only failures of this origin are wanted, so that nothing is counted before one
+/// is seen.
 #[inline(always)]
 pub(crate) fn keeps_failures_only(origin: u8) -> bool {
     origin == Origin::Explicit as u8 && setting!(filter.explicit_failed_only) != 0
 }
 
-/// Whether an assignment is wanted now that its outcome is known.
+/// Returns whether an assignment is wanted now that its outcome is known.
 #[inline(always)]
 pub(crate) fn keep_end(sport: u16, is_failed: bool, latency_ns: u64) -> bool {
     if setting!(filter.failed_only) != 0 && !is_failed {
@@ -120,7 +121,7 @@ fn keep_name(task: u64, owner: &Owner) -> bool {
     false
 }
 
-/// The bytes up to the first NUL; in a `comm`, the rest is left over from longer names.
+/// Returns the bytes up to the first NUL; in a `comm`, the rest is left over from longer names.
 #[inline(always)]
 fn until_nul(name: [u64; 2]) -> [u64; 2] {
     let first = mask_until_nul(name[0]);
@@ -131,7 +132,7 @@ fn until_nul(name: [u64; 2]) -> [u64; 2] {
     }
 }
 
-/// All-ones bytes below the lowest zero byte of `word`; all ones if it has none.
+/// Returns all-ones bytes below the lowest zero byte of `word`; all ones if it has none.
 #[inline(always)]
 fn mask_until_nul(word: u64) -> u64 {
     // The classic test for a zero byte; its lowest marked byte is exact.

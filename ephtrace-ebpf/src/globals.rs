@@ -3,7 +3,7 @@
 use ephtrace_common::Settings;
 
 /// The loader's settings. Frozen before the verifier runs, which therefore knows each value and
-/// removes the code of whatever is switched off.
+/// removes code that is switched off.
 #[unsafe(no_mangle)]
 pub(crate) static SETTINGS: Settings = zerocopy_zeroed();
 
@@ -12,9 +12,9 @@ const fn zerocopy_zeroed() -> Settings {
     unsafe { core::mem::zeroed() }
 }
 
-/// One field of [`SETTINGS`], as the loader set it.
+/// Reads one field of [`SETTINGS`], as the loader set it.
 ///
-/// Volatile, or the compiler would fold in the zeroes that stand in the source.
+/// The read is volatile, or the compiler would fold in the zeroes of the source.
 macro_rules! setting {
     ($($field:tt)+) => {
         // SAFETY: a field of a static is aligned and initialised for its type.

@@ -3,11 +3,11 @@
 //! Thin hooks ([`connect`], [`bind`], [`udp`], [`ping`], [`sctp`], [`mptcp`], [`sock_ops`],
 //! [`bind_cgroup`], [`failed_call`], [`absent_address`], [`task_end`]) call [`search`] at the
 //! start, which asks [`filter`] first and keeps the state of the search [`in_flight`], and [`end`],
-//! which hands the finished record to [`emit`]: to the ring buffer if its process has a [`share`]
+//! which passes the finished record to [`emit`]: to the ring buffer if its process has a [`share`]
 //! left, or to the [`totals`]. All reads of kernel memory go through [`read`], at offsets that the
 //! loader took from the running kernel's BTF ([`globals`]).
 //!
-//! Nothing here analyses anything, and nothing waits: every loop is bounded, no record wakes the
+//! The kernel half analyses nothing and never waits: every loop is bounded, no record wakes the
 //! reader, and every search that is not emitted is counted.
 #![no_std]
 #![no_main]
@@ -60,11 +60,11 @@ mod word;
 #[cfg(not(test))]
 #[panic_handler]
 fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
-    // The verifier refuses a program in which this can be reached, so none that loads has it.
+    // The verifier refuses a program that can reach this, so none that loads contains it.
     loop {}
 }
 
-/// `bpf_probe_read_kernel` and others are for programs under a GPL-compatible licence only.
+/// Licence of the programs: `bpf_probe_read_kernel` and others require a GPL-compatible one.
 #[unsafe(link_section = "license")]
 #[unsafe(no_mangle)]
 static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

@@ -13,7 +13,7 @@ use crate::{atomic, globals::setting, task::Owner};
 #[map]
 pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 23, 0);
 
-/// The last search of ephtrace itself, by which it sees whether the hook works.
+/// Last search of ephtrace itself, which shows whether the hook works.
 #[map]
 pub(crate) static SELF_TEST: Array<AssignmentRecord> = Array::with_max_entries(1, 0);
 
@@ -21,12 +21,13 @@ pub(crate) static SELF_TEST: Array<AssignmentRecord> = Array::with_max_entries(1
 #[map]
 static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(Counter::COUNT, 0);
 
-/// Searches begun and ended on each word of `table_perturb`: shows whether two searches used the
-/// same word at the same time, in which case neither can be worked out. 1 MiB of kernel memory.
+/// Searches begun and ended on each word of `table_perturb`. They show whether two searches used
+/// the same word at the same time, in which case neither can be reconstructed. 1 MiB of kernel
+/// memory.
 #[map]
 pub(crate) static WORDS: Array<WordUse> = Array::with_max_entries(bounds::WORDS, 0);
 
-/// How often a word of `table_perturb` has been in use.
+/// Number of uses of a word of `table_perturb`.
 #[repr(C)]
 pub(crate) struct WordUse {
     /// Searches begun, all CPUs.
@@ -35,8 +36,8 @@ pub(crate) struct WordUse {
     pub(crate) ended: u64,
 }
 
-/// The process behind an MPTCP socket, by the address of that socket. LRU, as no hook sees such a
-/// socket go; subflows join within moments. The loader sets the size.
+/// The process behind an MPTCP socket, by the address of that socket. LRU, since no hook sees such
+/// a socket freed; subflows join within moments. The loader sets the size.
 #[map]
 pub(crate) static PRINCIPALS: LruHashMap<u64, Principal> = LruHashMap::with_max_entries(1, 0);
 
@@ -50,29 +51,29 @@ pub(crate) struct Principal {
     pub(crate) cgroup_id: u64,
     /// Name of the process.
     pub(crate) comm: [u64; 2],
-    /// As of an [`Owner`].
+    /// Process id, as in an [`Owner`].
     pub(crate) pid: u32,
-    /// Of the thread that connected, as of an [`Owner`].
+    /// Id of the thread that connected, as in an [`Owner`].
     pub(crate) tid: u32,
     /// Real user id.
     pub(crate) uid: u32,
-    /// As of an [`Owner`].
+    /// Process id in the initial namespace, as in an [`Owner`].
     pub(crate) host_pid: u32,
-    /// 1 if the filter wants what it does.
+    /// 1 if the filter selects the process's searches.
     pub(crate) is_kept: u32,
     /// Always zero: keeps the size a multiple of eight.
     pub(crate) reserved: u32,
 }
 
 impl Principal {
-    /// Who the kernel thread acts for.
+    /// Returns the owner that the kernel thread acts for.
     #[inline(always)]
     pub(crate) fn owner(&self) -> Owner {
         Owner { pid: self.pid, tid: self.tid, uid: self.uid, host_pid: self.host_pid }
     }
 }
 
-// The loader tells how much memory the maps take.
+// The loader reports how much memory the maps take.
 const _: () = assert!(
     size_of::<WordUse>() == bounds::WORD_BYTES && size_of::<Principal>() == bounds::PRINCIPAL_BYTES
 );
@@ -85,8 +86,8 @@ pub(crate) fn count(counter: Counter) {
             // SAFETY: a live map value of this CPU. Atomic: another program may preempt this one.
             unsafe { atomic::add(slot, 1) };
         } else {
-            // SAFETY: a live map value of this CPU, on which no other program of ours runs before
-            // this one has ended: the kernel preempts neither of them.
+            // SAFETY: a live map value of this CPU, on which no other program of ephtrace runs
+            // before this one has ended: the kernel preempts neither of them.
             unsafe { *slot = (*slot).wrapping_add(1) };
         }
     }

@@ -1,8 +1,8 @@
 //! Starts and ends that the kernel kept from a hook.
 //!
 //! A return probe is missed when more tasks sleep in a search than it has slots for. The start of a
-//! search is missed on a preemptible kernel: its end is counted then, but not where the search was
-//! passed over on purpose or the other copy of the program has seen its end.
+//! search is missed on a preemptible kernel: its end is counted then, unless the search was ignored
+//! on purpose or the other copy of the program has seen its end.
 
 use ephtrace_common::{Counter, Hook};
 
@@ -29,9 +29,9 @@ pub(crate) fn abandon(slot: &mut InFlight) {
     slot.state = state::IDLE;
 }
 
-/// A program lets a call pass that it does not follow. A search of the task that is still open then
-/// is one whose end was missed, and must not end with this call: with kprobes, which see no socket
-/// at the end.
+/// Lets a call pass that the program does not follow. If a search of the task is still open then,
+/// its end was missed, and it must not end with this call: with kprobes, which see no socket at the
+/// end.
 #[inline(always)]
 pub(crate) fn close(hook: Hook) {
     if matches!(hook, Hook::Kprobe)
@@ -42,8 +42,8 @@ pub(crate) fn close(hook: Hook) {
     }
 }
 
-/// The current task connects on `sk`, or listens, without a search to follow, so that its end must
-/// not count as missed. Another search of the task may be in flight.
+/// Notes that the current task connects on `sk`, or listens, without a search to follow, so that
+/// its end must not count as missed. Another search of the task may be in flight.
 #[inline(always)]
 pub(crate) fn pass_over(sk: *const u8) {
     if setting!(features.attach_twice) == 0 {
@@ -54,7 +54,7 @@ pub(crate) fn pass_over(sk: *const u8) {
     unsafe { (*slot).passed_over = sk as u64 };
 }
 
-/// A program with one copy has seen the end of a search on `sk` that is not in flight.
+/// Handles the end of a search on `sk` that is not in flight, seen by a program with one copy.
 #[inline(always)]
 pub(crate) fn end_passed_over(sk: u64) {
     if setting!(features.attach_twice) == 0 {
@@ -67,7 +67,8 @@ pub(crate) fn end_passed_over(sk: u64) {
         slot.passed_over = 0;
         return;
     }
-    // By way of the map, as the verifier allows no arithmetic on the context's pointers.
+    // The pointer goes through the map, since the verifier allows no arithmetic on the context's
+    // pointers.
     // SAFETY: as in `pass_over`.
     let sk = unsafe {
         (&raw mut slot.passing).write_volatile(sk);
@@ -79,8 +80,8 @@ pub(crate) fn end_passed_over(sk: u64) {
     }
 }
 
-/// One of two copies of a program has seen the end of a search on `sk` that is not in flight: that
-/// of which the other copy has seen the end, unless this copy has, too.
+/// Handles the end of a search on `sk` that is not in flight, seen by one of two copies of a
+/// program: the other copy has seen the same end, unless this copy has, too.
 #[inline(always)]
 pub(crate) fn end_unseen(sk: u64, copy: u32, is_wanted: bool) {
     if setting!(features.attach_twice) == 0 {

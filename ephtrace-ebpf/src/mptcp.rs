@@ -1,6 +1,6 @@
 //! MPTCP: the process behind a subflow that joins later.
 //!
-//! A kernel thread makes it (`__mptcp_subflow_connect`): `bind()` to port 0 of the subflow's own
+//! A kernel thread creates it (`__mptcp_subflow_connect`): `bind()` to port 0 of the subflow's own
 //! socket, then connect. The process is known from the first subflow, which it connects itself:
 //! `int mptcp_token_new_connect(struct sock *ssk)` is called for each, and both have the same
 //! parent socket.
@@ -21,7 +21,7 @@ use crate::{
     read, task,
 };
 
-/// A process connects an MPTCP socket.
+/// Runs when a process connects an MPTCP socket.
 #[fentry(function = "mptcp_token_new_connect")]
 pub(crate) fn eph_mptcp(ctx: FEntryContext) {
     remember(&ctx, ctx.arg(0));
@@ -33,7 +33,7 @@ pub(crate) fn eph_mptcp_2(ctx: FEntryContext) {
     remember(&ctx, ctx.arg(0));
 }
 
-/// The same where fentry is not available.
+/// Runs when a process connects an MPTCP socket, if fentry is not available.
 #[kprobe(function = "mptcp_token_new_connect")]
 pub(crate) fn eph_kmptcp(ctx: ProbeContext) {
     if let Some(subflow) = ctx.arg(0) {
@@ -68,8 +68,8 @@ fn remember(ctx: &impl EbpfContext, subflow: *const u8) {
     let _ = PRINCIPALS.insert(parent as u64, principal, 0);
 }
 
-/// Process that the current task, a kernel thread, binds `subflow` for; null for any other task, or
-/// if that is not known.
+/// Returns the process that the current task, a kernel thread, binds `subflow` for; null for any
+/// other task, or if it is not known.
 #[inline(always)]
 pub(crate) fn principal(subflow: *const u8) -> *const Principal {
     if setting!(offsets.subflow_conn) == Offsets::ABSENT || !is_kernel_thread() {
@@ -77,7 +77,7 @@ pub(crate) fn principal(subflow: *const u8) -> *const Principal {
     }
     let parent = parent(subflow);
     let Some(principal) = PRINCIPALS.get_ptr(parent as u64) else { return core::ptr::null() };
-    // The parent's memory may have been another socket's before.
+    // The parent's memory may have been that of another socket before.
     // SAFETY: a live map value.
     if unsafe { (*principal).inode } == inode(parent) { principal } else { core::ptr::null() }
 }
@@ -91,7 +91,7 @@ fn is_kernel_thread() -> bool {
     flags.unwrap_or(0) & PF_KTHREAD != 0
 }
 
-/// The MPTCP socket that a subflow is part of. For other TCP sockets, the lookup misses.
+/// Returns the MPTCP socket that a subflow is part of. For other TCP sockets, the lookup misses.
 #[inline(always)]
 fn parent(subflow: *const u8) -> *const u8 {
     match read::probe::<*const u8>(subflow, setting!(offsets.icsk_ulp_data)) {
@@ -101,8 +101,8 @@ fn parent(subflow: *const u8) -> *const u8 {
     }
 }
 
-/// Inode number of a socket's file, which no other socket has at the same time nor soon after; 0
-/// where there is none.
+/// Returns the inode number of a socket's file, which no other socket has at the same time nor soon
+/// after; 0 if there is none.
 #[inline(always)]
 fn inode(sk: *const u8) -> u64 {
     match read::probe::<*const u8>(sk, setting!(offsets.sk_socket)) {

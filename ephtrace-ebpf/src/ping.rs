@@ -1,7 +1,7 @@
 //! Ping sockets (`SOCK_DGRAM` with ICMP): their port is the identifier of the echo requests.
 //!
-//! `int ping_get_port(struct sock *sk, unsigned short ident)`: 0 asks the kernel to choose. It
-//! counts up from the last one, through all numbers, whatever the range.
+//! `int ping_get_port(struct sock *sk, unsigned short ident)`: with 0 the kernel chooses. It counts
+//! up from the last identifier, through all numbers, whatever the range.
 //!
 //! <https://github.com/torvalds/linux/blob/v6.12/net/ipv4/ping.c#L77>
 

@@ -1,12 +1,11 @@
-//! The six programs of one function that looks for a port.
+//! The six programs of one function that searches for a port.
 
 /// Defines them: two copies of fentry and fexit each (see `Features::attach_twice`), and kprobe and
-/// kretprobe where fentry is not available.
+/// kretprobe for systems without fentry.
 ///
 /// The function takes the socket and the wanted port first, and its return value is argument
-/// `returns` of a program that sees its end. The module has
-/// `fn origin::<TRUSTED>(sk, snum) -> Option<Origin>`: how the assignment came about, `None` if
-/// nothing is assigned.
+/// `returns` of a program that sees its end. The module has `fn origin::<TRUSTED>(sk, snum) ->
+/// Option<Origin>`, which returns the origin of the assignment, or `None` if nothing is assigned.
 macro_rules! programs {
     (
         $function:literal, returns: $ret:literal, site: $site:ident, failure: $failure:ident,
@@ -54,7 +53,7 @@ macro_rules! programs {
             snum: u64,
         ) {
             let wanted = origin::<TRUSTED>(sk, snum).filter(|&o| crate::filter::keep_origin(o));
-            // Which origin it is plays no part where the call is passed over.
+            // The origin does not matter for a call that is ignored.
             let origin = wanted.unwrap_or(ephtrace_common::Origin::Explicit);
             let mut start = crate::search::Start::new(hook, origin, ephtrace_common::Site::$site);
             if SECOND {

@@ -1,11 +1,11 @@
 //! SCTP: `bind()` to port 0, and `listen()`, `connect()` or first send on an unbound socket.
 //!
-//! `static int sctp_get_port_local(struct sock *sk, union sctp_addr *addr)`: port 0 in `addr` asks
-//! the kernel to choose. It is part of a module, whose types aya does not read: kprobes whatever
-//! the hook. A socket that has its port comes here too, for a second address or to listen.
+//! `static int sctp_get_port_local(struct sock *sk, union sctp_addr *addr)`: with port 0 in `addr`
+//! the kernel chooses. The function is in a module, whose types aya does not read, so kprobes serve
+//! every hook. It is also called for a socket that has its port, for a second address or to listen.
 //!
-//! Linux 5.10 to 7.2 never call `sctp_autobind`, which compilers make part of its callers, so that
-//! `sctp_bind` is hooked in its place: without it before, the kernel binds by itself.
+//! `sctp_autobind` can't be hooked on Linux 5.10 to 7.2, since compilers inline it into its
+//! callers. `sctp_bind` is hooked instead: if it was not called before, the kernel binds by itself.
 //!
 //! <https://github.com/torvalds/linux/blob/v6.12/net/sctp/socket.c>
 
@@ -24,7 +24,7 @@ use crate::{
 /// `sockaddr_in.sin_port` and `sockaddr_in6.sin6_port`, network order.
 const PORT: u32 = 2;
 
-/// A search begins.
+/// Runs when a search begins.
 #[kprobe(function = "sctp_get_port_local")]
 pub(crate) fn eph_ksctp(ctx: ProbeContext) {
     if let (Some(sk), Some(addr)) = (ctx.arg(0), ctx.arg(1)) {
@@ -32,13 +32,14 @@ pub(crate) fn eph_ksctp(ctx: ProbeContext) {
     }
 }
 
-/// The search ends.
+/// Runs when the search ends.
 #[kretprobe(function = "sctp_get_port_local")]
 pub(crate) fn eph_ksctp_x(ctx: RetProbeContext) {
     end::end_probed(Site::Sctp, ctx.ret(), Failure::InUseOrAgain);
 }
 
-/// `static int sctp_bind(struct sock *sk, struct sockaddr *addr, int addr_len)`: the program asks.
+/// Runs when the program asks to bind: `static int sctp_bind(struct sock *sk, struct sockaddr
+/// *addr, int addr_len)`.
 #[kprobe(function = "sctp_bind")]
 pub(crate) fn eph_ksbind(ctx: ProbeContext) {
     if let (Some(sk), Some(addr)) = (ctx.arg(0), ctx.arg(1)) {

@@ -1,10 +1,10 @@
-//! The start of a port search, whatever hook sees it. Its end, in the same task, is in
+//! The start of a port search, whatever hook sees it. The end, in the same task, is in
 //! [`crate::end`].
 //!
-//! The record is filled in where it waits, in the map of searches in flight, and copied to the ring
-//! buffer once. The search may sleep, so that its task can end it on another CPU; the task's
-//! address ties both halves together. The socket's is checked besides, as an interrupt may run a
-//! hook for another socket in between.
+//! The record is filled in place, in the map of searches in flight, and copied to the ring buffer
+//! once. The search may sleep, so that its task can end it on another CPU; the task's address ties
+//! both halves together. The socket's address is checked as well, since an interrupt may run a hook
+//! for another socket in between.
 
 use aya_ebpf::{
     EbpfContext,
@@ -27,29 +27,29 @@ use crate::{
 /// A search as a hook sees it begin.
 #[derive(Clone, Copy)]
 pub(crate) struct Start {
-    /// How it is seen.
+    /// Hook that sees it.
     pub(crate) hook: Hook,
-    /// How it came about.
+    /// Origin of the assignment.
     pub(crate) origin: Origin,
-    /// The function that searches.
+    /// Function that searches.
     pub(crate) site: Site,
-    /// The port that the program named, or that its socket had; 0 if the kernel chooses.
+    /// Port that the program named, or that its socket had; 0 if the kernel chooses.
     pub(crate) named_port: u16,
-    /// One of [`in_flight::copy`]: the copy of the program that sees it.
+    /// Copy of the program that sees it: one of [`in_flight::copy`].
     pub(crate) copy: u32,
-    /// Whether the socket has its destination already.
+    /// True if the socket has its destination already.
     pub(crate) has_destination: bool,
-    /// Whether the port comes out of the ephemeral range.
+    /// True if the port comes from the ephemeral range.
     pub(crate) has_range: bool,
-    /// Whether the search may never take place, so that it counts only once its end is seen.
+    /// True if the search may never take place, so that it counts only once its end is seen.
     pub(crate) is_tentative: bool,
     /// Process that a kernel thread searches for; null if the current task searches for itself.
     pub(crate) principal: *const Principal,
 }
 
 impl Start {
-    /// A search that is seen by the first copy of a program, for a socket that has no destination
-    /// yet and takes its port out of the range.
+    /// Creates a search seen by the first copy of a program, for a socket that has no destination
+    /// yet and takes its port from the range.
     #[inline(always)]
     pub(crate) fn new(hook: Hook, origin: Origin, site: Site) -> Self {
         Self {
@@ -66,9 +66,9 @@ impl Start {
     }
 }
 
-/// A search begins: remembers who, where to and since when, if the filter wants it.
+/// Begins a search: records owner, destination and start time, if the filter selects it.
 ///
-/// `hash_offset` is `None` where the hook does not see it.
+/// `hash_offset` is `None` if the hook does not see it.
 #[inline(always)]
 pub(crate) fn begin<const TRUSTED: bool>(
     ctx: &impl EbpfContext,
@@ -99,8 +99,8 @@ pub(crate) fn begin<const TRUSTED: bool>(
     }
 }
 
-/// Whether the other copy of the program has seen this search begin. If this one has, it was
-/// another search on a socket at the same address, whose end both copies have missed.
+/// Returns whether the other copy of the program has seen this search begin. If this copy has, it
+/// was another search on a socket at the same address, whose end both copies have missed.
 #[inline(always)]
 fn is_seen(start: Start, sk: u64) -> bool {
     let is_fentry = matches!(start.hook, Hook::Fentry);
@@ -126,8 +126,8 @@ fn is_seen(start: Start, sk: u64) -> bool {
     false
 }
 
-/// A program lets a call on `sk` pass that nobody wants to see. Where a program has two copies, the
-/// call is followed all the same, so that one that all of them have missed is noticed.
+/// Lets a call on `sk` pass that is not wanted. If a program has two copies, the call is followed
+/// all the same, so that one that all copies have missed is noticed.
 #[inline(always)]
 pub(crate) fn pass_over(start: Start, sk: *const u8) {
     if setting!(features.attach_twice) == 0 || matches!(start.hook, Hook::Kprobe) {
@@ -144,7 +144,8 @@ pub(crate) fn pass_over(start: Start, sk: *const u8) {
     slot.state = state::UNWANTED;
 }
 
-/// Like [`begin`] for an owner and ends that the caller has found out. False if there was no room.
+/// Begins a search like [`begin`], for an owner and endpoints that the caller has determined.
+/// Returns false if there was no room.
 #[inline(always)]
 pub(crate) fn begin_for<const TRUSTED: bool>(
     start: Start,
@@ -205,7 +206,7 @@ pub(crate) fn begin_for<const TRUSTED: bool>(
     true
 }
 
-/// The slot that keeps the state of the search.
+/// Returns the slot that keeps the state of the search.
 #[inline(always)]
 fn slot(start: Start, sk: *const u8, task: u64) -> Option<*mut InFlight> {
     let is_by_state = matches!((start.hook, start.site), (Hook::SockOps, Site::Connect));
@@ -216,7 +217,7 @@ fn slot(start: Start, sk: *const u8, task: u64) -> Option<*mut InFlight> {
     }
 }
 
-/// A wanted search finds no slot. Where only failures are kept, it was not counted yet.
+/// Counts a wanted search that finds no slot. If only failures are kept, it was not counted before.
 #[inline(always)]
 fn count_no_room(is_quiet: bool) {
     if is_quiet {
@@ -225,8 +226,7 @@ fn count_no_room(is_quiet: bool) {
     count(Counter::InFlightFull);
 }
 
-/// Fills in who searches. The totals ask for the name once for each row, and for the time not at
-/// all.
+/// Fills in the owner. The totals need the name once for each row, and the time not at all.
 #[inline(always)]
 fn fill_owner(
     record: &mut AssignmentRecord,
@@ -242,7 +242,7 @@ fn fill_owner(
     }
 }
 
-/// Fills in where it searches: the namespace, and the range where there is one.
+/// Fills in the namespace, and the range if there is one.
 #[inline(always)]
 fn fill_place<const TRUSTED: bool>(
     record: &mut AssignmentRecord,
@@ -256,7 +256,7 @@ fn fill_place<const TRUSTED: bool>(
     }
 }
 
-/// Takes over the slot from the task's last search.
+/// Takes over the slot from the task's previous search.
 #[inline(always)]
 fn enter(slot: &mut InFlight, start: Start, sk: *const u8, hash_offset: Option<u64>) {
     missed::abandon(slot);

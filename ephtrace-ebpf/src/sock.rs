@@ -1,4 +1,4 @@
-//! `struct sock` → what a record says of a socket.
+//! Reads the fields of a record from `struct sock`.
 
 use ephtrace_common::{AssignmentRecord, Offsets, known};
 
@@ -16,50 +16,53 @@ pub(crate) struct Endpoints {
     pub(crate) daddr: [u64; 2],
     /// Destination port, host order.
     pub(crate) dport: u16,
-    /// 4 or 6; an IPv4-mapped destination is 4.
+    /// Address family: 4 or 6; an IPv4-mapped destination is 4.
     pub(crate) family: u8,
 }
 
-/// `skc_num`: the port that the socket has, 0 for none.
+/// Returns `skc_num`: the port that the socket has, 0 for none.
 ///
-/// Not `inet_sport`, which keeps the last port after a refused connect.
+/// `inet_sport` would not do: it keeps the last port after a refused connect.
 #[inline(always)]
 pub(crate) fn num<const TRUSTED: bool>(sk: *const u8) -> Option<u16> {
     read::field::<u16, TRUSTED>(sk, setting!(offsets.skc_num))
 }
 
-/// `skc_dport`: the destination port in host order, 0 for none.
+/// Returns `skc_dport`: the destination port in host order, 0 for none.
 #[inline(always)]
 pub(crate) fn dport(sk: *const u8) -> u16 {
     u16::from_be(read::probe::<u16>(sk, setting!(offsets.skc_dport)).unwrap_or(0))
 }
 
-/// `skc_cookie`: 0 until somebody has asked for the socket's cookie.
+/// Returns `skc_cookie`: 0 until the socket's cookie was first requested.
 #[inline(always)]
 pub(crate) fn stored_cookie<const TRUSTED: bool>(sk: *const u8) -> u64 {
     read::field::<u64, TRUSTED>(sk, setting!(offsets.skc_cookie)).unwrap_or(0)
 }
 
-/// `sk_protocol`, 16 bits since Linux 5.6.
+/// Returns `sk_protocol`, 16 bits since Linux 5.6.
 #[inline(always)]
 pub(crate) fn protocol<const TRUSTED: bool>(sk: *const u8) -> Option<u16> {
     read::field::<u16, TRUSTED>(sk, setting!(offsets.sk_protocol))
 }
 
-/// `inet_sport`, network order. Past the end of `struct sock`, so never a direct load.
+/// Returns `inet_sport`, network order. The field is past the end of `struct sock`, so it is never
+/// loaded directly.
 #[inline(always)]
 pub(crate) fn stale_sport(sk: *const u8) -> u16 {
     read::probe::<u16>(sk, setting!(offsets.inet_sport)).unwrap_or(0)
 }
 
-/// Whether sockets have addresses of IPv6. Where they have none, the verifier refuses to load them.
+/// Returns whether sockets have IPv6 addresses. If they have none, the verifier refuses to load
+/// them.
 #[inline(always)]
 fn has_ipv6() -> bool {
     setting!(offsets.skc_v6_daddr) != Offsets::ABSENT
         && setting!(offsets.skc_v6_rcv_saddr) != Offsets::ABSENT
 }
 
-/// Whether the SYN waits for the first write (TCP Fast Open), although the port has been chosen.
+/// Returns whether the SYN waits for the first write (TCP Fast Open), although the port has been
+/// chosen.
 #[inline(always)]
 pub(crate) fn is_deferred(sk: *const u8) -> bool {
     if setting!(offsets.defer_connect) == Offsets::ABSENT {
@@ -69,7 +72,7 @@ pub(crate) fn is_deferred(sk: *const u8) -> bool {
     u32::from(flags) & setting!(offsets.defer_connect_mask) != 0
 }
 
-/// Whether the program has asked for that (`TCP_FASTOPEN_CONNECT`).
+/// Returns whether the program has requested that (`TCP_FASTOPEN_CONNECT`).
 #[inline(always)]
 pub(crate) fn may_defer(sk: *const u8) -> bool {
     if setting!(offsets.fastopen_connect) == Offsets::ABSENT {
@@ -79,10 +82,10 @@ pub(crate) fn may_defer(sk: *const u8) -> bool {
     u32::from(flags) & setting!(offsets.fastopen_connect_mask) != 0
 }
 
-/// Addresses and destination port; family 0 for another family or where they can't be read.
+/// Returns addresses and destination port; family 0 for another family or if they can't be read.
 ///
-/// Both are set before the search: `tcp_v4_connect` and `tcp_v6_connect` route first. Not an
-/// `Option`: moving one copies bytes that were never written, which Linux 5.10 refuses.
+/// Both are set before the search: `tcp_v4_connect` and `tcp_v6_connect` route first. The result is
+/// no `Option`: moving one copies bytes that were never written, which Linux 5.10 refuses.
 #[inline(always)]
 pub(crate) fn endpoints<const TRUSTED: bool>(sk: *const u8) -> Endpoints {
     let mut ends = Endpoints { saddr: [0; 2], daddr: [0; 2], dport: 0, family: 0 };
@@ -103,7 +106,7 @@ pub(crate) fn endpoints<const TRUSTED: bool>(sk: *const u8) -> Endpoints {
             ends.family = 6;
             return ends;
         }
-        // tcp_v6_connect hands a mapped destination to tcp_v4_connect: the IPv4 fields count.
+        // tcp_v6_connect passes a mapped destination to tcp_v4_connect: the IPv4 fields count.
     } else if family != AF_INET {
         return ends;
     }
@@ -114,8 +117,8 @@ pub(crate) fn endpoints<const TRUSTED: bool>(sk: *const u8) -> Endpoints {
     ends
 }
 
-/// The same for a socket that is bound or sends for the first time: it has no destination yet, and
-/// its address is what the program bound it to.
+/// Returns the endpoints of a socket that is bound or sends for the first time: it has no
+/// destination yet, and its address is the one that the program bound it to.
 #[inline(always)]
 pub(crate) fn local_end<const TRUSTED: bool>(sk: *const u8) -> Endpoints {
     match read::field::<u16, TRUSTED>(sk, setting!(offsets.skc_family)) {
@@ -130,7 +133,8 @@ pub(crate) fn local_end<const TRUSTED: bool>(sk: *const u8) -> Endpoints {
     }
 }
 
-/// The same for a socket that is bound to what is at `addr`, a `sockaddr_in` or `sockaddr_in6`.
+/// Returns the endpoints of a socket that is bound to the address at `addr`, a `sockaddr_in` or
+/// `sockaddr_in6`.
 #[inline(always)]
 pub(crate) fn named_by(addr: *const u8) -> Endpoints {
     match read::probe::<u16>(addr, 0) {
@@ -140,7 +144,8 @@ pub(crate) fn named_by(addr: *const u8) -> Endpoints {
     }
 }
 
-/// The ends of a socket that is bound to this address of IPv6, or of IPv4 in its mapped form.
+/// Returns the endpoints of a socket that is bound to this address, IPv6, or IPv4 in its mapped
+/// form.
 #[inline(always)]
 pub(crate) fn bound_to(saddr: [u64; 2]) -> Endpoints {
     if is_mapped(saddr) {
@@ -149,14 +154,14 @@ pub(crate) fn bound_to(saddr: [u64; 2]) -> Endpoints {
     Endpoints { saddr, daddr: [0; 2], dport: 0, family: 6 }
 }
 
-/// The same for IPv4.
+/// Returns the endpoints of a socket that is bound to this IPv4 address.
 #[inline(always)]
 pub(crate) fn bound_to_ipv4(address: u32) -> Endpoints {
     Endpoints { saddr: mapped(address), daddr: mapped(0), dport: 0, family: 4 }
 }
 
-/// Whether the socket is about to listen: `inet_csk_listen_start` sets the state, then asks for a
-/// port.
+/// Returns whether the socket is about to listen: `inet_csk_listen_start` sets the state, then asks
+/// for a port.
 #[inline(always)]
 pub(crate) fn is_listening<const TRUSTED: bool>(sk: *const u8) -> bool {
     read::field::<u8, TRUSTED>(sk, setting!(offsets.skc_state)) == Some(TCP_LISTEN)
@@ -168,7 +173,7 @@ fn words<const TRUSTED: bool>(sk: *const u8, offset: u32) -> [u64; 2] {
     [word(offset), word(offset.wrapping_add(8))]
 }
 
-/// `00 00 ff ff` in memory order: what stands before the address in an IPv4-mapped one.
+/// `00 00 ff ff` in memory order: the prefix of an IPv4-mapped address.
 const MAPPED: u64 = 0xffff_0000;
 
 #[inline(always)]
@@ -181,7 +186,7 @@ fn mapped(addr: u32) -> [u64; 2] {
     [0, MAPPED | u64::from(addr) << 32]
 }
 
-/// The socket's `struct net`.
+/// Returns the socket's `struct net`.
 #[inline(always)]
 pub(crate) fn net<const TRUSTED: bool>(sk: *const u8) -> *const u8 {
     match read::field::<*const u8, TRUSTED>(sk, setting!(offsets.skc_net)) {
@@ -190,15 +195,15 @@ pub(crate) fn net<const TRUSTED: bool>(sk: *const u8) -> *const u8 {
     }
 }
 
-/// Inode number of a network namespace.
+/// Returns the inode number of a network namespace.
 #[inline(always)]
 pub(crate) fn inum<const TRUSTED: bool>(net: *const u8) -> Option<u32> {
     read::field::<u32, TRUSTED>(net, setting!(offsets.net_inum))
 }
 
-/// The range that is in force: the namespace's and the socket's own, and the step width.
+/// Reads the range in force: the namespace's and the socket's own, and the step width.
 ///
-/// Not narrowed here: the decoder does it, where it can be tested.
+/// The range is not narrowed here: the decoder does it, where it can be tested.
 #[inline(always)]
 pub(crate) fn ranges(sk: *const u8, net: *const u8, record: *mut AssignmentRecord) {
     let (mut low, mut high, mut is_known) = (0, 0, 0);

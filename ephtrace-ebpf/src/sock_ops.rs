@@ -1,13 +1,14 @@
-//! TCP `connect()`, and `listen()` on an unbound socket, where no function can be hooked.
+//! TCP `connect()`, and `listen()` on an unbound socket, without hooks on functions.
 //!
-//! `tcp_v4_connect` and `tcp_v6_connect` go through these steps in the caller's task: state
-//! CLOSE → SYN_SENT (raw tracepoint), port search, then either `tcp_connect`, which calls sock_ops
-//! programs with `TCP_CONNECT_CB`, or state SYN_SENT → CLOSE without a port. The first is the start
-//! of the search, the others are its end, each within about a microsecond of it. `listen()` goes
+//! `tcp_v4_connect` and `tcp_v6_connect` go through these steps in the caller's task: state CLOSE →
+//! SYN_SENT (raw tracepoint), port search, then either `tcp_connect`, which calls sock_ops programs
+//! with `TCP_CONNECT_CB`, or state SYN_SENT → CLOSE without a port. The first step is the start of
+//! the search, the others are its end, each within about a microsecond of it. `listen()` goes
 //! through CLOSE → LISTEN, then `TCP_LISTEN_CB` or LISTEN → CLOSE.
 //!
-//! This hook sees neither how the search went nor its errno. The latter is inferred: the search has
-//! two ways to fail, EADDRNOTAVAIL and, if the kernel can't allocate 64 bytes, ENOMEM.
+//! Neither the course of the search nor its errno is visible to this hook. The errno is inferred:
+//! the search has two ways to fail, EADDRNOTAVAIL and, if the kernel can't allocate 64 bytes,
+//! ENOMEM.
 
 use aya_ebpf::{
     EbpfContext,
@@ -34,10 +35,10 @@ const TCP_LISTEN: i32 = 10;
 const EADDRINUSE: u32 = 98;
 const EADDRNOTAVAIL: u32 = 99;
 
-/// `inet_sock_set_state(sk, oldstate, newstate)`, Linux 4.16. Six calls for each connection, of
-/// which all but one leave at once.
+/// Runs on `inet_sock_set_state(sk, oldstate, newstate)`, Linux 4.16: six calls for each
+/// connection, of which all but one leave at once.
 ///
-/// With types (Linux 5.5 and BTF): the socket's fields can be loaded directly.
+/// With types (Linux 5.5 and BTF), the socket's fields can be loaded directly.
 #[btf_tracepoint(function = "inet_sock_set_state")]
 pub(crate) fn eph_state_btf(ctx: BtfTracePointContext) -> i32 {
     state::<true, false>(&ctx, ctx.arg(0), ctx.arg(1), ctx.arg(2));
@@ -51,7 +52,7 @@ pub(crate) fn eph_state_btf_2(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// The same without types, for kernels whose BTF comes from a file.
+/// Runs on `inet_sock_set_state` without types, for kernels whose BTF comes from a file.
 #[raw_tracepoint(tracepoint = "inet_sock_set_state")]
 pub(crate) fn eph_state(ctx: RawTracePointContext) -> i32 {
     state::<false, false>(&ctx, ctx.arg(0), ctx.arg(1), ctx.arg(2));
@@ -83,7 +84,7 @@ fn state<const TRUSTED: bool, const SECOND: bool>(
     }
 }
 
-/// Called nine times for each connection, of which all but one leave at once.
+/// Runs nine times for each connection; all but one of the calls leave at once.
 #[sock_ops]
 pub(crate) fn eph_connected(ctx: SockOpsContext) -> u32 {
     if matches!(ctx.op(), BPF_SOCK_OPS_TCP_CONNECT_CB | BPF_SOCK_OPS_TCP_LISTEN_CB) {
@@ -132,7 +133,7 @@ fn started<const TRUSTED: bool, const SECOND: bool>(
     }
 }
 
-/// The connect, or the listen, failed. Runs for every refused connection too, often in an
+/// Handles a failed connect or listen. Runs for every refused connection too, often in an
 /// interrupt: those had their port and are not in flight any more.
 #[inline(always)]
 fn closed(sk: *const u8, errno: u32) {
@@ -152,12 +153,13 @@ fn closed(sk: *const u8, errno: u32) {
     found.release();
 }
 
-/// With TCP Fast Open, the SYN may wait for the first write. The end of the search is seen then, or
-/// when the socket is closed without a write, so that its latency is unknown.
+/// Marks a deferred connect. With TCP Fast Open, the SYN may wait for the first write. The end of
+/// the search is seen then, or when the socket is closed without a write, so that its latency is
+/// unknown.
 #[inline(always)]
 fn note_deferral(slot: *mut InFlight) {
-    // SAFETY: the slot is a live map value, and only this task writes to it. The address by way of
-    // the map, as the verifier allows no arithmetic on the context's pointers.
+    // SAFETY: the slot is a live map value, and only this task writes to it. The address goes
+    // through the map, since the verifier allows no arithmetic on the context's pointers.
     unsafe {
         if sock::is_deferred((&raw const (*slot).sk).read_volatile() as *const u8) {
             (*slot).record.known |= known::DEFERRED;
@@ -170,7 +172,7 @@ fn found(ctx: &SockOpsContext) {
     // SAFETY: a field of the context, which the verifier turns into a load of the socket's address.
     let sk = unsafe { (*ctx.ops).__bindgen_anon_2.sk } as u64;
     let Some(found) = in_flight::find(sk) else {
-        // The kernel never leaves this program out.
+        // The kernel never skips this program.
         missed::end_passed_over(sk);
         return;
     };

@@ -13,7 +13,7 @@ use ephtrace_common::{OUTSIDE, Offsets};
 
 use crate::{globals::setting, read};
 
-/// Who a search belongs to.
+/// Owner of a search.
 pub(crate) struct Owner {
     /// Process id, as the loader sees it; see [`OUTSIDE`].
     pub(crate) pid: u32,
@@ -25,21 +25,22 @@ pub(crate) struct Owner {
     pub(crate) host_pid: u32,
 }
 
-/// Address of the current `task_struct`.
+/// Returns the address of the current `task_struct`.
 #[inline(always)]
 pub(crate) fn current() -> u64 {
     // SAFETY: takes no argument and cannot fail.
     unsafe { bpf_get_current_task() }
 }
 
-/// The current task's ids.
+/// Returns the current task's ids.
 #[inline(always)]
 pub(crate) fn owner(_ctx: &impl EbpfContext) -> Owner {
     let ids = bpf_get_current_pid_tgid();
     seen_as((ids >> 32) as u32, ids as u32)
 }
 
-/// The current task's ids, for programs that may not ask for them (on cgroups, up to Linux 6.1).
+/// Returns the current task's ids, for programs that may not call the helpers (on cgroups, up to
+/// Linux 6.1).
 #[inline(always)]
 pub(crate) fn read_owner() -> Owner {
     let task = current() as *const u8;
@@ -47,7 +48,8 @@ pub(crate) fn read_owner() -> Owner {
     seen_as(id(setting!(offsets.task_tgid)), id(setting!(offsets.task_pid)))
 }
 
-/// The current task, which has these ids in the initial pid namespace, as the loader sees it.
+/// Returns the current task, which has these ids in the initial pid namespace, as the loader sees
+/// it.
 #[inline(always)]
 fn seen_as(pid: u32, tid: u32) -> Owner {
     let uid = bpf_get_current_uid_gid() as u32;
@@ -59,16 +61,16 @@ fn seen_as(pid: u32, tid: u32) -> Owner {
     Owner { pid, tid, uid, host_pid }
 }
 
-/// Most pid namespaces within one another (`MAX_PID_NS_LEVEL`).
+/// Maximum depth of nested pid namespaces (`MAX_PID_NS_LEVEL`).
 const PID_LEVELS: u32 = 32;
 
-/// Bytes of a `struct upid`: an id and the address of its namespace.
+/// Size of a `struct upid`: an id and the address of its namespace.
 const UPID_BYTES: usize = 16;
 
-/// Process and thread id of the current task in the loader's pid namespace, if it has any there: in
-/// its own namespace and in all those around that, a task has an id.
+/// Returns the process and thread id of the current task in the loader's pid namespace, if it has
+/// any there: a task has an id in its own namespace and in all those around it.
 ///
-/// `bpf_get_ns_current_pid_tgid` tells only of tasks whose own namespace is the loader's.
+/// `bpf_get_ns_current_pid_tgid` works only for tasks whose own namespace is the loader's.
 #[inline(always)]
 fn namespace_ids() -> Option<(u32, u32)> {
     let task = current() as *const u8;
@@ -80,8 +82,8 @@ fn namespace_ids() -> Option<(u32, u32)> {
     Some((id(process)?, id(thread)?))
 }
 
-/// The place in a `struct pid` of its id in the loader's namespace, in bytes from the start.
-/// Threads of one process are in the same namespaces.
+/// Returns the offset in a `struct pid` of its id in the loader's namespace, in bytes. Threads of
+/// one process are in the same namespaces.
 #[inline(always)]
 fn place_of_id(pid: *const u8) -> Option<usize> {
     let deepest = read::probe::<u32>(pid, setting!(offsets.pid_level))?;
@@ -100,7 +102,7 @@ fn place_of_id(pid: *const u8) -> Option<usize> {
     None
 }
 
-/// When the current process began, `CLOCK_MONOTONIC` in nanoseconds.
+/// Returns the start time of the current process, `CLOCK_MONOTONIC` in nanoseconds.
 #[inline(always)]
 pub(crate) fn process_start_ns() -> Option<u64> {
     if setting!(offsets.task_start_time) == Offsets::ABSENT {
@@ -111,14 +113,15 @@ pub(crate) fn process_start_ns() -> Option<u64> {
     read::probe::<u64>(leader, setting!(offsets.task_start_time))
 }
 
-/// cgroup v2 id of the current task.
+/// Returns the cgroup v2 id of the current task.
 #[inline(always)]
 pub(crate) fn cgroup_id() -> u64 {
     // SAFETY: takes no argument and cannot fail.
     unsafe { bpf_get_current_cgroup_id() }
 }
 
-/// Name of the process: that of its main thread, as a thread may have a name of its own.
+/// Returns the name of the process: that of its main thread, since a thread may have a name of its
+/// own.
 #[inline(always)]
 pub(crate) fn process_name(task: u64, owner: &Owner) -> Option<[u64; 2]> {
     let mut leader = task as *const u8;
@@ -128,14 +131,15 @@ pub(crate) fn process_name(task: u64, owner: &Owner) -> Option<[u64; 2]> {
     read::probe::<[u64; 2]>(leader, setting!(offsets.task_comm))
 }
 
-/// Id of the current task's cgroup at `level` of the v2 hierarchy; 0 if it is not that deep.
+/// Returns the id of the current task's cgroup at `level` of the v2 hierarchy; 0 if it is not that
+/// deep.
 #[inline(always)]
 pub(crate) fn ancestor_cgroup(level: u32) -> u64 {
     if setting!(features.ancestor_cgroup) != 0 {
         // SAFETY: takes a number; a level that does not exist gives 0.
         return unsafe { bpf_get_current_ancestor_cgroup_id(level.cast_signed()) };
     }
-    // Without the helper (tracepoints and kprobes of Linux 5.10): what the helper does.
+    // Without the helper (tracepoints and kprobes of Linux 5.10), do the same by hand.
     walk_to_ancestor(level).unwrap_or(0)
 }
 

@@ -1,8 +1,8 @@
-//! A task ends: nothing of what it did is in flight any more.
+//! End of a task: none of its searches is in flight any more.
 //!
-//! `sched_process_exit`, in the task itself, for each thread. Without it, the entries of tasks that
-//! are gone would use up [`crate::in_flight`]. Where the kernel leaves the program out, which it
-//! may if it preempts its own code, the next task at the same address takes the entry over.
+//! `sched_process_exit` runs in the task itself, for each thread. Without it, the entries of ended
+//! tasks would use up [`crate::in_flight`]. If the kernel skips the program, which it may if it
+//! preempts its own code, the next task at the same address takes the entry over.
 
 use aya_ebpf::{macros::raw_tracepoint, programs::RawTracePointContext};
 use ephtrace_common::Hook;
@@ -13,8 +13,8 @@ use crate::{
     missed,
 };
 
-/// The task closes its files after this: a connect whose SYN waits for the first write has its end
-/// here.
+/// Runs when a task ends. The task closes its files after this: a connect whose SYN waits for the
+/// first write ends here.
 #[raw_tracepoint(tracepoint = "sched_process_exit")]
 pub(crate) fn eph_task_end(_ctx: RawTracePointContext) -> i32 {
     let Some(slot) = in_flight::existing_slot() else { return 0 };

@@ -1,7 +1,8 @@
 //! Totals in place of records: one entry for each process, destination and origin.
 //!
-//! Two pairs of maps, of which the user half names one: it reads the other at leisure, so that no
-//! addition is lost between reading and clearing. Without room, it goes to a row of its own.
+//! There are two pairs of maps, of which the user half names one: it reads the other at leisure, so
+//! that no addition is lost between reading and clearing. An assignment that finds no room goes to
+//! a row for all others.
 
 use aya_ebpf::{
     bindings::BPF_NOEXIST,
@@ -23,7 +24,7 @@ use crate::{
     task::{self, Owner},
 };
 
-/// The loader sets how many entries there are.
+/// Totals by key. The loader sets the number of entries.
 #[map]
 static TOTALS_A: HashMap<TotalsKey, Totals> = HashMap::with_max_entries(1, 0);
 
@@ -47,7 +48,7 @@ const fn empty() -> Totals {
     unsafe { core::mem::zeroed() }
 }
 
-/// Adds `record` to what it belongs to.
+/// Adds `record` to the row of its key.
 #[inline(always)]
 pub(crate) fn add(record: *const AssignmentRecord) {
     // SAFETY: the caller's record is a live map value that only this task writes to.
@@ -83,13 +84,13 @@ fn entry(map: &'static HashMap<TotalsKey, Totals>, key: &TotalsKey) -> Option<*m
         return Some(row);
     }
     // SAFETY: map, key and value are live and of the sizes that the map was declared with. The raw
-    // helper, as the wrapper would copy the value to the stack first.
+    // helper is used, since the wrapper would copy the value to the stack first.
     unsafe {
         bpf_map_update_elem(
             core::ptr::from_ref(map).cast_mut().cast(),
             core::ptr::from_ref(key).cast_mut().cast(),
             (&raw const EMPTY).cast_mut().cast(),
-            // Not over a row that another CPU has made meanwhile.
+            // Do not overwrite a row that another CPU has created meanwhile.
             u64::from(BPF_NOEXIST),
         )
     };
@@ -100,7 +101,7 @@ fn entry(map: &'static HashMap<TotalsKey, Totals>, key: &TotalsKey) -> Option<*m
 ///
 /// # Safety
 ///
-/// `row` is a live map value.
+/// `row` must be a live map value.
 #[inline(always)]
 unsafe fn introduce(row: *mut Totals, record: &AssignmentRecord) {
     let name = if record.known & known::COMM != 0 {
@@ -121,7 +122,7 @@ unsafe fn introduce(row: *mut Totals, record: &AssignmentRecord) {
 
 /// # Safety
 ///
-/// `row` is a live map value.
+/// `row` must be a live map value.
 #[inline(always)]
 unsafe fn add_outcome(row: *mut Totals, record: &AssignmentRecord) {
     let latency_ns = record.latency_ns;
@@ -154,7 +155,7 @@ unsafe fn add_outcome(row: *mut Totals, record: &AssignmentRecord) {
     }
 }
 
-/// Whether source and destination address are the same.
+/// Returns whether source and destination address are the same.
 #[inline(always)]
 fn is_to_itself(record: &AssignmentRecord) -> bool {
     // SAFETY: both addresses are 16 bytes at offsets that are multiples of 8.
@@ -167,14 +168,14 @@ fn is_to_itself(record: &AssignmentRecord) -> bool {
     from[0] == to[0] && from[1] == to[1]
 }
 
-/// The place of this CPU's maximum in a row.
+/// Returns the index of this CPU's maximum in a row.
 #[inline(always)]
 fn lane() -> usize {
     // SAFETY: takes no argument and cannot fail.
     unsafe { bpf_get_smp_processor_id() as usize & (LANES - 1) }
 }
 
-/// See `ERRNOS`.
+/// Returns the slot of an errno, see `ERRNOS`.
 #[inline(always)]
 fn errno_slot(errno: u32) -> usize {
     match errno {
@@ -186,14 +187,14 @@ fn errno_slot(errno: u32) -> usize {
     }
 }
 
-/// Bits of [`known`] without which a search can't be worked out.
+/// Bits of [`known`] without which a search can't be reconstructed.
 const NEEDED: u32 = known::HASH_OFFSET | known::WORD_BEFORE | known::WORD_AFTER;
 
-/// How far the search went, where that is known.
+/// Adds the number of candidates, if it is known.
 ///
 /// # Safety
 ///
-/// `row` is a live map value.
+/// `row` must be a live map value.
 #[inline(always)]
 unsafe fn add_search(row: *mut Totals, record: &AssignmentRecord) {
     if record.known & known::RANGE == 0 {
@@ -208,7 +209,7 @@ unsafe fn add_search(row: *mut Totals, record: &AssignmentRecord) {
     if low <= own_high && own_high <= high {
         high = own_high;
     }
-    // SAFETY: a live map value. In one, so that both ends are those of the same assignment.
+    // SAFETY: a live map value. One write, so that both ends are those of the same assignment.
     unsafe {
         let range = u32::from(low) | u32::from(high) << 16;
         (&raw mut (*row).range).cast::<u32>().write_volatile(range);
@@ -244,11 +245,11 @@ unsafe fn add_search(row: *mut Totals, record: &AssignmentRecord) {
     }
 }
 
-/// Adds `value`.
+/// Adds `value` to a sum.
 ///
 /// # Safety
 ///
-/// `to` is a live and aligned map value.
+/// `to` must be a live and aligned map value.
 #[inline(always)]
 unsafe fn bump(to: *mut u64, value: u64) {
     // SAFETY: the caller vouches for `to`. Atomic: other CPUs add to it, too.
@@ -259,7 +260,7 @@ unsafe fn bump(to: *mut u64, value: u64) {
 ///
 /// # Safety
 ///
-/// `to` is a live and aligned map value.
+/// `to` must be a live and aligned map value.
 #[inline(always)]
 unsafe fn bump_small(to: *mut u32) {
     // SAFETY: as in `bump`.

@@ -1,7 +1,7 @@
 //! UDP and UDP-Lite: `bind()` to port 0, and `connect()` or first send on an unbound socket.
 //!
-//! `int udp_lib_get_port(struct sock *sk, unsigned short snum, unsigned int hash2_nulladdr)`:
-//! `snum` 0 asks the kernel to choose, before it knows where to. connect and send come here through
+//! `int udp_lib_get_port(struct sock *sk, unsigned short snum, unsigned int hash2_nulladdr)`: with
+//! `snum` 0 the kernel chooses, before it knows the destination. connect and send get here through
 //! `int inet_autobind(struct sock *sk)`, which turns every failure into EAGAIN.
 //!
 //! <https://github.com/torvalds/linux/blob/v6.12/net/ipv4/udp.c#L230>
@@ -29,7 +29,7 @@ fn origin<const TRUSTED: bool>(_sk: *const u8, snum: u64) -> Option<Origin> {
     Some(if snum as u16 == 0 { Origin::Udp } else { Origin::Explicit })
 }
 
-/// The kernel binds a socket by itself, where a failure has another errno.
+/// Runs when the kernel binds a socket by itself; a failure has another errno there.
 #[fentry(function = "inet_autobind")]
 pub(crate) fn eph_auto(ctx: FEntryContext) {
     autobind::expect::<true>(ctx.arg(0));
@@ -41,7 +41,7 @@ pub(crate) fn eph_auto_2(ctx: FEntryContext) {
     autobind::expect::<true>(ctx.arg(0));
 }
 
-/// The same where fentry is not available.
+/// Runs when the kernel binds a socket by itself, if fentry is not available.
 #[kprobe(function = "inet_autobind")]
 pub(crate) fn eph_kauto(ctx: ProbeContext) {
     if let Some(sk) = ctx.arg(0) {

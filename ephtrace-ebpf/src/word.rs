@@ -1,14 +1,14 @@
 //! The word of `table_perturb` that a search uses: its value before and after, and whether another
 //! search used it at the same time.
 //!
-//! `__inet_hash_connect`: the low bits of the hash offset are the index into the table. It reads
-//! the word at its start and adds to it at its end, without a lock.
+//! In `__inet_hash_connect`, the low bits of the hash offset are the index into the table. The
+//! function reads the word at its start and adds to it at its end, without a lock.
 
 use ephtrace_common::{bounds, known};
 
 use crate::{atomic, globals::setting, in_flight::InFlight, maps::WORDS, read};
 
-/// The search that begins in `slot` uses the word that `hash_offset` leads to, if the table's
+/// Notes that the search that begins in `slot` uses the word at `hash_offset`, if the table's
 /// address is known.
 #[inline(always)]
 pub(crate) fn enter(slot: &mut InFlight, hash_offset: Option<u64>) {
@@ -28,7 +28,7 @@ pub(crate) fn enter(slot: &mut InFlight, hash_offset: Option<u64>) {
     // In a table larger than usual, words share counts: aliasing causes only false positives.
     slot.word = word as u32 & (bounds::WORDS - 1);
     let Some(used) = WORDS.get_ptr_mut(slot.word) else { return };
-    // SAFETY: a live map value; the kernel's own atomic addition, as other CPUs add to it too.
+    // SAFETY: a live map value; the kernel's own atomic addition, since other CPUs add to it too.
     unsafe { atomic::add(&raw mut (*used).begun, 1) };
     // SAFETY: a live map value. Volatile: both are read after the addition. Every search that began
     // is in `begun` by then, so that of two at the same time at least the later one notices.
@@ -41,7 +41,7 @@ pub(crate) fn enter(slot: &mut InFlight, hash_offset: Option<u64>) {
     }
 }
 
-/// Records the word that the search begins with.
+/// Records the word at the start of the search.
 #[inline(always)]
 pub(crate) fn read_before(slot: &mut InFlight) {
     if slot.word_addr == 0 {
@@ -53,7 +53,7 @@ pub(crate) fn read_before(slot: &mut InFlight) {
     }
 }
 
-/// Records the word that the search has left.
+/// Records the word at the end of the search.
 #[inline(always)]
 pub(crate) fn read_after(slot: &mut InFlight) {
     if slot.word_addr == 0 {
@@ -65,7 +65,8 @@ pub(crate) fn read_after(slot: &mut InFlight) {
     }
 }
 
-/// The search in `slot` no longer uses its word. Notices whether another one began meanwhile.
+/// Ends the use of the word by the search in `slot`, and notes whether another search began
+/// meanwhile.
 #[inline(always)]
 pub(crate) fn leave(slot: &mut InFlight) {
     if slot.word_addr == 0 {

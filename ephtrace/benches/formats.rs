@@ -1,5 +1,5 @@
-//! How many lines or packets of each format are read in a second of processor time, as a table for
-//! docs/performance.md. The machine may be shared: the best of some runs counts.
+//! Lines or packets of each format that are read per second of processor time, as a table for
+//! docs/performance.md. The machine may be shared: the best of several runs counts.
 
 use std::{
     fmt::Write as _,
@@ -11,13 +11,13 @@ use ephtrace::replay::{Item, Recording};
 use etherparse::PacketBuilder;
 use nix::time::{ClockId, clock_gettime};
 
-/// Lines or packets of an input.
+/// Number of lines or packets in an input.
 const ITEMS: u32 = 200_000;
 
-/// Runs of each, the best of which counts.
+/// Number of runs of each input; the best one counts.
 const RUNS: u32 = 7;
 
-/// One packet in so many begins a connection.
+/// One packet in this many begins a connection.
 const SYN_EVERY: u32 = 10;
 
 fn main() -> Result<()> {
@@ -40,7 +40,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Items a second, and assignments.
+/// Returns the items per second, and the assignments.
 fn measure(bytes: &[u8]) -> Result<(f64, u32)> {
     let (mut best, mut assignments) = (f64::MAX, 0);
     for _ in 0..RUNS {
@@ -62,7 +62,7 @@ fn processor_seconds() -> Result<f64> {
     Ok(std::time::Duration::from(time).as_secs_f64())
 }
 
-/// To three digits: no more of it comes again.
+/// Formats a rate to three digits: more are not reproducible.
 fn grouped(rate: f64) -> String {
     if rate >= 1e6 {
         format!("{:.2} million", rate / 1e6)
@@ -157,7 +157,7 @@ fn minimal(n: u32) -> String {
     )
 }
 
-/// A capture on Ethernet, cut at 128 bytes.
+/// Returns a capture on Ethernet, cut at 128 bytes.
 fn packets() -> Result<Vec<u8>> {
     let mut file = Vec::new();
     for word in [0xa1b2_c3d4_u32, 0x0004_0002, 0, 0, 128, 1] {

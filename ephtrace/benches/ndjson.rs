@@ -1,4 +1,4 @@
-//! What it costs to bring one assignment from the decoder to NDJSON, in processor time.
+//! Processor time that one assignment takes from the decoder to NDJSON.
 
 use std::{hint::black_box, io, net::Ipv4Addr};
 
@@ -9,10 +9,10 @@ use ephtrace::{
     output::{JsonSink, Notices, Sink as _, Target},
 };
 
-/// How many assignments a drain of the ring brings.
+/// Number of assignments in one drain of the ring buffer.
 const BATCH: u32 = 1000;
 
-/// Takes all and keeps nothing.
+/// A writer that discards everything.
 struct Nowhere;
 
 impl io::Write for Nowhere {

@@ -1,4 +1,4 @@
-//! What a Parquet recording costs: rows a second in and out, bytes a row.
+//! Cost of a Parquet recording: rows per second in and out, bytes per row.
 
 use std::{
     fs,
@@ -18,16 +18,17 @@ use ephtrace::{
     replay::Recording,
 };
 
-/// Rows of one recording: some row groups.
+/// Number of rows of one recording: several row groups.
 const ROWS: u32 = 1_000_000;
 
-/// Destinations of a storm.
+/// Number of destinations of a storm.
 const DESTINATIONS: u8 = 32;
 
-/// Cookies that a processor takes at once (`gen_cookie`, batches of 4096).
+/// Number of cookies that a processor takes at once (`gen_cookie`, batches of 4096).
 const COOKIES: u64 = 4096;
 
-/// A storm from two processors, as Linux 5.18 and later hands ports out, with all columns known.
+/// A storm from two processors, with ports as Linux 5.18 and later assigns them, and with all
+/// columns known.
 struct Storm {
     rng: fastrand::Rng,
     ts_ns: u64,
@@ -45,7 +46,7 @@ impl Storm {
         Self { rng, ts_ns: 1_795_000_000_000_000_000, offsets, cookies, last_cookie }
     }
 
-    /// Exponential, with this mean.
+    /// Returns an exponential waiting time with this mean.
     fn wait_ns(&mut self, mean_ns: f64) -> u64 {
         #[expect(
             clippy::cast_possible_truncation,
@@ -72,7 +73,7 @@ impl Storm {
         let step = 2 * self.rng.u32(1..=8);
         let offset = &mut self.offsets[usize::from(lane)];
         *offset = (*offset + step) % 28_232;
-        // Some candidates are taken: the search goes on by two.
+        // Some candidates are taken: the search continues by two.
         let first = u16::try_from(32_768 + *offset).unwrap_or(u16::MAX);
         let tried = if self.rng.u8(..) < 24 { self.rng.u16(2..6) } else { 1 };
         let port = (first + 2 * (tried - 1)).min(60_998);

@@ -1,4 +1,4 @@
-//! What `ephtrace report` makes of a recording in a second: reading, all verdicts, the report.
+//! Throughput of `ephtrace report`: reading, all verdicts, the report.
 
 use std::{
     fmt::Write as _,
@@ -15,13 +15,13 @@ use ephtrace::{
     replay::{Item, Recording},
 };
 
-/// Assignments of one recording: enough that models which are far behind rest.
+/// Number of assignments of one recording: enough that models which are far behind rest.
 const ASSIGNMENTS: u32 = 200_000;
 
-/// Destinations of one recording.
+/// Number of destinations of one recording.
 const DESTINATIONS: u32 = 32;
 
-/// As Linux 5.18 and later hands ports out, in the five keys and a few more.
+/// Returns ports as Linux 5.18 and later assigns them, with the five necessary keys and a few more.
 fn minimal() -> Vec<u8> {
     let mut rng = fastrand::Rng::with_seed(7);
     let mut offsets: Vec<u32> = (0..DESTINATIONS).map(|_| rng.u32(0..14_116) * 2).collect();
@@ -45,7 +45,7 @@ fn minimal() -> Vec<u8> {
     text.into_bytes()
 }
 
-/// The same as ephtrace itself writes it, with all keys.
+/// Returns the same recording with all keys, as ephtrace itself writes it.
 fn complete(minimal: &[u8]) -> Vec<u8> {
     let mut sink = JsonSink::new(Vec::new(), Notices::new(io::sink(), true));
     for mut assignment in assignments(minimal) {

@@ -1,6 +1,6 @@
 //! Attaches programs that do nothing to the hooks that ephtrace uses, until SIGINT or SIGTERM.
 //!
-//! What they cost is the floor: no tracer on these hooks can cost less. `cargo xtask bench
+//! Their cost is the floor: no tracer on these hooks can cost less. `cargo xtask bench
 //! --instructions` measures it beside ephtrace.
 
 use std::{
@@ -66,7 +66,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// The links live as long as the object.
+/// Attaches programs to a hook; the links live as long as the object.
 fn attach(object: &mut Ebpf, hook: Hook, btf: &Btf) -> Result<()> {
     match hook {
         Hook::Fentry => {
@@ -90,7 +90,7 @@ fn attach(object: &mut Ebpf, hook: Hook, btf: &Btf) -> Result<()> {
             let root = root_cgroup()?;
             let program: &mut SockOps = named(object, "floor_sock_ops")?.try_into()?;
             program.load()?;
-            // Others can attach beside a link all the same.
+            // Even so, other tools can attach beside a link.
             program.attach(root, CgroupAttachMode::Single)?;
         }
     }
@@ -108,7 +108,7 @@ fn named<'object>(object: &'object mut Ebpf, name: &str) -> Result<&'object mut 
     object.program_mut(name).with_context(|| format!("the object has no program {name}"))
 }
 
-/// Where cgroup v2 is mounted.
+/// Opens the mount point of cgroup v2.
 fn root_cgroup() -> Result<File> {
     let mounts = fs::read_to_string("/proc/self/mounts").context("cannot read the mounts")?;
     let mut mounts = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());

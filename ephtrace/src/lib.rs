@@ -1,7 +1,7 @@
 //! ephtrace: every ephemeral port that Linux assigns, the rule by which it was chosen, and why a
 //! connect was slow or failed when ports run short.
 //!
-//! The flow, and with it the modules in their order:
+//! The modules, in the order of the data flow:
 //!
 //! ```text
 //! kernel half ─ ring ─→ kernel ─→ host::enrich ─┐
@@ -9,13 +9,14 @@
 //!                                                                              └→ summary ─┘
 //! ```
 //!
-//! [`cli`] is what was typed, [`commands`] makes settings of it and runs them, [`pipeline`] is a
-//! run. [`kernel`] alone names aya; [`host`] reads what this machine says of itself; [`replay`]
-//! reads recordings; [`output`] and [`tui`] show. [`inventory`] (what is in use now) and
-//! [`analyse`] (what it means) work on the types of [`model`], read no clock and do no I/O.
+//! [`cli`] defines the command line, [`commands`] turns it into settings and runs them,
+//! [`pipeline`] is a run. Only [`kernel`] uses aya; [`host`] reads the state of this machine;
+//! [`replay`] reads recordings; [`output`] and [`tui`] show results. [`inventory`] (the ports in
+//! use now) and [`analyse`] (their meaning) work on the types of [`model`], read no clock and do no
+//! I/O.
 //!
-//! ARCHITECTURE.md has the map and its rules, docs/extending.md says where a finding, a column, a
-//! format, a command or a hook site goes.
+//! ARCHITECTURE.md has the map and its rules; docs/extending.md says where to add a finding, a
+//! column, a format, a command or a hook site.
 
 pub mod analyse;
 pub mod cli;

@@ -38,18 +38,18 @@ fn main() -> ExitCode {
     }
 }
 
-/// An error about the same words, escaped where they would move the cursor or turn the direction:
-/// clap repeats them as they are.
+/// Returns the error about the same words with escapes for characters that would move the cursor or
+/// turn the direction: clap repeats the words unchanged.
 fn shown_safely(error: clap::Error) -> clap::Error {
     let typed = std::env::args_os().map(|word| shown(&word).to_string());
     Cli::try_parse_from(typed).err().unwrap_or(error)
 }
 
-/// How signals are taken, before a run takes some of them itself.
+/// Sets how signals are handled, before a run handles some of them itself.
 ///
-/// A file that reaches the limit of the shell (`ulimit -f`) is then an error that can be told
-/// (`EFBIG`); by default, the kernel kills the process without a word. Scripts start what is in the
-/// background with SIGINT and SIGQUIT ignored, and then send them: they end each command.
+/// A file that reaches the shell's limit (`ulimit -f`) then causes an error that can be reported
+/// (`EFBIG`); by default, the kernel kills the process without a message. Scripts start background
+/// commands with SIGINT and SIGQUIT ignored, and still send these signals: they end each command.
 fn set_signals() {
     let set = [
         (libc::SIGXFSZ, libc::SIG_IGN),
@@ -57,7 +57,8 @@ fn set_signals() {
         (libc::SIGQUIT, libc::SIG_DFL),
     ];
     for (signal, action) in set {
-        // SAFETY: sets how a signal is taken, before there are other threads; runs no handler.
+        // SAFETY: the call sets how a signal is handled, before there are other threads; it runs no
+        // handler.
         unsafe { libc::signal(signal, action) };
     }
 }

@@ -1,5 +1,5 @@
-//! What ephtrace says about itself on standard error: log messages, and the error that it ends
-//! with.
+//! ephtrace's messages about itself on standard error: log messages, and the error with which it
+//! ends.
 
 use std::{
     io::{self, Write as _},
@@ -12,10 +12,10 @@ use clap::{
 };
 use log::LevelFilter;
 
-/// Says why ephtrace ends, in the style of clap's own errors. Where standard error is closed there
-/// is nobody to tell.
+/// Reports why ephtrace ends, in the style of clap's own errors. A closed standard error is no
+/// reason to fail.
 ///
-/// `command` has the colours, which are shown if `colour`.
+/// `command` has the colours, which are used if `colour`.
 pub fn tell(error: &anyhow::Error, is_usage: bool, command: &Command, colour: bool) {
     let mut text = without_numbers(&format!("{error:#}"));
     text.push_str(if is_usage { "\n\nFor more information, try '--help'.\n" } else { "\n" });
@@ -24,7 +24,7 @@ pub fn tell(error: &anyhow::Error, is_usage: bool, command: &Command, colour: bo
     let _ = io::stderr().write_all(text.as_bytes());
 }
 
-/// Says that the end of the output has gone nowhere.
+/// Reports that nobody read the end of the output.
 pub fn tell_unread() {
     let _ = writeln!(
         io::stderr(),
@@ -33,18 +33,18 @@ pub fn tell_unread() {
     );
 }
 
-/// The command line can't be understood, or asks for help. To a monitoring system 2 would mean
-/// something else.
+/// Reports that the command line is invalid, or prints the help. `check` must not return 2, which
+/// has another meaning to a monitoring system.
 pub fn misunderstood(error: clap::Error) -> ExitCode {
     let is_check = std::env::args_os().nth(1).is_some_and(|command| command == "check");
     let code = if is_check && error.exit_code() != 0 { 3 } else { error.exit_code() };
-    // Where nobody listens there is nobody to tell.
+    // A closed standard error is no reason to fail.
     let _ = named_alike(error).print();
     ExitCode::from(u8::try_from(code).unwrap_or(2))
 }
 
-/// An option is called '--port' in each error about its value, not '--port <PORTS>' in those of
-/// clap.
+/// Makes each error about a value name its option '--port', not `--port <PORTS>` as some of clap's
+/// errors do.
 fn named_alike(mut error: clap::Error) -> clap::Error {
     let typed = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => text.as_str(),
@@ -52,7 +52,7 @@ fn named_alike(mut error: clap::Error) -> clap::Error {
     };
     let is_about_a_value =
         matches!(error.kind(), ErrorKind::InvalidValue | ErrorKind::ValueValidation);
-    // Of an option without a value, clap's text tells which value is missing.
+    // For an option without a value, clap's text says which value is missing.
     if is_about_a_value && !typed(ContextKind::InvalidValue).is_empty() {
         let name = typed(ContextKind::InvalidArg);
         let name = name.split([' ', '=']).next().unwrap_or_default();
@@ -62,7 +62,7 @@ fn named_alike(mut error: clap::Error) -> clap::Error {
     error
 }
 
-/// Messages go to standard error; those of libraries only when everything is asked for.
+/// Sends messages to standard error; those of libraries only at the highest level.
 pub fn init_log(level: LevelFilter) {
     let libraries = if level == LevelFilter::Trace { level } else { LevelFilter::Error };
     env_logger::Builder::new()
@@ -72,19 +72,21 @@ pub fn init_log(level: LevelFilter) {
         .init();
 }
 
-/// The kernel half logs from `-vv` on; below, its messages are not even compiled in by the kernel.
+/// Returns the log level of the kernel half: it logs from `-vv` on; below, the kernel does not even
+/// compile its messages in.
 pub fn kernel_log_level(level: LevelFilter) -> u8 {
     if level < LevelFilter::Debug { 0 } else { level as u8 }
 }
 
-/// Drops what the standard library puts behind the system's own words: `(os error 28)`.
+/// Removes the error number that the standard library appends to the system's message: `(os error
+/// 28)`.
 fn without_numbers(message: &str) -> String {
     let mut parts = message.split(" (os error ");
     let first = parts.next().unwrap_or_default().to_owned();
     parts.fold(first, |text, part| text + part.split_once(')').map_or("", |(_, rest)| rest))
 }
 
-/// Whoever read the output has seen enough: no error.
+/// Returns true if the reader of the output has closed it, which is no error.
 pub fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error
         .chain()

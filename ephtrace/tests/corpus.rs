@@ -1,11 +1,11 @@
-//! Each target of the fuzzer with the inputs that it has found: no panic, without a fuzzer.
+//! Runs each fuzz target on its corpus, without the fuzzer: no input may cause a panic.
 
 #[path = "common/fuzz_targets.rs"]
 mod targets;
 
 use std::{fs, path::Path};
 
-/// What the inputs of one target may take together: a corpus stays small.
+/// Maximum size of all inputs of one target together, so that a corpus stays small.
 const MAX_BYTES: u64 = 256 << 10;
 
 #[test]

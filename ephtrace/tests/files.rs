@@ -1,5 +1,5 @@
-//! Files that ephtrace writes, as a user without root sees them: who may read them, what is said
-//! where others write to them, and what a run leaves that fails.
+//! Files that ephtrace writes, as a user without root sees them: who may read them, which warnings
+//! there are about files that others write to, and what a failed run leaves.
 
 #[path = "common/recording.rs"]
 mod recording;
@@ -36,14 +36,14 @@ fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// A recording of some rows.
+/// Writes a recording of some rows.
 fn source(scratch: &Scratch) -> Result<String> {
     let path = scratch.path("in.ndjson");
     fs::write(&path, (0..10).map(|n| line(n, 1_000_000)).collect::<String>())?;
     Ok(path)
 }
 
-/// Who may read and write a file.
+/// Returns the permission bits of a file.
 fn mode(path: &str) -> Result<u32> {
     Ok(fs::metadata(path)?.permissions().mode() & 0o7777)
 }
@@ -66,7 +66,7 @@ fn a_new_file_is_its_owners_alone_unless_asked() {
             let mut command = Command::new(EPHTRACE);
             command.args(args).args([&path, "-q", "--from", &from]);
             command.args(asked.iter().flat_map(|mode| ["--mode", mode]));
-            // SAFETY: sets a number of the new process, and allocates nothing.
+            // SAFETY: the call sets a number of the new process, and allocates nothing.
             unsafe {
                 command.pre_exec(move || {
                     umask(Mode::from_bits_truncate(mask));
@@ -78,7 +78,7 @@ fn a_new_file_is_its_owners_alone_unless_asked() {
             assert_eq!(mode(&written).unwrap(), is, "{args:?} {asked:?}");
             fs::remove_file(&written).unwrap();
         }
-        // One that is there keeps its own.
+        // A file that already exists keeps its mode.
         if path == written {
             fs::write(&path, "").unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(0o604)).unwrap();
@@ -90,7 +90,7 @@ fn a_new_file_is_its_owners_alone_unless_asked() {
     }
 }
 
-/// A run that reads what is written to its standard input.
+/// A run that reads from its standard input, which the test writes to.
 struct Fed {
     child: Child,
     input: ChildStdin,
@@ -105,7 +105,7 @@ impl Fed {
         Ok(Self { child, input })
     }
 
-    /// Feeds it some rows, and waits until the file has something.
+    /// Feeds it some rows, and waits until the file has content.
     fn begin(&mut self, scratch: &Scratch, path: &str) -> Result<()> {
         let changes = Changes::of(scratch.folder())?;
         (0..3).try_for_each(|n| self.input.write_all(line(n, 1_000_000).as_bytes()))?;
@@ -113,7 +113,7 @@ impl Fed {
         changes.until("nothing in the file", has_some)
     }
 
-    /// How it ends by itself, and what it says.
+    /// Returns its exit code and messages, once it has ended by itself.
     fn end(mut self) -> Result<(Option<i32>, String)> {
         let status = wait::exit(&mut self.child)?;
         let stderr = self.child.stderr.take().context("no standard error")?;
@@ -160,7 +160,7 @@ fn what_others_do_to_a_file_of_events_is_said_at_once() {
         let mut run = Fed::start(command).unwrap();
         run.begin(&scratch, &path).unwrap();
         deed().unwrap();
-        // Nothing more comes: it looks by itself.
+        // No more input comes: the run looks by itself.
         let (code, stderr) = run.end().unwrap();
         assert_eq!(code, Some(1), "{command:?} {told}: {stderr}");
         assert!(stderr.contains(&format!("it was {told} while")), "{command:?} {told}: {stderr}");
@@ -185,7 +185,7 @@ fn a_journal_is_left_to_who_is_writing() {
     assert!(!fs::exists(&journal).unwrap());
 }
 
-/// What a recording lacks, a copy lacks as well, and so does a copy that was not finished.
+/// A copy lacks everything that the recording lacks; so does an unfinished copy.
 #[test]
 fn a_copy_of_a_part_says_so() {
     let scratch = Scratch::new("part").unwrap();
@@ -237,7 +237,7 @@ fn a_run_that_fails_leaves_no_file() {
     }
 }
 
-/// Whether these files and no others are in the folder.
+/// Checks that the folder contains exactly these files.
 fn only(scratch: &Scratch, names: &[&str]) -> Result<()> {
     let found: io::Result<Vec<_>> =
         fs::read_dir(scratch.folder())?.map(|entry| Ok(entry?.file_name())).collect();
@@ -260,7 +260,7 @@ fn whatever_kills_it_before_anything_came_leaves_no_file() {
     }
 }
 
-/// Whether a thread of a process waits for standard input.
+/// Returns true if a thread of the process waits for standard input.
 fn reads(pid: u32) -> Result<bool> {
     let mut tasks = fs::read_dir(format!("/proc/{pid}/task"))?;
     Ok(tasks.any(|task| {
@@ -309,7 +309,7 @@ fn standard_output_can_be_named_as_a_file() {
     }
 }
 
-/// It is the shell's: nothing is put in its place, and what was there before stays.
+/// The file is the shell's: nothing is put in its place, and its earlier content stays.
 #[test]
 fn a_page_goes_behind_what_the_shell_has_opened() {
     let scratch = Scratch::new("page").unwrap();
@@ -339,7 +339,7 @@ fn what_the_shell_has_opened_is_not_watched() {
     let out = || fs::OpenOptions::new().create(true).append(true).open(&path).unwrap();
     let mut command = Command::new(EPHTRACE);
     command.args(["trace", "--from", "-", "--output", "/dev/stdout"]);
-    // Messages go there, too.
+    // Messages go to the file, too.
     command.stdin(Stdio::piped()).stdout(out()).stderr(out());
     let mut child = command.spawn().unwrap();
     let mut run = Fed { input: child.stdin.take().unwrap(), child };

@@ -1,6 +1,6 @@
-//! Recordings of somebody who means harm: each is refused, or read, within `--max-memory`.
+//! Recordings made by an attacker: each is refused, or read, within `--max-memory`.
 //!
-//! The limit is the kernel's: a program that asks for more private memory than `ulimit -d` gets
+//! The kernel enforces the limit: a program that asks for more private memory than `ulimit -d` gets
 //! none, and ends by a signal.
 
 #[path = "common/counted.rs"]
@@ -23,7 +23,7 @@ use crafted::{Column, Page, codec, encoding, file, footer, needed, schema, zstd}
 /// The default of `--max-memory`, in KiB.
 const DEFAULT_KIB: u32 = 256 << 10;
 
-/// A file that is gone at the end of the test.
+/// A file that is removed at the end of the test.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -34,13 +34,13 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // Left over in the system's folder for temporary files at worst.
+        // At worst, it is left over in the system's folder for temporary files.
         let _ = fs::remove_file(&self.0);
     }
 }
 
-/// What `ephtrace report` says of the file on standard error, within the memory that it promises;
-/// no signal ends it.
+/// Returns the messages of `ephtrace report` about the file. It runs within the memory that it
+/// promises, and must not end by a signal.
 fn report(scratch: &Scratch, kib: u32) -> io::Result<String> {
     let limited = format!("ulimit -d {kib}; exec \"$0\" report --json \"$1\"");
     let mut shell = Command::new("sh");
@@ -57,7 +57,7 @@ fn said(name: &str, bytes: &[u8]) -> io::Result<String> {
     report(&scratch, DEFAULT_KIB)
 }
 
-/// `needed` with one more column of text.
+/// Returns the columns of `needed` with one more column of text.
 fn with(rows: u16, column: Column) -> Vec<Column> {
     let mut columns = needed(rows);
     columns.push(column);
@@ -71,7 +71,7 @@ fn contains(said: &io::Result<String>, words: &[&str]) {
     }
 }
 
-/// A page of one value of 1 GiB, which takes 34 KB.
+/// Returns a page of one value of 1 GiB, which takes 34 KB.
 fn huge(is_dictionary: bool) -> Page {
     let zeros = (1 << 30) - 4;
     let content = zstd(&u32::to_le_bytes(zeros), zeros);
@@ -138,7 +138,7 @@ fn pages_that_a_batch_holds_together_are_counted_together() {
     contains(&said("together", &file(&with(64, column), 64)), &["column comm", "--max-memory"]);
 }
 
-/// Numbers as `DELTA_BINARY_PACKED` has them, all the same, of which it claims so many.
+/// Returns equal numbers in `DELTA_BINARY_PACKED`, which claims `claimed` of them.
 fn delta(claimed: u64, first: i64) -> Vec<u8> {
     let mut thrift = crafted::Thrift::default();
     for n in [128, 4, claimed] {
@@ -165,30 +165,30 @@ fn lengths_that_are_only_claimed_are_not_reserved() {
 fn values_that_repeat_the_one_before_are_counted_as_what_they_become() {
     let rows = 4096;
     let mut thrift = crafted::Thrift::default();
-    // The first value has a MiB of its own; each later one repeats all of it.
+    // The first value has a MiB of its own; each later value repeats all of it.
     for n in [128, 4, rows, 0] {
         thrift.varint(n);
     }
     let block = |thrift: &mut crafted::Thrift, first: u64| {
-        // The least difference, zigzag, and the widths of four parts.
+        // The least difference in zigzag, and the bit widths of four parts.
         thrift.varint(first);
         thrift.bytes.extend([0; 4]);
     };
     let mib = 1_i64 << 20;
-    // Prefixes: nothing, then a MiB over and over: the first difference is in 21 bits.
+    // Prefix lengths: 0, then 1 MiB each; the first difference takes 21 bits.
     thrift.varint(0);
     thrift.bytes.extend([21, 0, 0, 0]);
     let mut packed = [0_u8; 84];
     packed[..3].copy_from_slice(&mib.to_le_bytes()[..3]);
     thrift.bytes.extend(packed);
     (1..32).for_each(|_| block(&mut thrift, 0));
-    // Suffixes: a MiB, then nothing.
+    // Suffix lengths: 1 MiB, then 0.
     for n in [128, 4, rows, 2 * mib.cast_unsigned()] {
         thrift.varint(n);
     }
     thrift.varint(2 * mib.cast_unsigned() - 1);
     thrift.bytes.extend([21; 4]);
-    // Differences above the least one, which is minus a MiB: none at first, then a MiB.
+    // Differences above the least one, which is −1 MiB: 0 at first, then 1 MiB.
     let mut bits = vec![0_u8; 4 * 84];
     for nth in 1..128 {
         let at = nth * 21 + 20;
@@ -205,7 +205,7 @@ fn values_that_repeat_the_one_before_are_counted_as_what_they_become() {
 
 #[test]
 fn levels_and_rows_that_are_only_claimed_end_at_what_is_there() {
-    // Null two billion times, in a run of six bytes.
+    // Null two billion times, as one run of six bytes.
     let run = [6_u32.to_le_bytes().to_vec(), vec![0xfe, 0xff, 0xff, 0xff, 0x0f, 0]].concat();
     let page = Page::plain(i64::from(i32::MAX), run);
     let column = Column { can_be_null: true, ..Column::text("comm", codec::NONE, vec![page]) };
@@ -220,7 +220,7 @@ fn a_column_of_long_names_is_refused_row_by_row() {
     let name = |letter| [&60_000_u32.to_le_bytes()[..], &vec![letter; 60_000]].concat();
     let dictionary =
         Page { is_dictionary: true, ..Page::plain(2, [name(b'a'), name(b'b')].concat()) };
-    // One bit a row, the two in turn, a thousand times eight.
+    // One bit a row, 0 and 1 in turn: a thousand times eight rows.
     let turns = [&[1, 0xd1, 0x0f][..], &[0xaa; 1000]].concat();
     let rows = Page { encoding: encoding::DICTIONARY, ..Page::plain(8000, turns) };
     let column = Column::text("container", codec::NONE, vec![dictionary, rows]);
@@ -276,7 +276,7 @@ fn footers_of_more_than_they_are_worth_are_refused() {
         let said = said.unwrap();
         assert!(!said.contains("copy it again") || name == "children", "{name}: {said}");
     }
-    // Longer than the file.
+    // The claimed length exceeds that of the file.
     contains(&said("long", b"PAR1\xff\xff\xff\x7fPAR1"), &["damaged footer"]);
 }
 
@@ -285,7 +285,7 @@ fn a_line_of_a_gigabyte_is_skipped() {
     let scratch = Scratch::new("line");
     let mut file = fs::File::create(&scratch.0).unwrap();
     file.write_all(b"{\"comm\":\"").unwrap();
-    // A hole reads as zeros: nothing is written for it.
+    // A hole reads as zeros and takes no disk space.
     file.set_len(1 << 30).unwrap();
     contains(&report(&scratch, 64 << 10), &["line 1: longer than 65536 bytes"]);
 }
@@ -299,7 +299,7 @@ fn a_block_of_claimed_gigabytes_is_refused() {
     contains(&said("block", &bytes), &["packet 1: "]);
 }
 
-/// What a header may claim: little, as much as there is, and far too much.
+/// Returns claims of a header: small, as large as the data, and far too large.
 fn claims() -> impl Strategy<Value = i64> {
     prop_oneof![
         -2_i64..70,
@@ -320,7 +320,7 @@ fn contents() -> impl Strategy<Value = Vec<u8>> {
 fn pages() -> impl Strategy<Value = Page> {
     (claims(), 0_i64..10, any::<bool>(), claims(), contents()).prop_map(
         |(values, encoding, is_dictionary, uncompressed, content)| {
-            // A header that fits its page is looked at in earnest.
+            // The reader decodes a page only if its header fits.
             let fits = Page::plain(values.clamp(0, 64), content);
             let uncompressed = if uncompressed < 0 { fits.uncompressed } else { uncompressed };
             Page { values, encoding, is_dictionary, uncompressed, ..fits }
@@ -331,7 +331,8 @@ fn pages() -> impl Strategy<Value = Page> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
-    /// Whatever the headers of pages claim and single bytes are: no more is held than was allowed.
+    /// Whatever page headers claim, and whatever single bytes contain, the reader holds no more
+    /// than the limit.
     #[test]
     fn claims_of_any_kind_are_bounded(
         codec in prop::sample::select(vec![codec::NONE, codec::SNAPPY, codec::GZIP, codec::ZSTD]),
@@ -353,7 +354,7 @@ proptest! {
             let recording = Recording::open_within(&scratch.0, max);
             recording.map_or(0, |recording| recording.take(10_000).count())
         });
-        // Of the library's own, besides pages, there are some batches of 4096 values.
+        // Besides pages, the library holds a few batches of 4096 values.
         prop_assert!(peak <= 36 << 20, "{} bytes", peak);
     }
 }

@@ -1,6 +1,7 @@
-//! Files of each format, mutated: none makes ephtrace panic, go on for ever, or take much memory.
+//! Mutated files of each format: none makes ephtrace panic, run for ever, or take much memory.
 //!
-//! `EPHTRACE_MUTATIONS` says how many of each; 20,000 by hand, in an optimised build.
+//! `EPHTRACE_MUTATIONS` is the number of files of each format; use 20,000 by hand, in an optimised
+//! build.
 
 #![expect(clippy::unwrap_used, reason = "a test ends where its files can't be made")]
 
@@ -21,13 +22,13 @@ use std::{
 use ephtrace::{commands::report, output::Paper, replay::Recording};
 use fastrand::Rng;
 
-/// Files of each format.
+/// Default number of files of each format.
 const MUTATIONS: u32 = 100;
 
-/// Most memory that one may take.
+/// Maximum memory for one file.
 const MAX_BYTES: usize = 64 << 20;
 
-/// Longest time that one may take, in a build that is not optimised, on a busy machine.
+/// Maximum time for one file, in a build without optimisation, on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 fn count() -> u32 {
@@ -35,7 +36,7 @@ fn count() -> u32 {
     said.map_or(MUTATIONS, |text| text.parse().unwrap())
 }
 
-/// Names and whole files of each format.
+/// Returns names and whole files of each format.
 fn seeds() -> Vec<(String, Vec<Vec<u8>>)> {
     let mut seeds: Vec<(String, Vec<Vec<u8>>)> = samples::SAMPLES
         .iter()
@@ -67,7 +68,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     gzip.finish().unwrap()
 }
 
-/// Numbers that break what counts with them, and pieces that mean something.
+/// Numbers that break arithmetic, and pieces with a meaning.
 const PIECES: [&str; 18] = [
     "0",
     "-1",
@@ -89,7 +90,7 @@ const PIECES: [&str; 18] = [
     "\u{0}\u{fe}",
 ];
 
-/// What went wrong with a file between its tool and here.
+/// Damages a file as on its way from the tool to the reader.
 fn mutate(bytes: &mut Vec<u8>, rng: &mut Rng) {
     for _ in 0..rng.usize(1..8) {
         if bytes.is_empty() {

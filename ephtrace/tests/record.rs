@@ -31,7 +31,7 @@ fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// When each row was; an error if any can't be read.
+/// Returns the time of each row; fails if any row can't be read.
 fn times(path: &str) -> Result<Vec<u64>> {
     let time = |item: Item| match item {
         Item::Assignment(assignment) => Ok(assignment.ts_ns),
@@ -94,7 +94,7 @@ fn a_killed_recording_has_all_but_the_last_seconds() {
     let mut written = 0;
     let changes = Changes::of(scratch.folder()).unwrap();
     let started = Instant::now();
-    // Until some rows are in the file, while it goes on being written to.
+    // Waits until some rows are in the file, while input goes on.
     while rows(&path) < 10 {
         input.write_all(line(written, every_ns).as_bytes()).unwrap();
         written += 1;
@@ -147,7 +147,7 @@ fn a_signal_ends_a_quiet_pipe_and_all_of_it_is_there() {
             .unwrap();
         let mut input = child.stdin.take().unwrap();
         (0..3).for_each(|n| input.write_all(line(n, 1_000_000).as_bytes()).unwrap());
-        // Nothing more comes, and yet the rows get into the file.
+        // No more input comes, and yet the rows get into the file.
         let are_there = || Ok((rows(&path) >= 3).then_some(()));
         changes.until("no rows in the file", are_there).unwrap();
         input.write_all(line(3, 1_000_000).as_bytes()).unwrap();
@@ -170,7 +170,7 @@ fn a_signal_before_anything_came_leaves_the_file() {
         .stdin(Stdio::piped())
         .spawn()
         .unwrap();
-    // Held, for to wait closes it, and an end is something that came.
+    // The input is held open: `wait` would close it, and its end would wake the program.
     let _input = child.stdin.take();
     wait::until("it does not handle SIGTERM", || Ok(handles_sigterm(child.id())?.then_some(())))
         .unwrap();
@@ -192,7 +192,7 @@ fn what_is_no_recording_empties_no_file() {
         let failed = ephtrace(args).unwrap();
         assert_eq!(failed.status.code(), Some(1), "{}", said(&failed));
         assert!(said(&failed).contains("no readable records"), "{}", said(&failed));
-        // One sentence is enough, with the first line that can't be read.
+        // One sentence is enough, with the first unreadable line.
         assert!(said(&failed).contains("line 1"), "{}", said(&failed));
         assert_eq!(said(&failed).lines().count(), 1, "{}", said(&failed));
     }
@@ -242,14 +242,14 @@ fn a_step_is_that_from_the_one_before_whether_it_is_shown_or_not() {
     };
     let filtered = ["trace", "--from", &ndjson, "-p", "1", "-o", "json", "-q"];
     assert_eq!(steps(&filtered), ["1", "5"]);
-    // What was filtered out is not in the file, but the steps are.
+    // Rows that were filtered out are not in the file, but the steps are.
     assert!(
         ephtrace(&["record", "--from", &ndjson, &parquet, "-p", "1"]).unwrap().status.success()
     );
     assert_eq!(steps(&["trace", "--from", &parquet, "-o", "json", "-q"]), ["1", "5"]);
 }
 
-/// 0 where it was being replaced just now.
+/// Returns 0 if the file is just being replaced.
 fn rows(path: &str) -> usize {
     Recording::open(Path::new(path)).map_or(0, Iterator::count)
 }
@@ -276,7 +276,7 @@ fn what_can_not_be_written_or_read_is_said() {
     }
 }
 
-/// Whether all that was written to a pipe has been read.
+/// Returns true if everything written to a pipe has been read.
 fn is_empty(pipe: &ChildStdin) -> Result<bool> {
     let mut waiting: libc::c_int = 0;
     // SAFETY: FIONREAD writes one integer to `waiting`, which outlives the call.
@@ -285,9 +285,10 @@ fn is_empty(pipe: &ChildStdin) -> Result<bool> {
     Ok(waiting == 0)
 }
 
-/// Whether a thread of a process waits for standard input, done with all that came before.
+/// Returns true if a thread of the process waits for standard input, after it has processed all
+/// earlier input.
 fn reads_input(pid: u32) -> Result<bool> {
-    /// Number of the system call, and its first argument.
+    /// Number of the system call (`read`), and its first argument (standard input).
     const READ_INPUT: &str = "0 0x0 ";
     for task in fs::read_dir(format!("/proc/{pid}/task"))? {
         let syscall = fs::read_to_string(task?.path().join("syscall"))?;
@@ -298,7 +299,7 @@ fn reads_input(pid: u32) -> Result<bool> {
     Ok(false)
 }
 
-/// Whether a process takes SIGTERM itself: it is blocked, and waited for.
+/// Returns true if a process takes SIGTERM itself: the signal is blocked, and waited for.
 fn handles_sigterm(pid: u32) -> Result<bool> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let taken = status.lines().find_map(|line| line.strip_prefix("SigBlk:"));

@@ -1,4 +1,5 @@
-//! Several recordings in one call: merged by time, in bounded memory, and a bad one costs no other.
+//! Several recordings in one call: merged by time, in bounded memory; a bad recording costs no
+//! other.
 
 #![expect(clippy::unwrap_used, reason = "a test ends where its files can't be made")]
 
@@ -12,7 +13,7 @@ use std::{
 
 use serde_json::Value;
 
-/// A folder that is gone at the end of the test.
+/// A folder that is removed at the end of the test.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -36,7 +37,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // Left over in the system's folder for temporary files at worst.
+        // At worst, it is left over in the system's folder for temporary files.
         let _ = fs::remove_dir_all(&self.0);
     }
 }
@@ -53,7 +54,7 @@ fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-/// Second `n` of a counter by 2, as a line of each format.
+/// Returns the given seconds of a counter by 2, as lines of NDJSON.
 fn ndjson(seconds: impl Iterator<Item = u64>) -> String {
     seconds.fold(String::new(), |mut text, n| {
         let (ts_ns, sport) = (1_795_000_000_000_000_000 + n * 1_000_000_000, 40_000 + 2 * n);
@@ -78,7 +79,7 @@ fn gzip(text: &str) -> Vec<u8> {
     gzip.finish().unwrap()
 }
 
-/// The ports of a trace, in its order.
+/// Returns the ports of a trace, in its order.
 fn ports(output: &Output) -> Vec<u64> {
     let lines = stdout(output);
     let rows = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -97,7 +98,7 @@ fn rotated_files_of_several_formats_are_merged_by_time() {
     let a = scratch.file("a.gz", gzip(&tcpdump(0..100)));
     let b = scratch.file("b", ndjson(100..200));
     let c = scratch.file("c", tcpdump(200..300));
-    // In no order, and one of them by a pipe.
+    // The files are in no order, and one of them is a pipe.
     let traced = ephtrace(&["trace", "-o", "json", "-q", "--from", &c, &a, &b]);
     assert!(traced.status.success(), "{}", stderr(&traced));
     assert_eq!(ports(&traced), in_order(300));
@@ -114,7 +115,7 @@ fn rotated_files_of_several_formats_are_merged_by_time() {
     let report = ephtrace(&["report", "--json", &b, &parquet, &a, &c]);
     let report: Value = serde_json::from_str(&stdout(&report)).unwrap();
     assert_eq!((&report["format"], &report["disordered"]), (&"several".into(), &0.into()));
-    // Each is there twice, as in captures of two interfaces.
+    // Each packet is there twice, as in captures of two interfaces.
     assert_eq!((&report["assignments"], &report["retried"]), (&300.into(), &300.into()));
     assert_eq!(report["verdict"]["predictable"], "yes", "{}", report["verdict"]);
 }
@@ -124,7 +125,7 @@ fn many_files_that_overlap_are_merged_a_few_at_a_time() {
     let scratch = Scratch::new("overlap");
     let mut files = Vec::new();
     for nth in 0..20_u64 {
-        // Each shares half of its time with the next one.
+        // Each file shares half of its time with the next one.
         let mine = (nth * 50..nth * 50 + 100).filter(|n| n % 2 == nth % 2);
         files.push(scratch.file(&format!("{nth}"), ndjson(mine)));
     }
@@ -156,7 +157,7 @@ fn a_bad_file_is_named_and_the_others_are_read() {
     }
     let alone = ephtrace(&["report", &bad, &missing]);
     assert_eq!((alone.status.code(), stdout(&alone)), (Some(1), String::new()));
-    // One without an assignment is no error, and is told.
+    // A recording without an assignment is no error, but is reported.
     let empty = scratch.file("empty", tcpdump(0..3).replace("[S]", "[.]"));
     let report = ephtrace(&["report", &a, &empty]);
     assert_eq!(report.status.code(), Some(0), "{}", stderr(&report));

@@ -1,6 +1,6 @@
 //! `ephtrace top` on a terminal of its own: however it ends, the terminal is as it was before.
 //!
-//! Plays a recording, which needs no root.
+//! The tests play a recording, which needs no root.
 #![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 #[path = "common/terminal.rs"]
@@ -19,10 +19,10 @@ use terminal::OnTerminal;
 
 const EPHTRACE: &str = env!("CARGO_BIN_EXE_ephtrace");
 
-/// How the summary of the recording begins.
+/// Beginning of the recording's summary.
 const SUMMARY: &str = "3 assignments in";
 
-/// A recording of three assignments, one of which failed.
+/// Writes a recording of three assignments, one of which failed.
 fn recording(name: &str) -> PathBuf {
     let path = env::temp_dir().join(format!("ephtrace-top-{}-{name}.ndjson", std::process::id()));
     let line = |n: u64, sport: &str, errno: u16| {

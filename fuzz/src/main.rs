@@ -1,4 +1,4 @@
-//! libFuzzer on the target that `EPHTRACE_FUZZ_TARGET` names: one program for all.
+//! Runs libFuzzer on the target that `EPHTRACE_FUZZ_TARGET` names: one program for all targets.
 #![no_main]
 
 #[path = "../../ephtrace/tests/common/fuzz_targets.rs"]

@@ -1,4 +1,4 @@
-//! The machine's own package manager, where that is apt: look up, choose, install.
+//! The machine's own package manager, if it is apt: look up, choose, install.
 
 use std::process::Command;
 
@@ -6,19 +6,20 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::{process, say::say};
 
-/// Whether this machine has apt.
+/// Returns whether this machine has apt.
 pub(crate) fn is_here() -> bool {
     process::find("apt-get").is_some()
 }
 
-/// Whether a package is installed.
+/// Returns whether a package is installed.
 pub(crate) fn has(package: &str) -> bool {
     let mut dpkg = Command::new("dpkg-query");
     let status = dpkg.args(["--show", "--showformat=${db:Status-Status}", package]);
     process::output(status).is_ok_and(|status| status == "installed")
 }
 
-/// The version that would be installed, without Debian's epoch: none if there is no such package.
+/// Returns the version that would be installed, without Debian's epoch; `None` if there is no such
+/// package.
 pub(crate) fn candidate(package: &str) -> Option<String> {
     let policy = process::output(Command::new("apt-cache").args(["policy", package])).ok()?;
     let version = policy.lines().find_map(|line| line.trim().strip_prefix("Candidate: "))?;
@@ -26,7 +27,7 @@ pub(crate) fn candidate(package: &str) -> Option<String> {
     (version != "(none)").then(|| version.to_owned())
 }
 
-/// Reads the package lists anew.
+/// Refreshes the package lists.
 pub(crate) fn update(why: &str) -> Result<()> {
     say(format_args!("apt-get update: {why}"));
     process::output(process::as_root("apt-get").args(["update", "-q"]))
@@ -34,8 +35,8 @@ pub(crate) fn update(why: &str) -> Result<()> {
         .context("cannot read the package lists")
 }
 
-/// Looks a choice up, and once more with new lists if it is not to be had: lists may be missing
-/// (fresh machine) or too old to know it.
+/// Looks up a choice, and once more with new lists if it is not available: lists may be missing
+/// (fresh machine) or too old to contain it.
 pub(crate) fn choose<T>(what: &str, look_up: impl Fn() -> Option<T>) -> Result<Option<T>> {
     if let Some(found) = look_up() {
         return Ok(Some(found));
@@ -44,7 +45,7 @@ pub(crate) fn choose<T>(what: &str, look_up: impl Fn() -> Option<T>) -> Result<O
     Ok(look_up())
 }
 
-/// Installs what is missing of these packages.
+/// Installs those of the packages that are missing.
 pub(crate) fn install(why: &str, packages: &[&str]) -> Result<()> {
     let missing: Vec<_> = packages.iter().copied().filter(|package| !has(package)).collect();
     if missing.is_empty() {
@@ -58,14 +59,14 @@ pub(crate) fn install(why: &str, packages: &[&str]) -> Result<()> {
     }
     say(format_args!("installing {names}: {why}"));
     if try_install(&missing).is_err() {
-        // Lists that are too old name files that are gone.
+        // Outdated lists name files that no longer exist.
         update("a package could not be fetched")?;
         try_install(&missing).with_context(|| format!("cannot install {names} for {why}"))?;
     }
     Ok(())
 }
 
-/// Installs packages, or says what to install where there is no apt.
+/// Installs packages, or reports what to install if there is no apt.
 pub(crate) fn require(why: &str, packages: &[&str]) -> Result<()> {
     if is_here() {
         return install(why, packages);

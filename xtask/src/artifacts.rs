@@ -1,7 +1,7 @@
-//! What cargo builds for other places than this terminal: static binaries, and where they are.
+//! Cargo builds for other places than this terminal: static binaries, and their paths.
 //!
-//! One build serves the guests, the kernel tests on the host and what is shipped, in a target
-//! folder of its own (`target/static`) so that everyday builds stay as they are.
+//! One build serves the guests, the kernel tests on the host and releases, in a separate target
+//! folder (`target/static`) so that everyday builds are not affected.
 
 use std::{
     collections::HashMap,
@@ -14,56 +14,59 @@ use serde_json::Value;
 
 use crate::{process, say::say, workspace};
 
-/// The target of static binaries: glibc's, because it comes with every toolchain. Guests and
-/// shipped binaries are for this architecture only.
+/// Target of static binaries: glibc's, because it comes with every toolchain. Guests and released
+/// binaries are for this architecture only.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// Executables by the name of their cargo target.
 pub(crate) struct Executables(HashMap<String, PathBuf>);
 
 impl Executables {
-    /// The path of one that was asked for.
+    /// Returns the path of a requested executable.
     pub(crate) fn path(&self, name: &str) -> Result<&PathBuf> {
         self.0.get(name).with_context(|| format!("cargo built no executable {name}"))
     }
 }
 
-/// `ephtrace` for this machine.
+/// Builds `ephtrace` for this machine.
 pub(crate) fn ephtrace() -> Result<Executables> {
     say("building ephtrace");
     build(cargo("build --release -p ephtrace --bin ephtrace"))
 }
 
-/// What benchmarks run: `ephtrace`, and the program that makes the kernel assign ports.
+/// Builds the programs of benchmarks: `ephtrace`, and the program that makes the kernel assign
+/// ports.
 pub(crate) fn bench_programs() -> Result<Executables> {
     say("building ephtrace for benchmarks");
     build(cargo("build --release -p ephtrace --bin ephtrace --example assign"))
 }
 
-/// What is measured, as it is shipped, and all that measuring takes.
+/// Builds the measured program, as released, and the programs that measure it.
 pub(crate) fn measured_programs() -> Result<Executables> {
     say("building ephtrace and what measures it");
     let words = "build --release -p ephtrace -p xtask --bin ephtrace --bin guest-init";
     let mut cargo =
         static_cargo(&format!("{words} --bin guest-meter --example assign --example floor"));
-    // callgrind tells stages apart by the files that lines are from. The code stays the same.
+    // callgrind assigns instructions to stages by the files of their lines. The code stays the
+    // same.
     cargo.args(["--config", r#"profile.release.package.ephtrace.debug="line-tables-only""#]);
     build(cargo)
 }
 
-/// `ephtrace` for any host.
+/// Builds `ephtrace` for any host.
 pub(crate) fn static_ephtrace() -> Result<Executables> {
     say("building ephtrace as a static binary");
     build_static("build --release -p ephtrace --bin ephtrace")
 }
 
-/// PID 1 of the guests.
+/// Builds PID 1 of the guests.
 pub(crate) fn guest_init() -> Result<Executables> {
     say("building the guests' init");
     build_static("build --profile guest -p xtask --bin guest-init")
 }
 
-/// `ephtrace`, the program that makes the kernel assign ports, and what runs them in guests.
+/// Builds `ephtrace`, the program that makes the kernel assign ports, and the programs that run
+/// them in guests.
 pub(crate) fn programs() -> Result<Executables> {
     say("building the guests' programs");
     let words = "build --profile guest -p ephtrace -p xtask";
@@ -71,10 +74,10 @@ pub(crate) fn programs() -> Result<Executables> {
     build_static(&format!("{words} {programs}"))
 }
 
-/// The test binary of `ephtrace/tests/kernel`.
+/// Builds the test binary of `ephtrace/tests/kernel`.
 pub(crate) fn kernel_tests() -> Result<Executables> {
     say("building the kernel tests");
-    // With xtask, so that both builds see the same features of what they share.
+    // Built with xtask, so that both builds use the same features of shared crates.
     build_static("test --no-run --profile guest -p ephtrace -p xtask --test kernel")
 }
 
@@ -109,7 +112,7 @@ fn build(mut cargo: Command) -> Result<Executables> {
     Ok(Executables(executables(&String::from_utf8_lossy(&output.stdout))))
 }
 
-/// Cargo's messages, one JSON object a line, of which only finished executables matter.
+/// Parses cargo's messages, one JSON object a line, of which only finished executables matter.
 fn executables(messages: &str) -> HashMap<String, PathBuf> {
     let finished = messages.lines().filter_map(|line| {
         let message: Value = serde_json::from_str(line).ok()?;

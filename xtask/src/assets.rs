@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::{process, say::result, setup, workspace};
 
-/// What is written, below both the folder of the checkout and that of a check.
+/// Folders that are written, both in the checkout and for a check.
 const FOLDERS: [&str; 2] = ["man", "completions"];
 
 /// Write the man pages and completions to `assets/`.
@@ -26,7 +26,7 @@ pub(crate) struct Args {
     check: bool,
 }
 
-/// Writes or checks them.
+/// Writes or checks the files.
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     setup::ensure()?;
     if args.check {
@@ -40,7 +40,7 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
 fn write() -> Result<()> {
     let assets = workspace::root().join("assets");
     for folder in FOLDERS.map(|folder| assets.join(folder)) {
-        // So that a command that is gone leaves no page.
+        // The folder is removed, so that a removed command leaves no page.
         if folder.exists() {
             fs::remove_dir_all(&folder)
                 .with_context(|| format!("cannot remove {}", folder.display()))?;
@@ -53,7 +53,7 @@ fn write() -> Result<()> {
     Ok(())
 }
 
-/// An error that names each file that is not as it would be written now.
+/// Fails with the name of each file that differs from what would be written now.
 pub(crate) fn check() -> Result<()> {
     let fresh = workspace::target().join("assets");
     if fresh.exists() {
@@ -80,7 +80,7 @@ fn generate(folder: &Path) -> Result<()> {
     process::run_aside(&mut cargo)
 }
 
-/// The names and texts of the files in `folder`; none if it is not there.
+/// Returns the names and texts of the files in `folder`; none if it does not exist.
 fn files(folder: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
     let failed = || format!("cannot read {}", folder.display());
     if !folder.exists() {
@@ -95,7 +95,7 @@ fn files(folder: &Path) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
     Ok(files)
 }
 
-/// The names of files that only one of both has, or that are not the same in both.
+/// Returns the names of files that only one side has, or that differ.
 fn differing(kept: &BTreeMap<PathBuf, Vec<u8>>, fresh: &BTreeMap<PathBuf, Vec<u8>>) -> Vec<String> {
     let names = kept.keys().chain(fresh.keys().filter(|name| !kept.contains_key(*name)));
     names

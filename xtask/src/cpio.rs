@@ -10,8 +10,8 @@ const FOLDER: u32 = 0o040_755;
 const FILE: u32 = 0o100_000;
 const PERMISSIONS: u32 = 0o777;
 
-/// An archive that grows by one entry at a time. Paths are absolute in the guest; their folders
-/// are made as needed.
+/// An archive that grows by one entry at a time. Paths are absolute in the guest; their folders are
+/// created as needed.
 #[derive(Default)]
 pub(crate) struct Archive {
     bytes: Vec<u8>,
@@ -20,7 +20,7 @@ pub(crate) struct Archive {
 }
 
 impl Archive {
-    /// A folder and those above it.
+    /// Adds a folder and those above it.
     pub(crate) fn folder(&mut self, path: &str) -> Result<()> {
         let mut above = String::new();
         for name in path.split('/').filter(|name| !name.is_empty()) {
@@ -35,7 +35,7 @@ impl Archive {
         Ok(())
     }
 
-    /// A file with this content.
+    /// Adds a file with this content.
     pub(crate) fn file(&mut self, path: &str, permissions: u32, content: &[u8]) -> Result<()> {
         let path = path.trim_start_matches('/');
         if let Some((folder, _)) = path.rsplit_once('/') {
@@ -44,7 +44,7 @@ impl Archive {
         self.entry(path, FILE | (permissions & PERMISSIONS), content)
     }
 
-    /// A copy of one of the host's files, with its permissions.
+    /// Adds a copy of one of the host's files, with its permissions.
     pub(crate) fn copy(&mut self, path: &str, from: &Path) -> Result<()> {
         let cannot_read = || format!("cannot read {}", from.display());
         let content = std::fs::read(from).with_context(cannot_read)?;
@@ -52,7 +52,7 @@ impl Archive {
         self.file(path, permissions, &content)
     }
 
-    /// The finished archive.
+    /// Returns the finished archive.
     pub(crate) fn finish(mut self) -> Result<Vec<u8>> {
         self.entry("TRAILER!!!", 0, &[])?;
         Ok(self.bytes)

@@ -9,10 +9,10 @@ use crate::{artifacts, process, say::result, setup, workspace};
 /// `e_phoff`, `e_phentsize`, `e_phnum` of a 64-bit ELF header.
 const TABLE: (usize, usize, usize) = (32, 54, 56);
 const ELF64_LITTLE_ENDIAN: &[u8] = b"\x7fELF\x02\x01";
-/// The segment that names the dynamic loader.
+/// Type of the segment that names the dynamic loader.
 const PT_INTERP: u32 = 3;
 
-/// Builds, proves, and puts it in `target/dist`.
+/// Builds the binary, checks it, and puts it in `target/dist`.
 pub(crate) fn main() -> Result<std::process::ExitCode> {
     setup::ensure()?;
     let built = artifacts::static_ephtrace()?;
@@ -33,13 +33,13 @@ pub(crate) fn main() -> Result<std::process::ExitCode> {
     Ok(std::process::ExitCode::SUCCESS)
 }
 
-/// The binary must run, in an empty environment.
+/// Runs the binary in an empty environment, and describes it.
 fn describe(program: &Path, size: usize) -> Result<String> {
     let version = process::output(Command::new(program).arg("--version").env_clear())?;
     Ok(format!("{}, static, {} KiB", version.trim(), size >> 10))
 }
 
-/// Whether an ELF program asks for a dynamic loader; none if it is something else.
+/// Returns whether an ELF program needs a dynamic loader; `None` if it is something else.
 fn needs_loader(elf: &[u8]) -> Option<bool> {
     if !elf.starts_with(ELF64_LITTLE_ENDIAN) {
         return None;

@@ -1,6 +1,6 @@
 //! `cargo xtask fuzz`: libFuzzer on each target of `ephtrace/tests/common/fuzz_targets.rs`.
 //!
-//! corpus of the repository and of earlier runs → libFuzzer → merged: the smallest inputs that
+//! Corpora of the repository and of earlier runs → libFuzzer → merged: the smallest inputs that
 //! reach all code → corpus of the repository, which `cargo xtask test` runs without a fuzzer.
 
 use std::{
@@ -29,37 +29,37 @@ pub(crate) struct Args {
     only: Option<String>,
 }
 
-/// Where the targets are listed, each with its name.
+/// File that lists the targets, each with its name.
 const TARGETS: &str = "ephtrace/tests/common/fuzz_targets.rs";
 
-/// The target of the build: with it, flags reach what runs here and not what builds it.
+/// Target of the build: with it, flags apply to the program and not to its build scripts.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
-/// Code counts where it was; comparisons and tables guide inputs (what `cargo fuzz` passes).
+/// Flags that count executed code; comparisons and tables guide inputs (as passed by `cargo fuzz`).
 const COVERAGE: &str = "--cfg fuzzing -Cpasses=sancov-module \
     -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
     -Cllvm-args=-sanitizer-coverage-pc-table \
     -Cllvm-args=-sanitizer-coverage-trace-compares";
 
-/// Memory that a target may take, in MiB.
+/// Maximum memory of a target, in MiB.
 const MAX_MEMORY: u32 = 256;
 
-/// Bytes of an input: a Parquet file with all columns and a few rows has 10 KiB.
+/// Maximum length of an input, in bytes: a Parquet file with all columns and a few rows has 10 KiB.
 const MAX_INPUT: u32 = 32 << 10;
 
-/// What the committed corpus of a target takes at most: inputs and bytes, of which a test is quick
-/// and a clone small.
+/// Maximum size of a target's committed corpus: inputs and bytes that keep a test quick and a clone
+/// small.
 const MAX_INPUTS: usize = 96;
 const MAX_BYTES: u64 = 128 << 10;
 
-/// Characters of the names that libFuzzer gives to inputs: their SHA-1.
+/// Length of the names that libFuzzer gives to inputs: their SHA-1.
 const HASH: usize = 40;
 
-/// Says how many inputs libFuzzer has made.
+/// Key of the number of inputs that libFuzzer has run.
 const COUNT: &str = "stat::number_of_executed_units:";
 
-/// How one target did.
+/// Result of one target.
 struct Outcome {
     inputs: u64,
     is_well: bool,
@@ -88,13 +88,13 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Where the inputs of a target are.
+/// Folders with the inputs of a target.
 struct Folders {
-    /// The repository's.
+    /// Inputs of the repository.
     kept: PathBuf,
-    /// All that were found on this machine.
+    /// Inputs found on this machine.
     found: PathBuf,
-    /// What breaks it.
+    /// Inputs that break the target.
     artifacts: PathBuf,
 }
 
@@ -113,7 +113,7 @@ impl Folders {
     }
 }
 
-/// Builds the fuzzer, with a compiler that knows coverage.
+/// Builds the fuzzer, with a compiler that supports coverage.
 fn build() -> Result<PathBuf> {
     say("building the fuzzer");
     let target = workspace::root().join("target/fuzz");
@@ -121,7 +121,7 @@ fn build() -> Result<PathBuf> {
     cargo.args(["+nightly", "build", "--release", "--target", TARGET]);
     cargo.arg("--manifest-path").arg(workspace::root().join("fuzz/Cargo.toml"));
     cargo.arg("--target-dir").arg(&target).env("RUSTFLAGS", COVERAGE);
-    // That of the cargo which runs this.
+    // Variables of the cargo that runs this.
     for variable in ["RUSTUP_TOOLCHAIN", "CARGO", "RUSTC"] {
         cargo.env_remove(variable);
     }
@@ -129,7 +129,7 @@ fn build() -> Result<PathBuf> {
     Ok(target.join(TARGET).join("release/ephtrace-fuzz"))
 }
 
-/// The targets, as the list in the sources names them.
+/// Returns the names of the targets, from the list in the sources.
 fn names() -> Result<Vec<String>> {
     let path = workspace::root().join(TARGETS);
     let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
@@ -137,7 +137,7 @@ fn names() -> Result<Vec<String>> {
     Ok(lines.filter_map(|line| Some(line.split_once('"')?.0.to_owned())).collect())
 }
 
-/// libFuzzer on one target, whose own words go to a log.
+/// Returns libFuzzer on one target, with its messages in a log.
 fn fuzzer(program: &Path, name: &str, log: &Path) -> Result<Command> {
     let mut command = Command::new(program);
     command.env("EPHTRACE_FUZZ_TARGET", name).stdin(Stdio::null()).stdout(Stdio::null());
@@ -166,7 +166,7 @@ fn run(program: &Path, name: &str, folders: &Folders, seconds: u64) -> Result<Ou
     Ok(Outcome { inputs, is_well: status.success() })
 }
 
-/// Leaves the repository the smallest inputs that reach all code which any input reaches.
+/// Puts the smallest inputs that reach the same code as all inputs into the repository.
 fn merge(program: &Path, name: &str, folders: &Folders) -> Result<()> {
     let merged = folders.found.with_extension("merged");
     let _ = fs::remove_dir_all(&merged);
@@ -181,7 +181,7 @@ fn merge(program: &Path, name: &str, folders: &Folders) -> Result<()> {
         inputs.push((entry.metadata()?.len(), entry.file_name()));
     }
     inputs.sort();
-    // What people have named stays: it broke something once.
+    // Inputs named by people stay: they broke something once.
     for entry in fs::read_dir(&folders.kept)? {
         let entry = entry?;
         if entry.file_name().len() == HASH {

@@ -1,7 +1,7 @@
-//! `cargo xtask lint`: what must hold before anything is tested. A warning is an error here.
+//! `cargo xtask lint`: checks that must pass before anything is tested. A warning is an error here.
 //!
-//! The eBPF half has a compiler of its own (see [`crate::setup::compiler`]), so clippy checks it
-//! in a run of its own, with the clippy that belongs to that compiler.
+//! The eBPF half has its own compiler (see [`crate::setup::compiler`]), so clippy checks it in a
+//! separate run, with the clippy that belongs to that compiler.
 
 use std::{
     path::Path,
@@ -14,7 +14,7 @@ use crate::{assets, process, say, say::say, setup, workspace};
 
 const BPF: &str = "bpfel-unknown-none";
 
-/// Runs every check, also after one that failed.
+/// Runs every check, also after a failed one.
 pub(crate) fn main() -> Result<ExitCode> {
     let (compiler, typos) = setup::ensure_lint()?;
     let checks = [
@@ -57,7 +57,7 @@ fn spelling(typos: &Path) -> Command {
 }
 
 fn clippy_for_ebpf(compiler: &setup::compiler::Compiler) -> Command {
-    // Clippy must be the compiler's own: it reads what that compiler's core library looks like.
+    // Clippy must be the compiler's own: it reads the metadata of that compiler's core library.
     let beside = compiler.rustc.with_file_name("cargo-clippy");
     let clippy = if beside.is_file() { beside.as_path() } else { Path::new("cargo-clippy") };
     let mut command = Command::new(clippy);

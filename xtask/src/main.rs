@@ -1,7 +1,7 @@
-//! What people and CI run: `cargo xtask COMMAND`.
+//! Commands of developers and CI: `cargo xtask COMMAND`.
 //!
-//! Never needed by a plain `cargo build`: it prepares the machine, runs the parts that need root,
-//! boots other kernels and makes what is shipped. Links no other crate of the workspace.
+//! A plain `cargo build` never needs them: they prepare the machine, run the parts that need root,
+//! boot other kernels and make releases. No other crate of the workspace is linked.
 
 mod apt;
 mod artifacts;

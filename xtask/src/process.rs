@@ -1,4 +1,4 @@
-//! Other programs: run them, take their output, become root for them.
+//! Other programs: runs them, takes their output, becomes root for them.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::waiting::Waiting;
 
-/// Runs a program with our own stdout and stderr; anything but success is an error.
+/// Runs a program with the same stdout and stderr; anything but success is an error.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| cannot_start(command))?;
     if !status.success() {
@@ -19,7 +19,7 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// The same, keeping stdout for our own results: the program's output goes to stderr.
+/// Runs a program with its output on stderr: stdout is for this program's results.
 pub(crate) fn run_aside(command: &mut Command) -> Result<()> {
     run(command.stdin(Stdio::null()).stdout(std::io::stderr()))
 }
@@ -37,7 +37,7 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
         .with_context(|| format!("{} printed something that is no UTF-8", spell(command)))
 }
 
-/// A command that runs as root: the program itself, or through sudo.
+/// Returns a command that runs as root: the program itself, or through sudo.
 pub(crate) fn as_root(program: impl AsRef<OsStr>) -> Command {
     if is_root() {
         return Command::new(program);
@@ -47,23 +47,23 @@ pub(crate) fn as_root(program: impl AsRef<OsStr>) -> Command {
     sudo
 }
 
-/// The cargo that runs this, or the one on PATH.
+/// Returns the cargo that runs this, or the one on PATH.
 pub(crate) fn cargo() -> OsString {
     std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
 
-/// Whether this process may do everything.
+/// Returns whether this process is root.
 pub(crate) fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
 
-/// Where PATH has this program.
+/// Returns the path of this program in PATH.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path).map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
-/// The command as a user would type it.
+/// Returns the command as a user would type it.
 pub(crate) fn spell(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")

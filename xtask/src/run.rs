@@ -14,7 +14,7 @@ pub(crate) struct Args {
     words: Vec<String>,
 }
 
-/// Does not return if all goes well: signals and the exit code are then ephtrace's own.
+/// Does not return on success: signals and the exit code are then ephtrace's own.
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     setup::ensure()?;
     let built = artifacts::ephtrace()?;

@@ -1,4 +1,4 @@
-//! Counting tests by what libtest, and harnesses like it, say about them.
+//! Counts tests by the output of libtest, and of harnesses like it.
 
 use std::{
     fmt::{Display, Formatter},
@@ -8,28 +8,28 @@ use std::{
 
 use crate::say::result;
 
-/// What stands before the name of a test that `cargo test` leaves to a stage of its own.
+/// Prefix of a test's name that `cargo test` leaves to a separate stage.
 const ELSEWHERE: &str = "test [root] ";
 
-/// Counted from lines `test NAME ... ok` as they come, and `test result: …`, which settles them. A
-/// run that is cut short keeps what it had.
+/// Counts from lines `test NAME ... ok` as they arrive, and `test result: …`, which settles them. A
+/// run that is cut short keeps its counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     counts: Counts,
-    /// The names of those that failed, as far as a line told them.
+    /// Names of the failed tests, as far as a line contained them.
     failures: Vec<String>,
-    /// By the lines since the last summary.
+    /// Counts from the lines since the last summary.
     unsettled: Counts,
 }
 
-/// Tests by how they ended.
+/// Numbers of tests by outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Counts {
     passed: u32,
     failed: u32,
-    /// Not run, as something is missing, or for their length.
+    /// Not run, because something is missing, or because of their length.
     skipped: u32,
-    /// Not run, as another stage runs them.
+    /// Not run, because another stage runs them.
     elsewhere: u32,
 }
 
@@ -43,46 +43,46 @@ impl AddAssign for Counts {
 }
 
 impl Tally {
-    /// Nothing but one failure.
+    /// Creates a tally of one failure.
     pub(crate) fn one_failure() -> Self {
         let mut tally = Self::default();
         tally.fail();
         tally
     }
 
-    /// One test more that passed.
+    /// Counts one more passed test.
     pub(crate) fn pass(&mut self) {
         self.counts.passed += 1;
     }
 
-    /// One test more that failed.
+    /// Counts one more failed test.
     pub(crate) fn fail(&mut self) {
         self.counts.failed += 1;
     }
 
-    /// Tests that passed.
+    /// Number of passed tests.
     pub(crate) fn passed(&self) -> u32 {
         self.counts.passed
     }
 
-    /// Tests that failed.
+    /// Number of failed tests.
     pub(crate) fn failed(&self) -> u32 {
         self.counts.failed
     }
 
-    /// Says of each failure where it was.
+    /// Prefixes each failure with its place.
     pub(crate) fn place_failures(&mut self, place: &str) {
         for name in &mut self.failures {
             *name = format!("{place}: {name}");
         }
     }
 
-    /// What was left to another stage is run by none: it is skipped, too.
+    /// Counts tests left to another stage as skipped: none runs them.
     pub(crate) fn skip_elsewhere(&mut self) {
         self.counts.skipped += std::mem::take(&mut self.counts.elsewhere);
     }
 
-    /// Takes in one line of output.
+    /// Counts one line of output.
     pub(crate) fn count(&mut self, line: &str) {
         if let Some((_, summary)) = line.split_once("test result: ") {
             let elsewhere = std::mem::take(&mut self.unsettled).elsewhere;
@@ -98,12 +98,12 @@ impl Tally {
         }
     }
 
-    /// The run is over: what no summary settled counts as it is.
+    /// Ends the run: counts without a summary stay as they are.
     pub(crate) fn finish(&mut self) {
         self.counts += std::mem::take(&mut self.unsettled);
     }
 
-    /// Tells it, with the failures by name once more: where each ended may be an hour back.
+    /// Prints the tally, with the failures by name once more: each may be an hour back.
     pub(crate) fn tell(&self) {
         for name in &self.failures {
             result(format_args!("failed: {name}"));
@@ -111,19 +111,19 @@ impl Tally {
         result(self);
     }
 
-    /// Success if nothing failed.
+    /// Returns success if nothing failed.
     pub(crate) fn exit_code(&self) -> ExitCode {
         if self.failed() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 }
 
-/// One test, by what stands at the end of its line; a reason may follow `ignored`.
+/// Counts one test by the end of its line; a reason may follow `ignored`.
 fn one(outcome: &str, is_elsewhere: bool) -> Counts {
     let counts = Counts::default();
     match outcome.split([',', ' ']).next() {
         Some("ok") => Counts { passed: 1, ..counts },
         Some("FAILED") => Counts { failed: 1, ..counts },
-        // A reason is told where the test itself found out, in the stage that runs it.
+        // A reason is given by the test itself, in the stage that runs it.
         Some("ignored") if is_elsewhere && outcome == "ignored" => {
             Counts { elsewhere: 1, ..counts }
         }
@@ -132,7 +132,7 @@ fn one(outcome: &str, is_elsewhere: bool) -> Counts {
     }
 }
 
-/// What a summary says, in which those that another stage runs are among the ignored ones.
+/// Counts a summary, in which tests of another stage are among the ignored ones.
 fn summed_up(summary: &str, elsewhere: u32) -> Counts {
     let mut counts = Counts { elsewhere, ..Counts::default() };
     for part in summary.split([';', '.']) {
@@ -208,7 +208,7 @@ mod tests {
             "test        b       ... ok",
             "test        c       ... ignored (no such program)",
             "test result: ok. 1 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out",
-            // The same test in its own stage.
+            // The first test, in its own stage.
             "test [root] a::auto ... ignored (no such module)",
             "test result: ok. 0 passed; 0 failed; 1 ignored; 0 measured; 1 filtered out",
         ]);

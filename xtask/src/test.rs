@@ -1,7 +1,8 @@
-//! `cargo xtask test`: every test there is, in the order of what they need.
+//! `cargo xtask test`: all tests, in the order of their requirements.
 //!
-//! the workspace's tests (nothing) → the kernel tests on this kernel (root) → the same in guests
-//! (QEMU) → what a connect costs, in instructions (QEMU). Ends with one line that counts them all.
+//! The workspace's tests (no requirement) → the kernel tests on this kernel (root) → the kernel
+//! tests in guests (QEMU) → the cost of a connect, in instructions (QEMU). The last line counts
+//! them all.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -31,7 +32,7 @@ pub(crate) struct Args {
     guests: guest::Options,
 }
 
-/// Runs all stages, also after one that failed.
+/// Runs all stages, also after a failed one.
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     setup::ensure()?;
     let mut total = stage("the workspace's tests", host);
@@ -54,7 +55,7 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     Ok(total.exit_code())
 }
 
-/// A stage that could not be run counts as a failed test.
+/// Runs a stage; one that can't be run counts as a failed test.
 fn stage(what: &str, run: impl FnOnce() -> Result<Tally>) -> Tally {
     say(what);
     run().with_context(|| format!("cannot run {what}")).unwrap_or_else(|error| {
@@ -68,7 +69,7 @@ fn host() -> Result<Tally> {
     cargo.current_dir(workspace::root()).args(["test", "--no-fail-fast", "--workspace"]);
     match setup::python::ensure() {
         Ok(python) => drop(cargo.env("EPHTRACE_PYTHON", python)),
-        // Those tests are skipped.
+        // Without them, their tests are skipped.
         Err(error) => say(format_args!("no other readers of recordings: {error:#}")),
     }
     match setup::bpftool::ensure() {
@@ -81,18 +82,18 @@ fn host() -> Result<Tally> {
 fn this_kernel() -> Result<Tally> {
     let tests = artifacts::kernel_tests()?;
     let programs = artifacts::programs()?;
-    // Through env, for sudo keeps no variables.
+    // Passed through env, since sudo drops variables.
     let mut command = process::as_root("env");
     for (name, program) in [("EPHTRACE_BIN", "ephtrace"), ("EPHTRACE_ASSIGN", "assign")] {
         command.arg(format!("{name}={}", programs.path(program)?.display()));
     }
-    // Said before where it can't be had: one test is skipped.
+    // The reason was printed before if it is not available: one test is skipped.
     if let Ok(python) = setup::python::ensure() {
         command.arg(format!("EPHTRACE_PYTHON={}", python.display()));
     }
     match setup::packet_tools::ensure() {
         Ok(root) => drop(command.arg(format!("EPHTRACE_PACKET_TOOLS={}", root.display()))),
-        // That test is skipped.
+        // Without them, their test is skipped.
         Err(error) => say(format_args!("no other tools that record: {error:#}")),
     }
     if let Some(hooks) = std::env::var_os("EPHTRACE_HOOKS") {
@@ -132,7 +133,7 @@ mod tests {
 
     use crate::workspace;
 
-    /// Tests that have a harness of their own, in which the attribute of libtest makes no test.
+    /// Tests with their own harness, in which libtest's attribute makes no test.
     const OWN_HARNESS: [&str; 2] = ["kernel", "tools"];
 
     #[test]

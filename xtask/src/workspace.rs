@@ -4,22 +4,22 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-/// The root of the checkout.
+/// Returns the root of the checkout.
 pub(crate) fn root() -> PathBuf {
-    // Cargo says at run time where the package is, also after the checkout has moved.
+    // Cargo gives the package's folder at run time, also after the checkout has moved.
     let package = std::env::var_os("CARGO_MANIFEST_DIR")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
     package.parent().map_or_else(|| package.clone(), Path::to_path_buf)
 }
 
-/// Where cargo puts what it builds.
+/// Returns cargo's target folder.
 pub(crate) fn target() -> PathBuf {
     let named = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     named.unwrap_or_else(|| root().join("target"))
 }
 
-/// What is worth keeping across checkouts: built tools and the guests' kernels.
-/// `ephtrace/build.rs` looks for `tools/bin/bpf-linker` in the same folder.
+/// Returns the folder for files worth keeping across checkouts: built tools and the guests'
+/// kernels. `ephtrace/build.rs` looks for `tools/bin/bpf-linker` in the same folder.
 pub(crate) fn cache() -> Result<PathBuf> {
     if let Some(named) = set("EPHTRACE_CACHE") {
         return Ok(named);

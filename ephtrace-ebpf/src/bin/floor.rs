@@ -1,6 +1,6 @@
-//! Programs that do nothing, on the hooks that ephtrace uses: what being called costs, which no
-//! tracer can get below. `cargo xtask bench --instructions` measures them by way of
-//! `ephtrace/examples/floor.rs`; ephtrace itself has none of them.
+//! Programs that do nothing, on the hooks that ephtrace uses. They measure the cost of being
+//! called, below which no tracer can get. `cargo xtask bench --instructions` measures them through
+//! `ephtrace/examples/floor.rs`; ephtrace itself contains none of them.
 #![no_std]
 #![no_main]
 
@@ -12,29 +12,29 @@ use aya_ebpf::{
     },
 };
 
-/// The search begins.
+/// Runs when the search begins.
 #[fentry(function = "__inet_hash_connect")]
 pub(crate) fn floor_fentry(_ctx: FEntryContext) {}
 
-/// The search has ended.
+/// Runs when the search has ended.
 #[fexit(function = "__inet_hash_connect")]
 pub(crate) fn floor_fexit(_ctx: FExitContext) {}
 
-/// The search begins.
+/// Runs when the search begins.
 #[kprobe(function = "__inet_hash_connect")]
 pub(crate) fn floor_kprobe(_ctx: ProbeContext) {}
 
-/// The search has ended.
+/// Runs when the search has ended.
 #[kretprobe(function = "__inet_hash_connect")]
 pub(crate) fn floor_kretprobe(_ctx: RetProbeContext) {}
 
-/// A socket changes its state.
+/// Runs when a socket changes its state.
 #[btf_tracepoint(function = "inet_sock_set_state")]
 pub(crate) fn floor_state(_ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// Something happens to a TCP connection.
+/// Runs on events of a TCP connection.
 #[sock_ops]
 pub(crate) fn floor_sock_ops(_ctx: SockOpsContext) -> u32 {
     1
@@ -43,7 +43,7 @@ pub(crate) fn floor_sock_ops(_ctx: SockOpsContext) -> u32 {
 #[cfg(not(test))]
 #[panic_handler]
 fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
-    // The verifier refuses a program in which this can be reached, so none that loads has it.
+    // The verifier refuses a program that can reach this, so none that loads contains it.
     loop {}
 }
 

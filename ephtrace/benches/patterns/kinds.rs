@@ -1,4 +1,4 @@
-//! Kinds of recordings beyond one host that is seen whole: each with its own right answer.
+//! Kinds of recordings beyond a single, completely seen host: each with its own right answer.
 
 use std::net::IpAddr;
 
@@ -19,21 +19,21 @@ use crate::{
 /// A kind of recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
-    /// Rows in the order in which connections ended, which the reader puts in order.
+    /// Rows in the order in which connections ended, sorted by the reader.
     EndOrderSorted,
-    /// The same, as it is in the file.
+    /// Rows in that order, as they are in the file.
     EndOrder,
     /// Many hosts, each judged by itself.
     ManyHosts,
-    /// One destination of a counter that serves others, too, unseen.
+    /// One destination of a counter that also serves others, unseen.
     UnseenRest,
     /// One port that a program names, or a few.
     FixedPort,
-    /// Scanners: one source port for each of some sweeps.
+    /// A scanner: one source port for each of several sweeps.
     Scanner,
     /// Refused connects that are tried again from the same port.
     Retries,
-    /// A destination past the half of its range.
+    /// A destination past half of its range.
     PastHalf,
     /// A destination with nearly no port left.
     NearlyFull,
@@ -75,15 +75,15 @@ impl Kind {
     }
 }
 
-/// Rows that one judge sees, and what is right for them.
+/// Rows that one judge sees, and the right answers for them.
 pub(crate) struct Case {
     pub(crate) rows: Vec<Row>,
     pub(crate) right: Right,
-    /// Recorded live: the origin and the epoch of the secret are known.
+    /// True if recorded live: origin and epoch of the secret are known.
     pub(crate) live: bool,
 }
 
-/// The cases of one recording of `kind` with about `n` rows.
+/// Returns the cases of one recording of `kind` with about `n` rows.
 pub(crate) fn cases(kind: Kind, n: usize, seed: u64) -> Vec<Case> {
     let mut rng = Rng::with_seed(seed.wrapping_mul(0xd134_2543_de82_ef95) ^ n as u64);
     rng.u64(..);
@@ -115,7 +115,7 @@ fn end_order(rng: &mut Rng, n: usize, sorted: bool) -> (Vec<Row>, Right) {
             [rng.usize(..6)];
     let trace = generate(class, n, rng.u64(..), 0.0);
     let right = Right::of(&trace);
-    // Connects a second: 2 to 60; lives of 0.1 to 30 s.
+    // Connects per second: 2 to 60; lifetimes of 0.1 to 30 s.
     let gap = 1e9 / (2.0 + 58.0 * rng.f64());
     let life = 1e8 * 300_f64.powf(rng.f64());
     let mut now = trace.rows[0].ts_ns as f64;
@@ -136,7 +136,7 @@ fn end_order(rng: &mut Rng, n: usize, sorted: bool) -> (Vec<Row>, Right) {
     (rows, right)
 }
 
-/// Clients of one server, or of a few: each a host with a policy of its own.
+/// Clients of one server, or of a few: each is a host with a policy of its own.
 fn many_hosts(rng: &mut Rng, n: usize) -> (Vec<Row>, Vec<(IpAddr, Right)>) {
     let hosts = rng.usize(3..=12);
     let common = [Class::SeqUp, Class::SeqUp, Class::Linux518, Class::Alg2, Class::Linux2];
@@ -149,7 +149,7 @@ fn many_hosts(rng: &mut Rng, n: usize) -> (Vec<Row>, Vec<(IpAddr, Right)>) {
         let (start, netns) = (trace.rows[0].ts_ns, trace.rows[0].to.netns);
         trace.rows.retain(|row| row.to.netns == netns);
         for row in &mut trace.rows {
-            // A recording of packets tells no namespaces.
+            // A recording of packets has no namespaces.
             row.to = Target::new(row.to.netns, saddr, row.to.daddr, row.to.dport);
             row.ts_ns = 1_780_000_000_000_000_000 + (row.ts_ns - start);
         }
@@ -171,13 +171,13 @@ fn by_host((rows, rights): (Vec<Row>, Vec<(IpAddr, Right)>)) -> Vec<Case> {
         .collect()
 }
 
-/// A counter by one for everybody, seen at one server only.
+/// A counter by one for all destinations, seen at one server only.
 fn unseen_rest(rng: &mut Rng, n: usize) -> Vec<Case> {
     let n = n.min(rng.usize(5..80));
     let range = [(32768, 60999), (49152, 65535), (1024, 65535)][rng.usize(..3)];
     let (saddr, daddr) = (address(rng), address(rng));
     let many_ports = rng.bool();
-    // Ports taken by the unseen rest in between: by time, or as a scan that goes round.
+    // The unseen rest takes ports in between: by time, or as a scan that goes round.
     let mean = 3.0 * 100_f64.powf(rng.f64());
     let round = rng.bool();
     let mut counter = rng.u32(0..size(range));
@@ -196,14 +196,14 @@ fn unseen_rest(rng: &mut Rng, n: usize) -> Vec<Case> {
     right.predictable = Some(true);
     right.patterns.clear();
     if many_ports {
-        // Ports of one server follow one another: not wrong, though another server wasn't seen.
+        // Ports at one server are sequential: a right answer, although another server was not seen.
         right.patterns.push(Pattern::Sequential);
         right.algorithms.push(Algorithm::SeqGlobal);
     }
     vec![Case { rows, right, live: false }]
 }
 
-/// `ports` ports or fewer that programs name.
+/// Rows of at most `ports` ports that programs name.
 fn fixed(rng: &mut Rng, n: usize, ports: usize) -> Vec<Row> {
     let range = (32768, 60999);
     let named: Vec<u16> = (0..rng.usize(1..=ports))
@@ -261,8 +261,8 @@ fn retries(rng: &mut Rng, n: usize) -> Vec<Case> {
     vec![Case { rows, right, live: false }]
 }
 
-/// A destination whose sockets stay: past the half of its range, or until all of it is taken and
-/// ports come back one by one.
+/// A destination whose sockets stay open: past half of its range, or until all ports are taken and
+/// come back one by one.
 fn near_the_end(rng: &mut Rng, n: usize, full: bool) -> Vec<Case> {
     let low = 2 * rng.u16(10_000..25_000);
     let ports = if full { 64 + rng.u16(0..200) } else { 100 + rng.u16(0..900) };
@@ -310,7 +310,7 @@ fn near_the_end(rng: &mut Rng, n: usize, full: bool) -> Vec<Case> {
     vec![Case { rows, right, live: false }]
 }
 
-/// A counter, and 10 to 40 % of another policy.
+/// A counter, with 10 to 40 % of another policy.
 fn minority(rng: &mut Rng, n: usize) -> Vec<Case> {
     let major = [Class::Linux518, Class::Linux518, Class::SeqUp, Class::Alg4, Class::Linux42]
         [rng.usize(..5)];
@@ -341,7 +341,7 @@ fn minority(rng: &mut Rng, n: usize) -> Vec<Case> {
     vec![Case { rows, right, live: false }]
 }
 
-/// Containers with ranges of their own on one Linux host, bind and UDP in between; live.
+/// Containers with ranges of their own on one Linux host, with bind and UDP in between; live.
 fn own_ranges(rng: &mut Rng, n: usize) -> Vec<Case> {
     let saddr = address(rng);
     let shared: Vec<_> = (0..3).map(|_| address(rng)).collect();

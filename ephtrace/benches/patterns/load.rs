@@ -1,4 +1,4 @@
-//! Who connects where, and when.
+//! The load: sources, destinations and times of connects.
 
 use std::net::IpAddr;
 
@@ -6,7 +6,7 @@ use fastrand::Rng;
 
 use crate::world::{Target, World, address};
 
-/// The pace and the choice of destinations of one trace.
+/// Pace and choice of destinations of one trace.
 pub(crate) struct Load {
     pub(crate) now_ns: u64,
     mean_gap: f64,
@@ -15,23 +15,23 @@ pub(crate) struct Load {
     skew: bool,
     current: usize,
     left: usize,
-    /// Where in the epoch of the kernel's secret the trace began.
+    /// Phase of the kernel's secret, within its epoch, at the start of the trace.
     pub(crate) phase_ns: u64,
     idle: f64,
 }
 
-/// What can be set about a load; the rest is drawn.
+/// Settings of a load; the others are random.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tempo {
-    /// Connects a second.
+    /// Connects per second.
     pub(crate) rate: Option<f64>,
-    /// No pauses.
+    /// True for a load without pauses.
     pub(crate) steady: bool,
 }
 
 impl Load {
     pub(crate) fn new(rng: &mut Rng, tempo: Tempo) -> Self {
-        // From one a second to ten thousand.
+        // From 1 to 10,000 per second.
         let rate = tempo.rate.unwrap_or_else(|| 10_f64.powf(rng.f64() * 4.0));
         Self {
             now_ns: 1_780_000_000_000_000_000 + rng.u64(0..3_600_000_000_000),
@@ -45,12 +45,12 @@ impl Load {
         }
     }
 
-    /// The epoch of the kernel's secret.
+    /// Returns the number of the current epoch of the kernel's secret.
     pub(crate) fn epoch(&self) -> u64 {
         (self.now_ns + self.phase_ns) / crate::policy::EPOCH_NS
     }
 
-    /// The next destination, and its moment.
+    /// Returns the next destination, and advances the time to its connect.
     pub(crate) fn next(&mut self, rng: &mut Rng, world: &World) -> Target {
         let within = self.left > 0;
         let gap = -self.mean_gap * rng.f64().max(1e-9).ln();
@@ -70,7 +70,7 @@ impl Load {
     }
 }
 
-/// Destinations of a trace with `n` events: some namespaces, some addresses.
+/// Returns the destinations of a trace with `n` events: some namespaces, some addresses.
 pub(crate) fn some_targets(rng: &mut Rng, n: usize) -> (Vec<Target>, usize) {
     let namespaces = if rng.u32(0..10) < 6 { 1 } else { rng.usize(2..6) };
     let most = (n / 3).clamp(2, 60);
@@ -82,7 +82,7 @@ pub(crate) fn some_targets(rng: &mut Rng, n: usize) -> (Vec<Target>, usize) {
         _ => rng.usize(2..=most.max(16)),
     };
     let saddrs: Vec<IpAddr> = {
-        // A namespace has an address of its own, or all share the host's.
+        // Each namespace has an address of its own, or all share the host's.
         let own = rng.bool();
         let host = address(rng);
         (0..namespaces).map(|_| if own { address(rng) } else { host }).collect()

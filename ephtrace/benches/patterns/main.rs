@@ -1,9 +1,9 @@
-//! How well verdicts do: generated traces of every policy, with the troubles that real ones have.
+//! Quality of verdicts: generated traces of every policy, with the disturbances of real ones.
 //!
 //! `cargo xtask bench patterns` prints the tables of `docs/patterns.md`. With arguments
 //! (`tune|final [seeds] [n,n,…] [norange|nonetns|notime|origin] [clean|hard] [wrong] [withheld]
-//! [kinds] [Class:seed]`) it prints a part, for tuning: `tune` and `final` draw from different
-//! seeds; the tables draw from yet others, which nothing was fitted on.
+//! [kinds] [Class:seed]`) it prints a part, for tuning. `tune` and `final` draw from different
+//! seeds; the tables draw from a third set, on which nothing was fitted.
 #![expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
@@ -123,8 +123,8 @@ fn main() -> io::Result<()> {
     report::speed(&mut out)
 }
 
-/// Lists what was asked for: the wrong guesses, in capitals those that were given as an answer, and
-/// the patterns that were withheld though there is one right answer (`-`).
+/// Lists the requested outcomes: wrong guesses, in capitals if they were given as an answer, and
+/// patterns that were withheld although there is one right answer (`-`).
 fn list(out: &mut impl io::Write, arguments: &Arguments, outcomes: &[Outcome]) -> io::Result<()> {
     for o in outcomes {
         let of_kind = o.class == Class::Open;
@@ -153,7 +153,7 @@ fn list(out: &mut impl io::Write, arguments: &Arguments, outcomes: &[Outcome]) -
     Ok(())
 }
 
-/// One trace with its two best guesses.
+/// Prints one trace with its two best guesses.
 fn line(out: &mut impl io::Write, o: &Outcome) -> io::Result<()> {
     let two = |list: Vec<String>| list.into_iter().take(2).collect::<Vec<_>>().join(", ");
     let (patterns, algorithms) = (o.verdict.patterns.iter(), o.verdict.algorithms.iter());

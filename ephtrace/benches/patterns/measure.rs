@@ -1,4 +1,4 @@
-//! What a run of the judge over one trace gave, and the figures over many.
+//! Outcome of the judge on one trace, and figures over many outcomes.
 
 use ephtrace::analyse::pattern::{
     Algorithm, Judge, KernelFacts, KernelRules, Pattern, Predictable, Verdict, WHOLE,
@@ -11,7 +11,7 @@ use crate::{
     truth::Right,
 };
 
-/// One trace, judged.
+/// Outcome of one trace.
 #[derive(Clone, Debug)]
 pub(crate) struct Outcome {
     pub(crate) class: Class,
@@ -22,7 +22,7 @@ pub(crate) struct Outcome {
     pub(crate) verdict: Verdict,
 }
 
-/// Lets the judge see the rows.
+/// Shows the rows to the judge, and returns its verdict.
 pub(crate) fn judge(rows: &[Row], shown: Shown) -> Verdict {
     let mut judge = Judge::new(WHOLE);
     for event in rows.iter().filter_map(|row| row.observation(shown)) {
@@ -31,7 +31,8 @@ pub(crate) fn judge(rows: &[Row], shown: Shown) -> Verdict {
     judge.verdict()
 }
 
-/// The same as a live trace does, on a kernel whose release and types don't tell its rules.
+/// Judges the rows as a live trace does, on a kernel whose release and types don't reveal its
+/// rules.
 pub(crate) fn judge_live(rows: &[Row]) -> Verdict {
     let mut judge = Judge::new(WHOLE);
     let shown = Shown { origin: true, ..PORTS_ONLY };
@@ -41,7 +42,7 @@ pub(crate) fn judge_live(rows: &[Row]) -> Verdict {
     Judge::whole(&judge.by_origin_knowing(KernelRules::new(&KernelFacts::default())))
 }
 
-/// Traces of each class from `seeds` seeds on from `base`.
+/// Judges traces of each class, from `seeds` seeds starting at `base`.
 pub(crate) fn run(base: u64, seeds: u64, n: usize, shown: Shown, level: f64) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     for (i, class) in (0_u64..).zip(Class::KNOWN.into_iter().chain([Class::Open])) {
@@ -57,7 +58,7 @@ pub(crate) fn run(base: u64, seeds: u64, n: usize, shown: Shown, level: f64) -> 
     outcomes
 }
 
-/// Cases of one kind of recording.
+/// Judges the cases of one kind of recording.
 pub(crate) fn run_kind(kind: Kind, base: u64, seeds: u64, n: usize) -> Vec<Outcome> {
     let of_seed = |seed: u64| {
         cases(kind, n, seed).into_iter().map(move |case| {
@@ -97,7 +98,7 @@ impl Outcome {
         self.verdict.algorithm != Algorithm::Undetermined
     }
 
-    /// A verdict that is given, and wrong.
+    /// Returns true if a pattern is given and wrong.
     pub(crate) fn pattern_wrong(&self) -> bool {
         self.pattern_answered() && !self.right.patterns.contains(&self.verdict.pattern)
     }
@@ -111,14 +112,15 @@ impl Outcome {
         named.filter(|p| patterns.contains(&p.name)).map(|p| p.probability).sum()
     }
 
-    /// Random or predictable, forced: right, wrong, or a question that the data can't answer.
+    /// Returns true if the forced choice between random and predictable is right; `None` if the
+    /// data can't answer the question.
     pub(crate) fn binary_right(&self) -> Option<bool> {
         let counters = [Pattern::Sequential, Pattern::PerDestination, Pattern::Fixed];
         let predictable = self.probability(&counters) > self.probability(&[Pattern::Random]);
         self.right.predictable.map(|truth| truth == predictable)
     }
 
-    /// "Predictable: yes" or "no" that is wrong.
+    /// Returns true if "predictable: yes" or "no" is wrong.
     pub(crate) fn predictable_wrong(&self) -> bool {
         match self.verdict.predictable {
             Predictable::Unknown => false,
@@ -132,7 +134,8 @@ impl Outcome {
     }
 }
 
-/// Share of the outcomes that `test` says yes or no to, class by class, averaged over classes.
+/// Returns the share of the outcomes for which `test` returns true, among those with an answer,
+/// class by class, averaged over the classes.
 pub(crate) fn macro_share(outcomes: &[Outcome], test: impl Fn(&Outcome) -> Option<bool>) -> f64 {
     let mut shares = Vec::new();
     for class in Class::KNOWN {
@@ -149,7 +152,8 @@ pub(crate) fn macro_share(outcomes: &[Outcome], test: impl Fn(&Outcome) -> Optio
     shares.iter().sum::<f64>() / (shares.len().max(1) as f64)
 }
 
-/// Expected calibration error over the bins of confidence: `(confidence, right)` each.
+/// Returns the expected calibration error over the bins of confidence; each guess is `(confidence,
+/// right)`.
 pub(crate) fn calibration_error(guesses: &[(f64, bool)]) -> f64 {
     bins(guesses).iter().map(|bin| bin.weight * (bin.confidence - bin.right).abs()).sum()
 }

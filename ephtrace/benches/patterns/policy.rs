@@ -1,19 +1,19 @@
-//! The policies, each as its source has it.
+//! The policies, each as in its source.
 
 use std::collections::HashMap;
 
 use crate::world::{Target, World, keyed_hash, size};
 
-/// How a port is chosen.
+/// Rule by which a port is chosen.
 #[derive(Clone, Debug)]
 pub(crate) enum Rule {
     /// One counter, up or down; per namespace or for the host.
     Sequential { down: bool, by_netns: bool },
     /// RFC 6056, 3.3.5.
     RandomIncrements { n: u32, by_netns: bool },
-    /// RFC 6056, 3.3.1: random start, then the next free one.
+    /// RFC 6056, 3.3.1: random start, then the next free port.
     RandomStart,
-    /// RFC 6056, 3.3.2: another random one if taken.
+    /// RFC 6056, 3.3.2: another random port if the first is taken.
     RandomRetry,
     /// Linux bind to port 0 (`inet_csk_find_open_port`).
     BindZero { reuse: bool },
@@ -27,11 +27,11 @@ pub(crate) enum Rule {
     Dhash256,
     /// `__inet_hash_connect`, Linux 5.18 and later; step 1 with `IP_LOCAL_PORT_RANGE`.
     Dhash64k { step: u32 },
-    /// None of the known ones.
+    /// A rule that is none of the known ones.
     Open(Open),
 }
 
-/// Policies that no verdict has a name for.
+/// Policies for which no verdict has a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Open {
     Stride(i32),
@@ -46,7 +46,7 @@ pub(crate) enum Open {
     BitReversed,
 }
 
-/// A rule at work.
+/// A rule with its state.
 pub(crate) struct Policy {
     rule: Rule,
     secret: u64,
@@ -54,7 +54,7 @@ pub(crate) struct Policy {
     pool: Vec<u16>,
 }
 
-/// The kernel's secret changes this often.
+/// Lifetime of the kernel's secret.
 pub(crate) const EPOCH_NS: u64 = 10_000_000_000;
 
 impl Policy {
@@ -73,12 +73,12 @@ impl Policy {
         Self { rule, secret, counters: HashMap::new(), pool }
     }
 
-    /// Lets a sequence go on behind `offset`, as `FreeBSD` does from its last random port.
+    /// Continues a sequence after `offset`, as `FreeBSD` does from its last random port.
     pub(crate) fn continue_from(&mut self, offset: u32) {
         self.counters.insert(0, offset);
     }
 
-    /// The next port, `None` if none is free.
+    /// Returns the next port; `None` if none is free.
     pub(crate) fn assign(&mut self, world: &mut World, to: Target, epoch: u64) -> Option<u16> {
         let netns_id = |by_netns: bool| if by_netns { to.netns as u64 } else { 0 };
         match self.rule.clone() {
@@ -114,7 +114,7 @@ impl Policy {
         }
     }
 
-    /// A counter that moves by `step` until a port is free.
+    /// Moves a counter by `step` until a port is free.
     fn walk(
         &mut self,
         world: &mut World,
@@ -142,7 +142,7 @@ impl Policy {
         None
     }
 
-    /// RFC 6056 Algorithms 3 and 4.
+    /// Chooses a port by RFC 6056, Algorithm 3 or 4.
     fn hashed_by_one(&mut self, world: &World, to: Target, index: u64) -> Option<u16> {
         let range = world.ranges[to.netns];
         let offset = keyed_hash(self.secret, to.key, 1) as u32;
@@ -158,7 +158,7 @@ impl Policy {
         None
     }
 
-    /// `__inet_hash_connect` (port-selection.md, 1.3).
+    /// Chooses a port as `__inet_hash_connect` does (port-selection.md, 1.3).
     fn hash_connect(
         &mut self,
         world: &mut World,

@@ -1,4 +1,4 @@
-//! The whole evaluation, as it stands in `docs/patterns.md`.
+//! The whole evaluation, as in `docs/patterns.md`.
 
 use std::{fmt::Write as _, io, time::Instant};
 
@@ -12,17 +12,17 @@ use crate::{
     trace::{Maker, PORTS_ONLY, Shown, generate},
 };
 
-/// Seeds of the final tables; constants were fitted on others.
+/// First seed of the final tables; constants were fitted on others.
 const FINAL: u64 = 9_000_000;
 
-/// Lengths of the traces, and how many of each policy: fewer of the long ones, for the time.
+/// Lengths of the traces, and the number of traces of each policy: fewer long ones, to save time.
 const LENGTHS: [(usize, u64); 6] =
     [(8, 200), (16, 200), (64, 200), (256, 200), (1000, 60), (10_000, 10)];
 
-/// Recordings of each kind: a mistake in a hundred must be told from two.
+/// Number of recordings of each kind: enough to tell one mistake in a hundred from two.
 const OF_KIND: u64 = 1000;
 
-/// Rows of the longest trace.
+/// Number of rows of the longest trace.
 const LONGEST: usize = 10_000_000;
 
 /// Writes all tables.
@@ -63,7 +63,7 @@ fn kinds(out: &mut impl io::Write) -> io::Result<()> {
     writeln!(out, "### Other kinds of recordings\n\n{}", tables::kinds(&rows))
 }
 
-/// What each input is worth, and how far the troubles go.
+/// Writes the worth of each input, and the effect of the disturbances.
 fn ablation(out: &mut impl io::Write) -> io::Result<()> {
     let origin = Shown { origin: true, ..PORTS_ONLY };
     let rows = [
@@ -85,7 +85,7 @@ fn ablation(out: &mut impl io::Write) -> io::Result<()> {
     Ok(())
 }
 
-/// One trace of ten million rows, made and judged row by row.
+/// Writes the verdicts on traces of ten million rows, which are made and judged row by row.
 fn longest(out: &mut impl io::Write) -> io::Result<()> {
     writeln!(out, "### Ten million rows\n\n| policy | verdict | n judged |\n|---|---|--:|")?;
     for class in [Class::Linux518, Class::SeqUp, Class::Linux2] {
@@ -104,7 +104,7 @@ fn longest(out: &mut impl io::Write) -> io::Result<()> {
     writeln!(out)
 }
 
-/// Time for ten thousand assignments of each policy, best of seven.
+/// Writes the time for ten thousand assignments of each policy, best of seven.
 pub(crate) fn speed(out: &mut impl io::Write) -> io::Result<()> {
     writeln!(out, "### Time for 10,000 assignments\n\n| policy | ms |\n|---|--:|")?;
     for class in Class::KNOWN {

@@ -1,4 +1,4 @@
-//! Which policy made a trace, and which range it works in.
+//! The policy that makes a trace, and its range.
 
 use ephtrace::analyse::pattern::Algorithm;
 use fastrand::Rng;
@@ -8,7 +8,7 @@ use crate::{
     world::Range,
 };
 
-/// What a trace is made of.
+/// Class of a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Class {
     /// One counter upwards, or (every fourth) downwards.
@@ -30,17 +30,17 @@ pub(crate) enum Class {
     Linux42,
     Linux512,
     Linux518,
-    /// The law of 5.18 with one secret for good.
+    /// The law of Linux 5.18 with a secret that never changes.
     Linux518ForGood,
-    /// The same with `IP_LOCAL_PORT_RANGE`.
+    /// The law of Linux 5.18 with `IP_LOCAL_PORT_RANGE`.
     LinuxSocketRange,
-    /// connect and bind (or UDP) on Linux side by side, the origin unknown.
+    /// connect and bind (or UDP) on Linux side by side, with unknown origin.
     MixConnectBind,
-    /// Two of other policies side by side.
+    /// Two other policies side by side.
     MixOthers,
     /// `FreeBSD`: random, and sequential for a while under load.
     MixStretches,
-    /// One policy, then another one.
+    /// One policy, followed by another.
     MixChange,
     /// A policy that is none of the known ones.
     Open,
@@ -71,7 +71,7 @@ impl Class {
         Self::MixChange,
     ];
 
-    /// The algorithm that a verdict should name.
+    /// Returns the algorithm that a verdict should name.
     pub(crate) fn algorithm(self) -> Algorithm {
         match self {
             Self::SeqUp | Self::SeqDown => Algorithm::SeqGlobal,
@@ -91,7 +91,7 @@ impl Class {
         }
     }
 
-    /// Whether it is one of Linux's, with Linux's usual range.
+    /// Returns true for a policy of Linux with Linux's usual range.
     pub(crate) fn is_linux(self) -> bool {
         matches!(
             self,
@@ -109,7 +109,7 @@ impl Class {
     }
 }
 
-/// The rules of one trace: one, or two of a mixture.
+/// Returns the rules of one trace: one, or two of a mixture.
 pub(crate) fn rules_for(class: Class, rng: &mut Rng) -> Vec<Rule> {
     let by_netns = rng.bool();
     let one = match class {
@@ -192,7 +192,7 @@ fn an_open_one(rng: &mut Rng) -> Open {
     }
 }
 
-/// A range that the rules can work in.
+/// Returns a range in which the rules can work.
 pub(crate) fn range_for(rng: &mut Rng, class: Class, rules: &[Rule]) -> Range {
     let usual: [Range; 6] = [
         (32768, 60999),

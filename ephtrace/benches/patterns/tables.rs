@@ -41,19 +41,19 @@ fn known(outcomes: &[Outcome]) -> impl Iterator<Item = &Outcome> {
     outcomes.iter().filter(|o| o.class != Class::Open)
 }
 
-/// Confidence and outcome of the traces that have one right pattern.
+/// Returns confidence and outcome of the traces that have one right pattern.
 pub(crate) fn pattern_guesses(outcomes: &[Outcome]) -> Vec<(f64, bool)> {
     let one = known(outcomes).filter(|o| o.right.patterns.len() == 1);
     one.map(|o| (o.guessed_pattern().1, o.pattern_right())).collect()
 }
 
-/// Confidence and outcome of the traces that have one right algorithm.
+/// Returns confidence and outcome of the traces that have one right algorithm.
 pub(crate) fn algorithm_guesses(outcomes: &[Outcome]) -> Vec<(f64, bool)> {
     let one = known(outcomes).filter(|o| o.right.algorithms.len() == 1);
     one.map(|o| (o.guessed_algorithm().1, o.algorithm_right())).collect()
 }
 
-/// The main table: a row for each figure, a column for each set of outcomes.
+/// Returns the main table: a row for each figure, a column for each set of outcomes.
 pub(crate) fn figures(columns: &[(String, Vec<Outcome>)]) -> String {
     let mut table = String::from("| |");
     for (name, _) in columns {
@@ -72,7 +72,7 @@ pub(crate) fn figures(columns: &[(String, Vec<Outcome>)]) -> String {
     table
 }
 
-/// A row for each kind of recording: answered, and confidently wrong.
+/// Returns a table with a row for each kind of recording: answered, and confidently wrong.
 pub(crate) fn kinds(rows: &[(&str, usize, Vec<Outcome>)]) -> String {
     let mut table = String::from(
         "| kind | n | verdicts | pattern answered | pattern wrong | algorithm answered | \
@@ -98,7 +98,7 @@ pub(crate) fn kinds(rows: &[(&str, usize, Vec<Outcome>)]) -> String {
     table
 }
 
-/// Truth down, best guess across, counts.
+/// Returns the table of counts: truth down, best guess across.
 pub(crate) fn confusion(outcomes: &[Outcome]) -> String {
     let mut table = String::from("| truth |");
     for guess in Algorithm::ALL {
@@ -125,7 +125,7 @@ pub(crate) fn confusion(outcomes: &[Outcome]) -> String {
     table
 }
 
-/// The calibration table.
+/// Returns the calibration table.
 pub(crate) fn calibration(guesses: &[(f64, bool)]) -> String {
     let mut table =
         String::from("| confidence | traces | mean confidence | right |\n|---|--:|--:|--:|\n");
@@ -139,7 +139,8 @@ pub(crate) fn calibration(guesses: &[(f64, bool)]) -> String {
     table
 }
 
-/// Policies that are none of the known ones: confidently wrong pattern, algorithm, either.
+/// Returns the confidently wrong shares for policies that are none of the known ones: pattern,
+/// algorithm, either.
 pub(crate) fn open(outcomes: &[Outcome]) -> [f64; 3] {
     let open: Vec<_> = outcomes.iter().filter(|o| o.class == Class::Open).collect();
     let share = |test: &dyn Fn(&Outcome) -> bool| {

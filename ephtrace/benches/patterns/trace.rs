@@ -1,4 +1,4 @@
-//! A trace: a load, a policy, and the troubles that real traces have.
+//! A trace: a load, a policy, and the disturbances of real traces.
 
 use ephtrace::{
     analyse::pattern::{Clock, Observation},
@@ -21,7 +21,7 @@ pub(crate) struct Row {
     pub(crate) sport: u16,
     pub(crate) range: Range,
     pub(crate) origin: Origin,
-    /// Which of the two policies made it; `None` for a named port.
+    /// Index of the policy, of two, that made it; `None` for a named port.
     pub(crate) part: Option<usize>,
     pub(crate) epoch: u64,
 }
@@ -33,7 +33,7 @@ pub(crate) struct Trace {
     pub(crate) rows: Vec<Row>,
 }
 
-/// How much of the truth the judge is shown.
+/// Part of the truth that the judge sees.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one column of the ablation")]
 pub(crate) struct Shown {
@@ -43,11 +43,11 @@ pub(crate) struct Shown {
     pub(crate) origin: bool,
 }
 
-/// The inputs of the main table: origin and epoch hidden.
+/// Inputs of the main table: origin and epoch are hidden.
 pub(crate) const PORTS_ONLY: Shown = Shown { range: true, netns: true, time: true, origin: false };
 
 impl Row {
-    /// The row as far as it is shown, by the way of every recording.
+    /// Returns the shown part of the row, in the form that every recording takes.
     pub(crate) fn observation(&self, shown: Shown) -> Option<Observation> {
         let netns = 4_026_531_840 + self.to.netns as u32;
         let is_connected = !self.to.daddr.is_unspecified();
@@ -75,7 +75,7 @@ impl Row {
     }
 }
 
-/// The troubles of one trace.
+/// Disturbances of one trace.
 struct Troubles {
     loss: f64,
     burst_loss: f64,
@@ -94,7 +94,7 @@ enum Machines {
     ByNamespace,
 }
 
-/// Everything that makes a trace, while it is made.
+/// State of a trace while it is made.
 pub(crate) struct Maker {
     pub(crate) rng: Rng,
     pub(crate) class: Class,
@@ -110,7 +110,7 @@ pub(crate) struct Maker {
     lost: usize,
 }
 
-/// Makes the trace of `class` with `n` events that `seed` stands for; `level` scales its troubles.
+/// Makes the trace of `class` with `n` events for `seed`; `level` scales its disturbances.
 pub(crate) fn generate(class: Class, n: usize, seed: u64, level: f64) -> Trace {
     let mut maker = Maker::new(class, n, seed, level);
     let mut rows: Vec<Row> = Vec::with_capacity(n + 2);
@@ -167,7 +167,7 @@ impl Maker {
         }
     }
 
-    /// The next assignment, unless it is lost or there is no port.
+    /// Returns the next assignment; `None` if it is lost or no port is free.
     pub(crate) fn next(&mut self, events: usize) -> Option<Row> {
         self.serial += 1;
         self.world.release(self.serial);
@@ -197,7 +197,7 @@ impl Maker {
             Rule::RandomStart | Rule::RandomRetry if several => Origin::Udp,
             _ => Origin::Connect,
         };
-        // Bound before there is a destination, or for none at all.
+        // Bound before there is a destination, or for no destination at all.
         if origin != Origin::Connect
             && self.class == Class::MixConnectBind
             && self.rng.u32(0..4) == 0
@@ -232,7 +232,7 @@ impl Maker {
         (self.rng.f64() >= self.troubles.loss).then_some(row)
     }
 
-    /// The trace, some of its rows overtaken by the next one.
+    /// Returns the trace, with some of its rows overtaken by the next one.
     pub(crate) fn finish(mut self, mut rows: Vec<Row>) -> Trace {
         for i in 1..rows.len() {
             if self.rng.f64() < self.troubles.reorder {
@@ -253,12 +253,12 @@ fn tempo(class: Class, rng: &mut Rng) -> Tempo {
     }
 }
 
-/// How two policies share the stream.
+/// Manner in which two policies share the stream.
 enum Mixing {
     None,
-    /// The second one with this probability.
+    /// The second policy, with this probability.
     ByChance(f64),
-    /// `FreeBSD`: random, until there were `burst` within two seconds; then sequential for
+    /// `FreeBSD`: random until there were `burst` connects within two seconds, then sequential for
     /// `held_ns`.
     UnderLoad {
         recent: Vec<u64>,
@@ -266,7 +266,7 @@ enum Mixing {
         held_ns: u64,
         until: u64,
     },
-    /// The second one from this event on.
+    /// The second policy from this event on.
     Change(usize),
 }
 

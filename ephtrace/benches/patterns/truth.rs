@@ -1,15 +1,16 @@
-//! What is right for a trace: the pattern of the policy that made it. Ties only where what was
-//! delivered can't tell.
+//! Right answers for a trace: the pattern of the policy that made it. There are several only if the
+//! delivered rows can't tell them apart.
 //!
-//! - No switch from one destination to another within a namespace: a counter for everybody and one
-//!   for each destination are the same thing.
-//! - No return to a destination after others were used: one counter behind all hashes and one
-//!   behind each are the same thing.
+//! - No switch from one destination to another within a namespace: a counter for all destinations
+//!   and a counter for each are the same.
+//! - No return to a destination after others were used: one counter behind all hashes and a counter
+//!   behind each are the same.
 //! - A mixture of which the lesser part delivered fewer than max(4, 14 %) of the rows, or whose
 //!   counter delivered fewer than three pairs: either name.
-//! - Fewer than three pairs of a counter: no name is wrong but `random` for what is not.
+//! - Fewer than three pairs of a counter: no name is wrong, except `random` for a policy that is
+//!   not random.
 //!
-//! These rules look at the truth, never at a verdict.
+//! These rules depend on the truth, never on a verdict.
 
 use std::collections::{HashMap, HashSet};
 
@@ -22,7 +23,7 @@ use crate::{
     world::Range,
 };
 
-/// When a destination was last used: which row of its namespace, in which epoch, in which range.
+/// Last use of a destination: row within its namespace, epoch, range.
 type Last = (usize, u64, Range);
 
 /// Fewer pairs than this can't decide.
@@ -33,7 +34,7 @@ const FEW: usize = 3;
 pub(crate) struct Right {
     pub(crate) patterns: Vec<Pattern>,
     pub(crate) algorithms: Vec<Algorithm>,
-    /// Whether the next port can be predicted; `None` for a mixture, where it depends.
+    /// True if the next port can be predicted; `None` for a mixture, where it depends.
     pub(crate) predictable: Option<bool>,
 }
 
@@ -61,24 +62,24 @@ impl Right {
     }
 }
 
-/// What of a trace can decide something.
+/// Counts of the pairs in a trace that can decide something.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Pairs {
-    /// Rows whose row before in the same namespace went elsewhere.
+    /// Rows whose previous row in the same namespace has another destination.
     pub(crate) switches: usize,
     /// Returns to a destination within an epoch and a range.
     pub(crate) returns: usize,
-    /// … after others of its namespace were used.
+    /// Returns after other destinations of the namespace were used.
     pub(crate) interleaved: usize,
-    /// Rows after another one of the same namespace.
+    /// Rows after another row of the same namespace.
     pub(crate) following: usize,
-    /// Ports that came before.
+    /// Ports that occurred before.
     pub(crate) repeated: usize,
     /// Rows that a policy made.
     pub(crate) assigned: usize,
-    /// Rows of the lesser of two policies.
+    /// Rows of the lesser of the two policies.
     pub(crate) lesser: usize,
-    /// Returns from one row of the policy by destination to the next, the secret unchanged.
+    /// Returns, with the secret unchanged, from one row of the policy by destination to the next.
     pub(crate) of_counter: usize,
 }
 
@@ -174,7 +175,8 @@ fn known(algorithm: Algorithm, pairs: Pairs) -> Right {
     right
 }
 
-/// Whether so little of the second policy came that named ports and lost events look the same.
+/// Returns true if the second policy made so few rows that named ports and lost events look the
+/// same.
 pub(crate) fn is_minor(lesser: usize, of: usize) -> bool {
     (lesser as f64) < (0.14 * of as f64).max(4.0)
 }
@@ -213,13 +215,13 @@ fn open(trace: &Trace, pairs: Pairs) -> Right {
     right.patterns = match open {
         Open::Stride(_) | Open::Falling(_) => vec![Pattern::Sequential],
         Open::LaneStride(_) | Open::LaneRandom(_) => vec![Pattern::PerDestination],
-        // A few ports in turn: whoever names them, they are none of the kernel's.
+        // A few ports in turn: whichever program names them, they are none of the kernel's.
         Open::Cycle(_) => {
             vec![Pattern::Sequential, Pattern::PerDestination, Pattern::Random, Pattern::Fixed]
         }
         Open::Pool(_) => vec![Pattern::Random, Pattern::Fixed],
         Open::Window(_) | Open::EvenRandom => vec![Pattern::Random],
-        // Known from the last one, and spread as if random.
+        // Known from the last port, and spread as if random.
         Open::BitReversed => vec![Pattern::Sequential, Pattern::Random],
         Open::ByProcess => vec![Pattern::Sequential, Pattern::PerDestination, Pattern::Mixed],
     };

@@ -1,4 +1,4 @@
-//! The machine under the policies: namespaces, ranges, destinations, and which ports are taken.
+//! The machine under the policies: namespaces, ranges, destinations, and taken ports.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -13,12 +13,12 @@ pub(crate) type Range = (u16, u16);
 /// A destination of the generated load.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Target {
-    /// Namespace that connects to it, an index.
+    /// Index of the namespace that connects to it.
     pub(crate) netns: usize,
     pub(crate) saddr: IpAddr,
     pub(crate) daddr: IpAddr,
     pub(crate) dport: u16,
-    /// What the policies hash of it.
+    /// Hash key of the policies.
     pub(crate) key: u64,
 }
 
@@ -33,14 +33,15 @@ impl Target {
         Self { netns, saddr, daddr, dport, key }
     }
 
-    /// The same namespace, bound before there is a destination.
+    /// Returns a target of the same namespace for a socket that is bound before it has a
+    /// destination.
     pub(crate) fn unconnected(self) -> Self {
         let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         Self::new(self.netns, any, any, 0)
     }
 }
 
-/// An address out of the blue.
+/// Returns a random address.
 pub(crate) fn address(rng: &mut Rng) -> IpAddr {
     Ipv4Addr::new(rng.u8(11..200), rng.u8(..), rng.u8(..), rng.u8(1..)).into()
 }
@@ -50,14 +51,14 @@ pub(crate) struct World {
     pub(crate) rng: Rng,
     pub(crate) ranges: Vec<Range>,
     pub(crate) targets: Vec<Target>,
-    /// Ports that other programs hold by bind: closed to everybody in the namespace.
+    /// Ports that other programs hold by bind: closed to all others in the namespace.
     busy: Vec<HashSet<u16>>,
     reserved: HashSet<u16>,
-    /// Ports held by the load itself: how many sockets, and to which destination.
+    /// Ports held by the load itself: the number of sockets, and their destinations.
     held: HashMap<(usize, u16), u32>,
     held_to: HashSet<(u64, u16)>,
     releases: VecDeque<(u64, usize, u16, u64)>,
-    /// Events that a port stays taken after use, `TIME_WAIT` included.
+    /// Number of events for which a port stays taken after use, `TIME_WAIT` included.
     pub(crate) lifetime: u64,
     /// Number of processes.
     pub(crate) processes: u64,
@@ -98,7 +99,7 @@ impl World {
         }
     }
 
-    /// `ip_local_reserved_ports`: a few blocks.
+    /// Reserves a few blocks of ports, as `ip_local_reserved_ports` does.
     pub(crate) fn reserve(&mut self, blocks: usize, length: u16) {
         let range = self.ranges[0];
         for _ in 0..blocks {
@@ -107,14 +108,14 @@ impl World {
         }
     }
 
-    /// Whether bind can have the port.
+    /// Returns true if a bind can get the port.
     pub(crate) fn free(&self, netns: usize, port: u16) -> bool {
         !self.reserved.contains(&port)
             && !self.busy[netns].contains(&port)
             && !self.held.contains_key(&(netns, port))
     }
 
-    /// Whether connect can have the port: it shares with other destinations.
+    /// Returns true if a connect can get the port: it shares ports with other destinations.
     pub(crate) fn free_to(&self, netns: usize, port: u16, key: u64) -> bool {
         !self.reserved.contains(&port)
             && !self.busy[netns].contains(&port)
@@ -145,7 +146,7 @@ impl World {
     }
 }
 
-/// A keyed hash in place of the kernel's siphash: all that matters is that it looks random.
+/// Returns a keyed hash in place of the kernel's siphash: it only needs to look random.
 pub(crate) fn keyed_hash(secret: u64, key: u64, salt: u64) -> u64 {
     let mut hash = secret ^ key.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ salt.rotate_left(32);
     for _ in 0..3 {

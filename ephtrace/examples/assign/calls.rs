@@ -1,5 +1,5 @@
-//! Counting calls of a kernel function, by a kprobe event of tracefs: what the kernel did, told by
-//! the kernel, without any BPF program.
+//! Counts calls of a kernel function by a kprobe event of tracefs: the kernel's own count, without
+//! any BPF program.
 
 use std::{
     fs::{self, OpenOptions},
@@ -12,10 +12,10 @@ use anyhow::{Context as _, Result};
 
 use crate::skip::Skip;
 
-/// Where tracefs is mounted on every system of the last years.
+/// Mount point of tracefs on every system of recent years.
 const TRACEFS: &str = "/sys/kernel/tracing";
 
-/// The group of our events.
+/// Group of our events.
 const GROUP: &str = "ephtrace_assign";
 
 /// Calls of one function from now on, until this is dropped.
@@ -24,7 +24,7 @@ pub(crate) struct Calls {
 }
 
 impl Calls {
-    /// Begins to count the calls of `function`, by whomever.
+    /// Begins to count the calls of `function` by any task.
     pub(crate) fn of(function: &str) -> Result<Self> {
         if !Path::new(TRACEFS).join("kprobe_events").exists() {
             let why = format!("calls of {function} are not counted: no {TRACEFS}/kprobe_events");
@@ -36,7 +36,7 @@ impl Calls {
         Ok(calls)
     }
 
-    /// How many there were.
+    /// Returns the number of calls so far.
     pub(crate) fn so_far(&self) -> Result<u64> {
         let path = Path::new(TRACEFS).join("kprobe_profile");
         let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
@@ -61,13 +61,13 @@ impl Calls {
 
 impl Drop for Calls {
     fn drop(&mut self) {
-        // If it can't be removed, whoever looks at tracefs sees by its name whose it was.
+        // If it can't be removed, its name in tracefs shows its owner.
         let _ = self.enable(false);
         let _ = append("kprobe_events", &format!("-:{GROUP}/{}", self.event));
     }
 }
 
-/// Appends to a file of tracefs: a plain write to this one would remove everybody's events.
+/// Appends to a file of tracefs: a plain write to this one would remove the events of all users.
 fn append(name: &str, line: &str) -> Result<()> {
     let path = Path::new(TRACEFS).join(name);
     let mut file = OpenOptions::new()

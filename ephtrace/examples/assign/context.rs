@@ -1,21 +1,21 @@
-//! The surroundings of a way: its log, its name, how often it is gone.
+//! Context of a way: its log, its name, its number of attempts.
 
 use std::net::SocketAddr;
 
 use crate::truth::{Probe, Truth};
 
-/// What a way needs to know.
+/// Context of a way.
 pub(crate) struct Context<'a> {
-    /// Where its attempts are logged.
+    /// Log of its attempts.
     pub(crate) truth: &'a Truth,
-    /// Its name in the log.
+    /// Name of the way in the log.
     pub(crate) way: &'static str,
-    /// How often to go it.
+    /// Number of attempts to make.
     pub(crate) times: u32,
 }
 
 impl<'a> Context<'a> {
-    /// Attempts to connect to `to`, logged under the way's name.
+    /// Returns a probe that connects to `to` and logs under the way's name.
     pub(crate) fn probe(&self, to: SocketAddr) -> Probe<'a> {
         Probe::new(self.truth, self.way, to)
     }

@@ -1,5 +1,5 @@
-//! Connects one after another, and how long each took: where an instruction takes a nanosecond,
-//! what it cost.
+//! Connects one after another and measures the time of each: at one nanosecond per instruction,
+//! this is its cost in instructions.
 //!
 //! Nobody listens at the other end, so each connect is assigned a port, is refused, and leaves
 //! nothing behind. All of it, the refusal included, happens inside of `connect()`.
@@ -41,17 +41,18 @@ pub(crate) struct Args {
 /// The line printed at the end, in nanoseconds.
 #[derive(Serialize)]
 struct Report {
-    /// How many connects were measured, 0 for a loop.
+    /// Number of measured connects, 0 for a loop.
     connects: u32,
-    /// `connect()` alone: the value that a tenth, half, nine tenths of the calls stay below.
+    /// Duration of `connect()` alone: the values below which a tenth, half, nine tenths of the
+    /// calls lie.
     p10_ns: u64,
     p50_ns: u64,
     p90_ns: u64,
-    /// From the first to the last: all that the processor did, other processes included.
+    /// Time from the first to the last call, in which the processor also ran other processes.
     total_ns: u64,
 }
 
-/// Measures, and prints what it came to.
+/// Measures, and prints the result.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let report = match args.spin {
         Some(rounds) => spin(rounds)?,
@@ -96,7 +97,7 @@ fn connect(args: &Args) -> Result<Report> {
     Ok(Report { connects: args.connects, p10_ns, p50_ns, p90_ns, total_ns })
 }
 
-/// Connects, and returns how long that took.
+/// Connects, and returns the time that it took.
 fn refused(to: SocketAddr) -> Result<Duration> {
     let socket = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
     let address = SockAddr::from(to);

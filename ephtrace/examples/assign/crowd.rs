@@ -1,8 +1,8 @@
-//! Many threads that search at the same time, while one search stays open.
+//! Many threads that search at the same time while one search stays open.
 //!
-//! With TCP Fast Open, `connect()` takes the port and the SYN waits for the first write, so that a
-//! tracer that sees no function of the kernel waits, too. No thread ends before that write: one
-//! that did would leave its place, and its `task_struct`, to the next.
+//! With TCP Fast Open, `connect()` takes the port and the SYN waits for the first write. A tracer
+//! that sees no kernel function must therefore wait, too. No thread ends before that write:
+//! otherwise its place, and its `task_struct`, would go to the next thread.
 
 use std::{
     sync::{
@@ -34,7 +34,7 @@ pub(crate) struct Args {
     gate: Gate,
 }
 
-/// The line printed at the end, as that of a storm.
+/// Line that is printed at the end, in the form of a storm's.
 #[derive(Serialize)]
 struct Report {
     connects: u64,
@@ -42,14 +42,15 @@ struct Report {
     rate: f64,
 }
 
-/// Ports, of which those of one parity are taken, so that each search looks at all these in vain.
+/// Range, and the number of its ports that are taken: all of one parity, so that each search looks
+/// at all of them in vain.
 const RANGE: &str = "40000 40399";
 const TAKEN: usize = 200;
 
-/// As many threads as there may be have small stacks.
+/// Stack size of a thread: small, because there may be many threads.
 const STACK: usize = 64 << 10;
 
-/// Connects, has others connect, and only then sends; prints how often all of them connected.
+/// Connects, makes others connect, and only then sends; prints the number of their connects.
 pub(crate) fn run(args: &Args) -> Result<()> {
     args.gate.wait()?;
     let connects = AtomicU64::new(0);
@@ -70,14 +71,15 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     out.flush()
 }
 
-/// All threads begin when the last one is there, and none ends before the last one has connected.
+/// All threads begin when the last one has started, and none ends before the last one has
+/// connected.
 fn connect_at_once(threads: usize, server: &Server, connects: &AtomicU64) -> Result<()> {
     let all = Barrier::new(threads);
     thread::scope(|scope| {
         for _ in 0..threads {
             let work = || {
                 all.wait();
-                // A search that finds no port is one, too.
+                // A search that finds no port counts, too.
                 let _ = connect(server);
                 connects.fetch_add(1, Ordering::Relaxed);
                 all.wait();

@@ -1,4 +1,4 @@
-//! Using up a range of ports.
+//! Uses up a range of ports.
 
 use std::{
     net::Ipv4Addr,
@@ -35,7 +35,7 @@ pub(crate) struct Args {
     gate: Gate,
 }
 
-/// Reads LOW-HIGH.
+/// Parses LOW-HIGH.
 pub(crate) fn parse_range(text: &str) -> Result<(u16, u16)> {
     let (low, high) = text.split_once('-').context("LOW-HIGH is wanted")?;
     let range = (low.parse()?, high.parse()?);
@@ -43,7 +43,7 @@ pub(crate) fn parse_range(text: &str) -> Result<(u16, u16)> {
     Ok(range)
 }
 
-/// Connects and holds what it gets, in a namespace with the given range.
+/// Connects in a namespace with the given range, and holds the ports.
 pub(crate) fn run(args: &Args) -> Result<()> {
     args.gate.wait()?;
     let truth = Truth::stdout();
@@ -73,7 +73,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 /// Takes all `ports` of a range, then asks `more` times for another one, which must fail.
 ///
-/// What it got is held by the sockets that it returns.
+/// The returned sockets hold the ports.
 pub(crate) fn exhaust(
     probe: &Probe<'_>,
     ports: u32,

@@ -1,4 +1,4 @@
-//! Waiting for whoever started us.
+//! Waits for the program that started this one.
 
 use std::io::{self, Write as _};
 

@@ -1,8 +1,8 @@
-//! Makes the kernel assign ephemeral ports, and tells which ones it chose.
+//! Makes the kernel assign ephemeral ports, and reports its choices.
 //!
-//! Every subcommand asks the kernel itself (`getsockname`), so its log is the truth that a tracer
-//! is judged by: one JSON object a line, described by [`truth::Attempt`]. All traffic stays on the
-//! loopback device.
+//! Every subcommand asks the kernel itself (`getsockname`), so its log is the truth by which a
+//! tracer is judged: one JSON object per line, described by [`truth::Attempt`]. All traffic stays
+//! on the loopback device.
 
 mod calls;
 mod context;

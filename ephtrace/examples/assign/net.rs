@@ -16,27 +16,28 @@ use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::{netns, skip};
 
-/// Where servers look for a free port: below every usual ephemeral range, so that no client of
-/// ours is given the port of a server, or connects to itself.
+/// First port that servers try: below every usual ephemeral range, so that no client of ours is
+/// given the port of a server, or connects to itself.
 const FIRST_SERVER_PORT: u16 = 20_000;
 
-/// How many ports they try.
+/// Number of ports that servers try.
 const SERVER_PORTS: u16 = 10_000;
 
 /// `getsockopt(SOL_SOCKET)`: the socket's cookie (asm-generic/socket.h).
 const SO_COOKIE: libc::c_int = 57;
 
-/// Linux 6.3 and 6.1.32: range of one socket, low | high << 16, each end 0 for unset.
+/// Option since Linux 6.3 and 6.1.32: range of one socket, low | high << 16, each end 0 for unset.
 const IP_LOCAL_PORT_RANGE: libc::c_int = 51;
 
-/// A TCP socket for connecting to `to`, which resets its connection when dropped: no `TIME_WAIT`.
+/// Returns a TCP socket for a connect to `to`; it resets its connection when dropped, so that no
+/// `TIME_WAIT` is left.
 pub(crate) fn client(to: SocketAddr) -> Result<Socket> {
     let socket = Socket::new(Domain::for_address(to), Type::STREAM, None).context("socket")?;
     socket.set_linger(Some(Duration::ZERO)).context("SO_LINGER")?;
     Ok(socket)
 }
 
-/// A client whose ports are to come from `range`.
+/// Returns a client whose ports come from `range`.
 pub(crate) fn ranged_client(to: SocketAddr, range: (u16, u16)) -> Result<Socket> {
     let client = client(to)?;
     let value = u32::from(range.0) | u32::from(range.1) << 16;
@@ -46,8 +47,8 @@ pub(crate) fn ranged_client(to: SocketAddr, range: (u16, u16)) -> Result<Socket>
     }
 }
 
-/// Why a socket option can't be set: an error of kind `Skip` where the kernel has none of that
-/// name.
+/// Returns the error of a socket option that can't be set: of kind `Skip` if the kernel has no such
+/// option.
 pub(crate) fn no_option(name: &str, error: io::Error) -> anyhow::Error {
     let what = format!("this kernel has no {name}");
     skip::lacking(&what, &[libc::ENOPROTOOPT], error.into())
@@ -56,7 +57,7 @@ pub(crate) fn no_option(name: &str, error: io::Error) -> anyhow::Error {
 /// A listening socket. Connections wait in its queue until [`Server::drain`].
 pub(crate) struct Server {
     socket: Socket,
-    /// Where it listens.
+    /// Address on which it listens.
     pub(crate) addr: SocketAddr,
 }
 
@@ -69,12 +70,12 @@ impl Server {
         Ok(Self { socket, addr })
     }
 
-    /// The socket itself.
+    /// Returns the socket.
     pub(crate) fn socket(&self) -> &Socket {
         &self.socket
     }
 
-    /// Accepts one waiting connection and closes it; false if none waits.
+    /// Accepts one waiting connection and closes it; returns false if none waits.
     pub(crate) fn accept(&self) -> Result<bool> {
         loop {
             match self.socket.accept_raw() {
@@ -96,7 +97,7 @@ impl Server {
 /// A port that refuses connections for as long as this lives: bound, not listening.
 pub(crate) struct Closed {
     _socket: Socket,
-    /// What refuses.
+    /// Address that refuses connections.
     pub(crate) addr: SocketAddr,
 }
 
@@ -108,7 +109,7 @@ impl Closed {
     }
 }
 
-/// A bind to a port that somebody had: an attempt, too, which the log takes over.
+/// A failed bind to a port that another program had: an attempt, too, which the log records.
 pub(crate) struct Refused {
     pub(crate) addr: SocketAddr,
     pub(crate) tid: i32,
@@ -118,7 +119,7 @@ pub(crate) struct Refused {
     pub(crate) end_ns: u64,
 }
 
-/// Those that the log does not have yet.
+/// Refused binds that are not yet in the log.
 static REFUSED: Mutex<Vec<Refused>> = Mutex::new(Vec::new());
 
 /// Takes the binds that were refused since the last call.
@@ -126,11 +127,11 @@ pub(crate) fn take_refused() -> Vec<Refused> {
     mem::take(&mut *REFUSED.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// A socket bound to some free port outside the ephemeral range.
+/// Returns a socket bound to some free port outside the ephemeral range.
 pub(crate) fn bound(ip: IpAddr) -> Result<(Socket, SocketAddr)> {
-    /// How many ports were looked at: what was taken before is not tried again at once.
+    /// Number of ports tried so far, so that a taken port is not tried again at once.
     static LOOKED_AT: AtomicU32 = AtomicU32::new(0);
-    // Processes that run at once have neighbouring numbers, and begin far from each other.
+    // Concurrent processes have neighbouring ids, but begin far from each other.
     let first = std::process::id().wrapping_mul(2_654_435_761) >> 16;
     for _ in 0..SERVER_PORTS {
         let nth = first + LOOKED_AT.fetch_add(1, Ordering::Relaxed);
@@ -143,7 +144,7 @@ pub(crate) fn bound(ip: IpAddr) -> Result<(Socket, SocketAddr)> {
     bail!("no free port for a server on {ip}")
 }
 
-/// `None`, and a note for the log, if somebody has the port.
+/// Binds to `addr`; returns `None`, with a note for the log, if another program has the port.
 fn try_bind(addr: SocketAddr) -> Result<Option<(Socket, SocketAddr)>> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
     let start_ns = now_ns();
@@ -160,13 +161,13 @@ fn try_bind(addr: SocketAddr) -> Result<Option<(Socket, SocketAddr)>> {
     }
 }
 
-/// Nanoseconds since the Unix epoch.
+/// Returns the time in nanoseconds since the Unix epoch.
 pub(crate) fn now_ns() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(0)
 }
 
-/// An error of kind `Skip` where the kernel has no IPv6, or where it is switched off.
+/// Returns an error of kind `Skip` if the kernel has no IPv6 or it is disabled.
 pub(crate) fn need_ipv6() -> Result<()> {
     let errnos = &[libc::EAFNOSUPPORT, libc::EADDRNOTAVAIL];
     let bound = Closed::new(Ipv6Addr::LOCALHOST);
@@ -186,7 +187,7 @@ pub(crate) fn set_option(
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// The socket's cookie.
+/// Returns the socket's cookie.
 pub(crate) fn cookie(fd: RawFd) -> io::Result<u64> {
     let mut value = 0_u64;
     let mut len = socklen::<u64>();
@@ -197,7 +198,7 @@ pub(crate) fn cookie(fd: RawFd) -> io::Result<u64> {
     if done == 0 { Ok(value) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Ends the association of a connected socket, so that it can connect again.
+/// Dissolves the association of a connected socket, so that it can connect again.
 pub(crate) fn disconnect(socket: &Socket) -> io::Result<()> {
     // SAFETY: all zero is a valid `sockaddr`, and its family is then AF_UNSPEC.
     let unspecified: libc::sockaddr = unsafe { mem::zeroed() };

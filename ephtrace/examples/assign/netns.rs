@@ -1,4 +1,4 @@
-//! Network namespaces: one per thread that asks for it, gone when the thread ends.
+//! Network namespaces: one for each thread that asks, removed when the thread ends.
 
 use std::{fs, io, os::fd::AsRawFd as _, os::unix::fs::MetadataExt as _, thread};
 
@@ -8,11 +8,11 @@ use socket2::{Domain, Socket, Type};
 
 use crate::skip;
 
-/// `/proc/sys/net` shows the namespace of the thread that opens it.
+/// Range of the namespace of the thread that opens the file.
 const RANGE: &str = "/proc/sys/net/ipv4/ip_local_port_range";
 
-/// Runs `work` on a thread in a new network namespace whose loopback device is up and whose
-/// ephemeral range is `range`, or the default one.
+/// Runs `work` on a thread in a new network namespace whose loopback device is up; its ephemeral
+/// range is `range`, or the default one.
 pub(crate) fn in_new<T: Send>(
     range: Option<(u16, u16)>,
     work: impl FnOnce() -> Result<T> + Send,
@@ -29,8 +29,8 @@ pub(crate) fn in_new<T: Send>(
     })
 }
 
-/// Moves this thread, and those that it will start, to a new network namespace whose loopback
-/// device is up.
+/// Moves this thread and its future child threads to a new network namespace whose loopback device
+/// is up.
 pub(crate) fn enter_new() -> Result<()> {
     let errnos = &[libc::EPERM, libc::EINVAL];
     unshare(CloneFlags::CLONE_NEWNET)
@@ -44,7 +44,7 @@ pub(crate) fn set(name: &str, value: &str) -> Result<()> {
     fs::write(&path, value).with_context(|| format!("writing {value:?} to {path}"))
 }
 
-/// The ephemeral range of this thread's namespace, both ends inclusive.
+/// Returns the ephemeral range of this thread's namespace, both ends inclusive.
 pub(crate) fn range() -> Result<(u16, u16)> {
     let text = fs::read_to_string(RANGE).context(RANGE)?;
     let mut ends = text.split_whitespace().map(str::parse);
@@ -54,7 +54,7 @@ pub(crate) fn range() -> Result<(u16, u16)> {
     }
 }
 
-/// Inode number of this thread's namespace.
+/// Returns the inode number of this thread's namespace.
 pub(crate) fn inode() -> Result<u64> {
     let path = "/proc/thread-self/ns/net";
     Ok(fs::metadata(path).context(path)?.ino())
@@ -68,7 +68,7 @@ fn loopback_up() -> io::Result<()> {
         *to = libc::c_char::from_ne_bytes([from]);
     }
     request.ifr_ifru.ifru_flags = libc::c_short::try_from(libc::IFF_UP).unwrap_or(1);
-    // SAFETY: `request` is what SIOCSIFFLAGS reads, and outlives the call.
+    // SAFETY: `request` is of the type that SIOCSIFFLAGS reads, and outlives the call.
     let done = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) };
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

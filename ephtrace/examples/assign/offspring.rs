@@ -1,5 +1,5 @@
-//! A flood by processes each of which does little: one after the other, it binds a few sockets and
-//! ends.
+//! A flood of processes, each of which does little: one after the other, each binds a few sockets
+//! and ends.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -30,13 +30,13 @@ pub(crate) struct Args {
     gate: Gate,
 }
 
-/// The line printed at the end.
+/// Line that is printed at the end.
 #[derive(Serialize)]
 struct Report {
     processes: u64,
 }
 
-/// Makes one process after the other, until the time is over.
+/// Starts one process after the other, until the time is over.
 pub(crate) fn run(args: &Args) -> Result<()> {
     args.gate.wait()?;
     let end = Instant::now() + Duration::from_secs_f64(args.seconds);
@@ -44,7 +44,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     while Instant::now() < end {
         // SAFETY: this process has one thread, so that its child may call anything.
         match unsafe { fork() }.context("making a process")? {
-            // It ends with this, having nothing else to do.
+            // The child does nothing else, and ends.
             ForkResult::Child => return bind(args.each),
             ForkResult::Parent { child } => match waitpid(child, None)? {
                 WaitStatus::Exited(_, 0) => report.processes += 1,

@@ -1,8 +1,8 @@
-//! Ports assigned over and over in one manner, spread over some seconds: what a verdict on their
-//! pattern is given on.
+//! Assigns ports repeatedly in one manner, spread over some seconds, as input for a verdict on
+//! their pattern.
 //!
-//! Connects are logged as everywhere. For ports of `bind` and UDP, which ephtrace does not trace,
-//! the log is a recording itself: lines that `ephtrace report` reads.
+//! Connects are logged as in all subcommands. For ports of `bind` and UDP, which ephtrace does not
+//! trace, the log is a recording itself: lines that `ephtrace report` reads.
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -65,7 +65,7 @@ enum By {
     Udp,
 }
 
-/// Nothing is sent there.
+/// Address of a name server; nothing is sent there.
 const NAMESERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 53);
 
 /// A line that `ephtrace report` reads.
@@ -83,7 +83,7 @@ struct Assignment {
     range: (u16, u16),
 }
 
-/// Has ports assigned.
+/// Makes the kernel assign the ports.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let truth = Truth::stdout();
     args.gate.wait()?;
@@ -106,7 +106,7 @@ fn assign(args: &Args, truth: &Truth) -> Result<()> {
     }
 }
 
-/// Does `act` as often as it was asked for, at even intervals.
+/// Calls `act` as often as requested, at even intervals.
 fn paced(args: &Args, act: impl Fn(usize) -> Result<()>) -> Result<()> {
     let start = Instant::now();
     let interval = Duration::from_secs_f64(args.seconds) / args.times.max(1);
@@ -149,7 +149,7 @@ fn bind(truth: &Truth) -> Result<()> {
     log(truth, &socket, ("tcp", "bind"), None)
 }
 
-/// Nothing is sent, so that nobody has to be there.
+/// Sends nothing, so that nobody needs to listen.
 fn udp(truth: &Truth, to: SocketAddr) -> Result<()> {
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, None)?;
     socket.connect(&SockAddr::from(to)).context("connecting a UDP socket")?;

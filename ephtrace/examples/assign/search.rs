@@ -1,12 +1,13 @@
-//! Searches of a length that is known, or counted beside them.
+//! Searches of known length, or with a count beside them.
 //!
-//! A namespace with a range of its own, in which ports are reserved, held by connections to the
-//! same destination, or held by other sockets. The kernel looks at a candidate that connections
-//! hold by one call of `__inet_check_established` (refused), at a free one, which has no bucket, by
-//! none, and at a reserved one, or one that an explicit `bind` holds, by none either. So where only
-//! connections to the same destination hold ports, a search has tried as many candidates as there
-//! were calls, and one more if it found a port. Linux 6.15 and later look without a lock first: a
-//! candidate that is refused there still costs one call; two only if it was taken in between.
+//! They run in a namespace with a range of its own, in which ports are reserved, held by
+//! connections to the same destination, or held by other sockets. The kernel makes one call of
+//! `__inet_check_established` for a candidate that connections hold (refused), and none for a free
+//! candidate, which has no bucket, for a reserved one, or for one that an explicit `bind` holds. If
+//! only connections to the same destination hold ports, a search has therefore tried as many
+//! candidates as there were calls, and one more if it found a port. Linux 6.15 and later look
+//! without a lock first: a candidate that is refused there still costs one call, and two only if it
+//! was taken in between.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -87,7 +88,7 @@ impl To {
         }
     }
 
-    /// `server` as this kind of destination.
+    /// Returns the address of `server` as this kind of destination.
     fn address(self, server: &Server) -> SocketAddr {
         match (self, server.addr.ip()) {
             (Self::Mapped, IpAddr::V4(ip)) => (ip.to_ipv6_mapped(), server.addr.port()).into(),
@@ -95,7 +96,7 @@ impl To {
         }
     }
 
-    /// What the kernel looks closely at a candidate with.
+    /// Returns the kernel function that looks closely at a candidate.
     fn check(self) -> &'static str {
         match self {
             Self::Ipv4 | Self::Mapped => "__inet_check_established",
@@ -148,7 +149,7 @@ fn search(args: &Args, truth: &Truth) -> Result<()> {
     Ok(())
 }
 
-/// Connects, and returns what is to be kept.
+/// Connects, and returns the sockets to keep.
 fn connects(args: &Args, probe: &Probe<'_>, server: &Server) -> Result<Vec<Socket>> {
     let mut kept = Vec::new();
     for _ in 0..args.attempts {
@@ -164,14 +165,14 @@ fn connects(args: &Args, probe: &Probe<'_>, server: &Server) -> Result<Vec<Socke
     Ok(kept)
 }
 
-/// The ports whose parity is that of the range's low end.
+/// Returns the ports with the parity of the range's low end.
 fn preferred() -> Result<impl Iterator<Item = u16>> {
     let (low, high) = netns::range()?;
     ensure!((high - low) % 2 == 1, "of an odd number of ports, a search leaves one out");
     Ok((low..=high).step_by(2))
 }
 
-/// As many connections as there are preferred ports, which must get exactly these.
+/// Makes as many connections as there are preferred ports; they must get exactly these ports.
 fn hold_by_connect(probe: &Probe<'_>) -> Result<Vec<Socket>> {
     let (low, _) = netns::range()?;
     preferred()?
@@ -184,7 +185,7 @@ fn hold_by_connect(probe: &Probe<'_>) -> Result<Vec<Socket>> {
         .collect()
 }
 
-/// A socket that is bound to `port` for nobody else to use.
+/// Returns a socket that is bound exclusively to `port`.
 fn bind(to: SocketAddr, port: u16) -> Result<Socket> {
     let socket = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
     let ip = if to.is_ipv4() { to.ip() } else { Ipv6Addr::UNSPECIFIED.into() };

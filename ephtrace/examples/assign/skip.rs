@@ -1,10 +1,10 @@
-//! What this machine does not offer, told apart from what goes wrong.
+//! Features that this machine lacks, told apart from failures.
 
 use std::{fmt, io};
 
 use nix::errno::Errno;
 
-/// Why something can't be done on this machine, as an error.
+/// Reason why something can't be done on this machine, as an error.
 #[derive(Debug)]
 pub(crate) struct Skip(pub(crate) String);
 
@@ -16,8 +16,8 @@ impl fmt::Display for Skip {
 
 impl std::error::Error for Skip {}
 
-/// Errnos of `socket()` where the kernel does not know the protocol: not built in, switched off, or
-/// of a number beyond those that it knows.
+/// Errnos of `socket()` for a protocol that the kernel does not know: not built in, disabled, or
+/// with a number beyond the known ones.
 pub(crate) const NO_SUCH_SOCKET: &[i32] = &[
     libc::EPROTONOSUPPORT,
     libc::ESOCKTNOSUPPORT,
@@ -26,8 +26,8 @@ pub(crate) const NO_SUCH_SOCKET: &[i32] = &[
     libc::EINVAL,
 ];
 
-/// `error` as a [`Skip`] that says `what` is lacking, if its errno is one of `errnos`; any other
-/// error stays what it is.
+/// Turns `error` into a [`Skip`] that says `what` is lacking, if its errno is one of `errnos`;
+/// returns any other error unchanged.
 pub(crate) fn lacking(what: &str, errnos: &[i32], error: anyhow::Error) -> anyhow::Error {
     let errno = error.chain().find_map(|cause| {
         let io = cause.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);

@@ -1,8 +1,8 @@
-//! As many connects a second as the machine gives.
+//! Connects as many times per second as the machine can.
 //!
 //! Each thread connects to a listener of its own process, resets the connection and takes it off
-//! the listener's queue, all by itself: no other thread has to be woken, and no connection is left
-//! in `TIME_WAIT`.
+//! the listener's queue by itself: no other thread has to be woken, and no connection is left in
+//! `TIME_WAIT`.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -82,7 +82,7 @@ enum By {
     Udp,
 }
 
-/// The line printed at the end.
+/// Line that is printed at the end.
 #[derive(Serialize)]
 struct Report {
     connects: u64,
@@ -93,7 +93,7 @@ struct Report {
     cpu_sys_s: f64,
 }
 
-/// What one thread did.
+/// Work done by one thread.
 #[derive(Default)]
 struct Work {
     connects: u64,
@@ -101,7 +101,7 @@ struct Work {
     log: Vec<Attempt>,
 }
 
-/// Runs the storm and prints what it came to.
+/// Runs the storm and prints the result.
 pub(crate) fn run(args: &Args) -> Result<()> {
     args.gate.wait()?;
     let stop = AtomicBool::new(false);
@@ -138,15 +138,15 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     out.flush()
 }
 
-/// How many connects the thread `index` makes.
+/// Returns the number of connects for thread `index`.
 fn share(args: &Args, index: usize) -> u64 {
     let (threads, index) = (args.threads.get() as u64, index as u64);
     args.connects / threads + u64::from(index < args.connects % threads)
 }
 
-/// One thread's work, done by itself or by threads that it starts one after the other.
+/// Does the work of one thread, itself or by threads that it starts one after the other.
 fn storm(args: &Args, connects: u64, start: &Barrier, stop: &AtomicBool) -> Result<Work> {
-    // Everything that can fail at once does so before the others wait for this thread.
+    // Steps that can fail at once do so before the other threads wait for this one.
     let prepared = prepare(args);
     start.wait();
     let (mut lanes, logged) = prepared?;
@@ -199,7 +199,7 @@ impl Work {
         Ok(())
     }
 
-    /// Nobody listens, which the sender never hears of.
+    /// Sends to a port without a listener; the sender never learns of it.
     fn send(&mut self, lane: &LaneKey) -> Result<()> {
         let to = SocketAddr::new(lane.server.addr.ip(), lane.server.addr.port());
         let socket = Socket::new(Domain::for_address(to), Type::DGRAM, None)?;
@@ -231,13 +231,13 @@ impl Work {
     }
 }
 
-/// A listener and how many connections wait in its queue.
+/// A listener, and the number of connections that wait in its queue.
 struct LaneKey {
     server: Server,
     waiting: u32,
 }
 
-/// The address that the next connect of any thread goes to, for `--spread`.
+/// Destination address of the next connect of any thread, for `--spread`.
 static NEXT: AtomicU32 = AtomicU32::new(u32::from_be_bytes([127, 1, 0, 1]));
 
 impl LaneKey {
@@ -245,7 +245,7 @@ impl LaneKey {
         Ok(Self { server: Server::new(ip)?, waiting: 0 })
     }
 
-    /// Whom to connect to.
+    /// Returns the next destination.
     fn next(&self) -> SocketAddr {
         let to = self.server.addr;
         if to.ip() != IpAddr::from(Ipv4Addr::UNSPECIFIED) {
@@ -255,7 +255,7 @@ impl LaneKey {
         SocketAddr::new(Ipv4Addr::from_bits(next).into(), to.port())
     }
 
-    /// Takes connections off the queue. One that is not complete yet is left to the next call.
+    /// Takes connections off the queue. An incomplete connection is left to the next call.
     fn clear(&mut self) -> Result<()> {
         while self.waiting > 0 && self.server.accept()? {
             self.waiting -= 1;
@@ -264,7 +264,7 @@ impl LaneKey {
     }
 }
 
-/// Listeners, and the fields that all lines of the thread's log share, if there is to be one.
+/// Returns listeners and, if there is to be a log, the fields that all lines of the thread share.
 fn prepare(args: &Args) -> Result<(Vec<LaneKey>, Option<Attempt>)> {
     let ip: IpAddr = match (args.ipv6, args.spread) {
         (true, _) => Ipv6Addr::LOCALHOST.into(),
@@ -282,7 +282,7 @@ fn prepare(args: &Args) -> Result<(Vec<LaneKey>, Option<Attempt>)> {
     Ok((lanes, logged.transpose()?))
 }
 
-/// Waits, looking now and then whether there is anything left to wait for.
+/// Waits, and ends early when `done` returns true.
 fn wait(time: Duration, done: impl Fn() -> bool) {
     let end = Instant::now() + time;
     while Instant::now() < end && !done() {

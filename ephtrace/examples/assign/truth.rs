@@ -1,4 +1,4 @@
-//! The log of what was done: one line per attempt, and how an attempt is measured.
+//! The log of the attempts, one line each, and their measurement.
 
 use std::{
     fs,
@@ -23,7 +23,8 @@ use crate::{
     netns,
 };
 
-/// As ephtrace names origins; `none` for an attempt that ended before a port was looked for.
+/// Writes an origin by ephtrace's name; `none` for an attempt that ended before the search for a
+/// port.
 #[expect(clippy::ref_option, clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 fn name<S: Serializer>(
     origin: &Option<Origin>,
@@ -41,9 +42,9 @@ pub(crate) struct Attempt {
     pub(crate) family: u8,
     /// `tcp`, `udp`, `sctp`, `icmp`, `icmpv6`.
     pub(crate) protocol: &'static str,
-    /// Source address, also where the attempt failed.
+    /// Source address, even of a failed attempt.
     pub(crate) saddr: IpAddr,
-    /// The port as `getsockname` told it; null if none was assigned.
+    /// Port according to `getsockname`; null if none was assigned.
     pub(crate) sport: Option<u16>,
     /// Destination address.
     pub(crate) daddr: IpAddr,
@@ -63,24 +64,24 @@ pub(crate) struct Attempt {
     pub(crate) comm: String,
     /// Real user id.
     pub(crate) uid: u32,
-    /// Who chose the port.
+    /// Origin of the port.
     #[serde(serialize_with = "name")]
     pub(crate) origin: Option<Origin>,
     /// Inode number of the thread's network namespace.
     pub(crate) netns: u64,
-    /// The range in force for the socket, both ends inclusive; null where none is.
+    /// Range in force for the socket, both ends inclusive; null if there is none.
     pub(crate) range: Option<(u16, u16)>,
     /// Socket cookie.
     pub(crate) cookie: Option<u64>,
-    /// It was asked for before the attempt, too. The kernel makes it when it is asked for, so that
-    /// a tracer that only reads memory finds it then, and may not otherwise.
+    /// True if the cookie was also asked for before the attempt. The kernel makes a cookie when it
+    /// is asked for, so that a tracer that only reads memory then finds it, and otherwise may not.
     pub(crate) cookie_before: bool,
-    /// Before `connect()`, in nanoseconds since the Unix epoch.
+    /// Time before `connect()`, in nanoseconds since the Unix epoch.
     pub(crate) start_ns: u64,
-    /// After it.
+    /// Time after it.
     pub(crate) end_ns: u64,
-    /// Calls of the kernel function that this program counts, from its start to the end of this
-    /// attempt; null where it counts none.
+    /// Calls of the kernel function that this program counts, from the count's start to the end of
+    /// this attempt; null if it counts none.
     pub(crate) calls: Option<u64>,
 }
 
@@ -91,20 +92,20 @@ struct Skipped<'a> {
     skipped: String,
 }
 
-/// Where the log goes; threads share it.
+/// Destination of the log, shared by threads.
 pub(crate) struct Truth {
     out: Mutex<BufWriter<Box<dyn Write + Send>>>,
-    /// Attempts so far.
+    /// Number of attempts so far.
     attempts: AtomicU64,
 }
 
 impl Truth {
-    /// To standard output.
+    /// Writes the log to standard output.
     pub(crate) fn stdout() -> Self {
         Self::to(Box::new(io::stdout()))
     }
 
-    /// To a new file.
+    /// Writes the log to a new file.
     pub(crate) fn file(path: &Path) -> Result<Self> {
         let file =
             fs::File::create(path).with_context(|| format!("creating {}", path.display()))?;
@@ -115,19 +116,19 @@ impl Truth {
         Self { out: Mutex::new(BufWriter::new(out)), attempts: AtomicU64::new(0) }
     }
 
-    /// Asks for the cookie of `socket` before every second attempt: whether it did.
+    /// Asks for the cookie of `socket` before every second attempt; returns true if it did.
     fn asks_for_cookie(&self, socket: &Socket) -> bool {
         let is_asked = self.attempts.fetch_add(1, Ordering::Relaxed).is_multiple_of(2);
         is_asked && net::cookie(socket.as_raw_fd()).is_ok()
     }
 
-    /// Appends one attempt, after those that were refused on the way to it.
+    /// Appends one attempt, after those that were refused before it.
     pub(crate) fn attempt(&self, attempt: &Attempt) -> Result<()> {
         self.refused()?;
         self.line(&serde_json::to_string(attempt)?)
     }
 
-    /// Appends what [`net::bound`] tried in vain.
+    /// Appends the failed attempts of [`net::bound`].
     fn refused(&self) -> Result<()> {
         for refused in net::take_refused() {
             self.line(&serde_json::to_string(&Attempt::refused(&refused)?)?)?;
@@ -135,12 +136,12 @@ impl Truth {
         Ok(())
     }
 
-    /// Notes that a way could not be gone.
+    /// Logs that a way is not available.
     pub(crate) fn skipped(&self, way: &str, why: &anyhow::Error) -> Result<()> {
         self.line(&serde_json::to_string(&Skipped { way, skipped: format!("{why:#}") })?)
     }
 
-    /// Appends lines as they are.
+    /// Appends lines unchanged.
     pub(crate) fn line(&self, line: &str) -> Result<()> {
         let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
         writeln!(out, "{}", line.trim_end()).context("writing the log")
@@ -154,7 +155,7 @@ impl Truth {
     }
 }
 
-/// One kind of attempt: makes it, asks the kernel what came of it, logs it.
+/// One kind of attempt: makes it, asks the kernel for the result, and logs it.
 #[derive(Clone)]
 pub(crate) struct Probe<'a> {
     truth: &'a Truth,
@@ -166,27 +167,27 @@ pub(crate) struct Probe<'a> {
 }
 
 impl<'a> Probe<'a> {
-    /// An ordinary connect to `to`.
+    /// Returns a probe for ordinary connects to `to`.
     pub(crate) fn new(truth: &'a Truth, way: &'a str, to: SocketAddr) -> Self {
         Self { truth, way, to, origin: Origin::Connect, range: None, calls: None }
     }
 
-    /// Who will have chosen the port.
+    /// Sets the origin of the ports.
     pub(crate) fn origin(self, origin: Origin) -> Self {
         Self { origin, ..self }
     }
 
-    /// The range in force, where it is not the namespace's.
+    /// Sets the range in force, if it is not the namespace's.
     pub(crate) fn range(self, range: (u16, u16)) -> Self {
         Self { range: Some(range), ..self }
     }
 
-    /// Logs what was counted, too.
+    /// Adds the counted calls to the log.
     pub(crate) fn counting(self, calls: Option<&'a Calls>) -> Self {
         Self { calls, ..self }
     }
 
-    /// Whom it connects to.
+    /// Returns its destination.
     pub(crate) fn to(&self) -> SocketAddr {
         self.to
     }
@@ -196,7 +197,7 @@ impl<'a> Probe<'a> {
         self.act(client, || client.connect(&SockAddr::from(self.to)))
     }
 
-    /// Does `act`, which connects `client` in its own manner, and logs it.
+    /// Calls `act`, which connects `client` in its own manner, and logs it.
     pub(crate) fn act(
         &self,
         client: &Socket,
@@ -210,8 +211,8 @@ impl<'a> Probe<'a> {
         Ok(attempt)
     }
 
-    /// Does `act`, by which `socket`, bound to the probe's address or to none, gets a port before
-    /// it has a destination, and logs it.
+    /// Calls `act`, which gives `socket`, bound to the probe's address or to none, a port before it
+    /// has a destination; logs it.
     pub(crate) fn bind(
         &self,
         socket: &Socket,
@@ -235,7 +236,7 @@ impl<'a> Probe<'a> {
             errno,
             connect_errno: errno,
             origin: Some(self.origin),
-            // A ping socket's port is an identifier, of which there is no range.
+            // A ping socket's port is an identifier, for which there is no range.
             range: match self.origin {
                 Origin::Ping => None,
                 _ => Some(self.range.map_or_else(netns::range, Ok)?),
@@ -267,7 +268,7 @@ impl<'a> Probe<'a> {
             family: if daddr.is_ipv4() { 4 } else { 6 },
             protocol: "tcp",
             saddr: source(local.ip(), daddr),
-            // A failed search leaves the port of the one before in the socket.
+            // A failed search leaves the earlier port in the socket.
             sport: (errno == 0).then_some(local.port()),
             daddr,
             dport: self.to.port(),
@@ -285,7 +286,7 @@ impl<'a> Probe<'a> {
 const ANY: (IpAddr, IpAddr) =
     (IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED));
 
-/// Does `act`: its errno, and the time before and after it.
+/// Calls `act`; returns its errno, and the times before and after it.
 fn timed(act: impl FnOnce() -> io::Result<()>) -> Result<(i32, u64, u64)> {
     let start_ns = now_ns();
     let result = act();
@@ -318,7 +319,7 @@ impl Attempt {
         })
     }
 
-    /// Who we are; the rest is empty.
+    /// Returns the fields that identify this thread; the others are empty.
     pub(crate) fn of_this_thread() -> Result<Self> {
         Ok(Self {
             way: String::new(),
@@ -347,8 +348,8 @@ impl Attempt {
     }
 }
 
-/// The source address: what `getsockname` says, else what routing chooses for the loopback device.
-/// (A refused or failed connect resets the address but not the port.)
+/// Returns the source address: that of `getsockname`, else the one that routing chooses for the
+/// loopback device. (A refused or failed connect resets the address but not the port.)
 fn source(local: IpAddr, daddr: IpAddr) -> IpAddr {
     match local.to_canonical() {
         ip if !ip.is_unspecified() => ip,

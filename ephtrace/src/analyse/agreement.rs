@@ -1,4 +1,4 @@
-//! One verdict out of several on parts of the same stream: theirs where they agree, else withheld.
+//! One verdict from several verdicts on parts of a stream: theirs where they agree, else withheld.
 
 use super::{
     number::as_f64,
@@ -6,16 +6,16 @@ use super::{
     summary::PatternCount,
 };
 
-/// One part, and how much of the whole it is.
+/// A part, and the number of assignments in it.
 pub(super) struct Share<'a> {
     pub(super) assignments: u64,
     pub(super) verdict: &'a Verdict,
 }
 
-/// What `shares` of a whole of `total` assignments agree on: each name's probability is the mean
-/// over all assignments; those without a verdict speak for every name alike. `sentence` puts the
-/// counts of patterns in words, and how many verdicts say no more than that ports can be
-/// predicted.
+/// Returns the verdict that `shares` of a whole of `total` assignments agree on. Each name's
+/// probability is the mean over all assignments; assignments without a verdict count for every name
+/// alike. `sentence` puts into words the counts of patterns and the number of verdicts that say
+/// only that ports can be predicted.
 pub(super) fn agreed(
     total: u64,
     shares: &[Share<'_>],
@@ -46,8 +46,9 @@ pub(super) fn agreed(
     whole
 }
 
-/// The verdict of the judge that saw all parts `together`, if there is one and no part contradicts
-/// it; else what they `agreed` on. A part that has no verdict contradicts nothing.
+/// Returns the verdict of the judge that saw all parts `together`, if there is one and no part
+/// contradicts it; else the verdict that the parts `agreed` on. A part without a verdict
+/// contradicts nothing.
 pub(super) fn or_together(
     agreed: Verdict,
     together: Option<&Verdict>,
@@ -66,8 +67,9 @@ pub(super) fn or_together(
     Verdict { evidence: first.chain(lines).collect(), ..together.clone() }
 }
 
-/// Whether what is said of a part can't be so if the likeliest pattern of the whole is right. Its
-/// algorithm may differ: what a part sees of a counter that others share looks like another one.
+/// Returns whether the verdict on a part is impossible if the likeliest pattern of the whole is
+/// right. The part's algorithm may differ: the part that one stream sees of a shared counter looks
+/// like another algorithm.
 fn contradicts(part: &Verdict, whole: &Verdict) -> bool {
     let pattern = whole.patterns[0].name;
     let is_other = part.pattern != Pattern::Undetermined && part.pattern != pattern;
@@ -80,7 +82,8 @@ fn contradicts(part: &Verdict, whole: &Verdict) -> bool {
     is_other || is_other_answer
 }
 
-/// How many of the verdicts have which pattern, most frequent first; undetermined ones don't count.
+/// Returns the number of verdicts by pattern, most frequent first. Undetermined verdicts don't
+/// count.
 pub(super) fn counts(shares: &[Share<'_>]) -> Vec<PatternCount> {
     let mut counts: Vec<PatternCount> = Vec::new();
     for pattern in shares.iter().map(|share| share.verdict.pattern) {
@@ -96,7 +99,8 @@ pub(super) fn counts(shares: &[Share<'_>]) -> Vec<PatternCount> {
     counts
 }
 
-/// How many of the verdicts say only that the next port can be predicted, not by which pattern.
+/// Returns the number of verdicts that say only that the next port can be predicted, not by which
+/// pattern.
 pub(super) fn only_predictable(shares: &[Share<'_>]) -> u64 {
     let is_only = |share: &&Share<'_>| {
         let Verdict { pattern, predictable, .. } = share.verdict;

@@ -1,11 +1,11 @@
-//! Who asks for the ports of a destination, in the memory of one process for each.
+//! The process that asks for a destination's ports, in memory for one process a destination.
 
 use std::sync::Arc;
 
 use crate::model::{Assignment, Comm, who::process_name};
 
-/// Of several processes the one that asked most, if one asked more often than all others together
-/// (Boyer and Moore); else one of them.
+/// The process that asked for most of a destination's ports, if it asked more often than all others
+/// together (Boyer–Moore majority vote); else one of the processes.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Askers {
     one: Option<Asker>,
@@ -21,11 +21,11 @@ struct Asker {
 }
 
 impl Askers {
-    /// Takes note of who made one assignment, as far as it is known.
+    /// Counts the process of one assignment, as far as it is known.
     pub(super) fn observe(&mut self, assignment: &Assignment) {
         let Assignment { pid, comm, container, .. } = assignment;
         match &mut self.one {
-            // Another name of the same process is what it executed since.
+            // A different name of the same process is the program that it has executed since.
             Some(one) if one.pid == *pid && (pid.is_some() || one.comm == *comm) => {
                 one.comm = comm.or(one.comm);
                 self.votes += 1;
@@ -43,7 +43,8 @@ impl Askers {
         }
     }
 
-    /// `curl (4711) in 4f3a9c1be2d7`, or `curl (4711) and others`; `None` if it is known of none.
+    /// Returns `curl (4711) in 4f3a9c1be2d7`, or `curl (4711) and others`; `None` if no process is
+    /// known.
     pub(super) fn name(&self) -> Option<String> {
         let Asker { pid, comm, container } = self.one.as_ref()?;
         let one = process_name(comm.as_ref().map(Comm::as_str), *pid, container.as_deref())?;

@@ -1,24 +1,24 @@
-//! How long the ports for a destination last: rates, ceilings, forecasts. Pure arithmetic; each
-//! formula is stated where it stands.
+//! Time until the ports for a destination run out: rates, ceilings, forecasts. Pure arithmetic;
+//! each formula is stated where it is computed.
 
 use std::collections::VecDeque;
 
 use serde::Serialize;
 
-/// How many looks at what is in use a forecast is made from: at one a second, two minutes. Older
-/// ones tell of another load.
+/// Samples of the ports in use that a forecast is made from: two minutes at one sample a second.
+/// Older samples describe another load.
 const MAX_SAMPLES: usize = 120;
 
-/// Fewer looks than this give no trend.
+/// Minimum number of samples for a trend.
 const MIN_SAMPLES: usize = 3;
 
-/// Fewer releases than this share of the assignments are a matter of what was looked at first.
+/// Share of the assignments below which releases are noise: the order of sampling explains them.
 const NOISE: f64 = 0.05;
 
-/// A time so far ahead is no forecast any more.
+/// Forecast horizon, in seconds: no forecast reaches further.
 const HORIZON_S: f64 = 24.0 * 3600.0;
 
-/// How many ports one destination has in use, over time.
+/// Number of ports in use for one destination, over time.
 #[derive(Clone, Debug, Default)]
 pub struct Series {
     samples: VecDeque<Sample>,
@@ -34,20 +34,20 @@ struct Sample {
 /// Ports that one destination can't have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Taken {
-    /// Those in use for it.
+    /// Ports in use for the destination.
     pub in_use: u32,
-    /// Others, which are taken whatever the destination: bound, or bound and connected.
+    /// Other ports, taken whatever the destination: bound, or bound and connected.
     pub bound: u32,
 }
 
 impl Taken {
-    /// All of them.
+    /// Returns the sum of both.
     pub fn all(self) -> u32 {
         self.in_use + self.bound
     }
 }
 
-/// What a series tells at its end.
+/// State and forecast at the end of a series.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Capacity {
@@ -65,22 +65,22 @@ pub struct Capacity {
     pub released_per_second: Option<f64>,
     /// Growth of the ports in use, per second; null without a trend.
     pub growth_per_second: Option<f64>,
-    /// How long a port stays in use on average, in seconds: use over releases (Little's law). Null
+    /// Mean time for which a port stays in use, in seconds: use over releases (Little's law). Null
     /// while nothing is released.
     pub hold_s: Option<f64>,
     /// Sustainable assignments per second: usable ports divided by the time that a port stays in
     /// use.
     pub sustainable_per_second: Option<f64>,
-    /// Seconds until half of the ports are in use, at the present trend, from the end of the
-    /// interval or from `at_ns`, whichever is later; 0 if they are, null if the trend does not lead
-    /// there within a day.
+    /// Seconds until half of the ports are in use at the present trend, from the end of the
+    /// interval or from `at_ns`, whichever is later. 0 if half are in use already; null if the
+    /// trend does not lead there within a day.
     pub half_in_s: Option<f64>,
     /// Seconds until no port is free, likewise.
     pub full_in_s: Option<f64>,
 }
 
 impl Capacity {
-    /// The same, told at a later time: the forecasts are so much nearer.
+    /// Returns this capacity as of a later time: the forecasts shrink by the time that has passed.
     #[must_use]
     pub fn seen_at(self, now_ns: u64) -> Self {
         let age_s = seconds(self.at_ns, self.at_ns.max(now_ns));
@@ -91,7 +91,7 @@ impl Capacity {
 }
 
 impl Series {
-    /// Takes note of what is taken at `at_ns`, and of all that was assigned so far.
+    /// Adds a sample: ports taken at `at_ns`, and the total of assignments until then.
     pub fn push(&mut self, at_ns: u64, taken: Taken, assigned: u64) {
         if self.samples.len() == MAX_SAMPLES {
             self.samples.pop_front();
@@ -99,13 +99,14 @@ impl Series {
         self.samples.push_back(Sample { at_ns, taken, assigned });
     }
 
-    /// What the series tells, with so many usable ports; `None` before the first look.
+    /// Returns the capacity at the end of the series, given the number of usable ports; `None`
+    /// before the first sample.
     pub fn capacity(&self, usable: u32) -> Option<Capacity> {
         let (first, last) = (self.samples.front()?, self.samples.back()?);
         let seconds = seconds(first.at_ns, last.at_ns);
         let growth = self.growth();
         let assigned = (seconds > 0.0).then(|| as_f64(last.assigned - first.assigned) / seconds);
-        // What is bound is neither assigned nor released for this destination.
+        // Bound ports are neither assigned nor released for this destination.
         let in_use = |sample: &Sample| f64::from(sample.taken.in_use);
         let grown = in_use(last) - in_use(first);
         let released =
@@ -133,7 +134,7 @@ impl Series {
         })
     }
 
-    /// What a forecast goes by: the growth, unless it has ended.
+    /// Slope for the forecast: the growth, unless it has ended.
     fn trend(&self) -> Option<f64> {
         let recent = self.samples.len().saturating_sub(MIN_SAMPLES);
         let grows =
@@ -141,8 +142,8 @@ impl Series {
         self.growth().filter(|_| grows)
     }
 
-    /// The median of the slopes between any two looks (Theil and Sen): a burst or a gap moves it
-    /// little, where it would drag a least-squares line along.
+    /// Median of the slopes between any two samples (Theil–Sen): a burst or a gap moves it little,
+    /// but would drag a least-squares line along.
     fn growth(&self) -> Option<f64> {
         if self.samples.len() < MIN_SAMPLES {
             return None;
@@ -173,11 +174,11 @@ fn seconds(from_ns: u64, to_ns: u64) -> f64 {
 
 use super::number::as_f64;
 
-/// A set-up whose capacity is asked for.
+/// A setup whose capacity is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Setup {
-    /// Ports of the range that can be used.
+    /// Usable ports of the range.
     pub ports: u32,
     /// Number of source addresses that connects use.
     #[serde(rename = "source_count")]
@@ -185,7 +186,7 @@ pub struct Setup {
     /// Number of destinations (address and port) that connects use.
     #[serde(rename = "destination_count")]
     pub destinations: u32,
-    /// How long a connection lives, in seconds.
+    /// Lifetime of a connection, in seconds.
     pub lifetime_s: f64,
     /// Share of the connections that this side closes first, from 0 to 1.
     pub closes_first: f64,
@@ -203,7 +204,7 @@ pub struct Setup {
     pub nat_wait_s: f64,
 }
 
-/// What a set-up can do.
+/// Rates that a setup sustains.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Ceiling {
@@ -231,12 +232,12 @@ pub struct Ceiling {
     pub full_in_s: Option<f64>,
 }
 
-/// Ports, and how long connections hold them: those of a host, or of a NAT.
+/// Ports of a host or a NAT, and the time for which connections hold them.
 #[derive(Clone, Copy, Debug)]
 struct Pool {
     ports: u64,
     lifetime_s: f64,
-    /// Share of the connections whose port waits when they are over.
+    /// Share of the connections whose port waits after they are over.
     waiting: f64,
     wait_s: f64,
 }
@@ -246,14 +247,15 @@ impl Pool {
         self.lifetime_s + self.waiting * self.wait_s
     }
 
-    /// Connections a second that can go on for ever: `ports ÷ (lifetime + waiting × wait)`.
+    /// Connections a second that can be sustained: `ports ÷ (lifetime + waiting × wait)`.
     fn rate(&self) -> f64 {
         as_f64(self.ports) / self.hold_s()
     }
 
-    /// Seconds until none is left at `rate` connections a second, which is more than it carries.
+    /// Seconds until no port is left at `rate` connections a second, which exceeds the sustainable
+    /// rate.
     ///
-    /// Within a lifetime nothing comes back; from then on only as much as does not wait:
+    /// No port comes back within the first lifetime; from then on only ports that do not wait:
     /// `ports = rate × lifetime + waiting × rate × (t − lifetime)`.
     fn full_in_s(&self, rate: f64) -> f64 {
         let alone = as_f64(self.ports) / rate;
@@ -265,12 +267,12 @@ impl Pool {
 }
 
 impl Setup {
-    /// `ports × sources × destinations ÷ (lifetime + closes_first × time_wait)`, or what the NAT
-    /// carries if that is less: `ports × addresses × destinations ÷ (lifetime + wait)`.
+    /// Computes `ports × sources × destinations ÷ (lifetime + closes_first × time_wait)`, or the
+    /// NAT's rate if that is lower: `ports × addresses × destinations ÷ (lifetime + wait)`.
     ///
-    /// A NAT has its ports for each destination once for each of its addresses, whatever the number
-    /// of hosts behind it. It sees who closes first, but waits all the same, and knows nothing of
-    /// the host's `tcp_tw_reuse`.
+    /// A NAT has its ports once for each destination and each of its addresses, however many hosts
+    /// are behind it. Its ports wait whichever side closes first, and it knows nothing of the
+    /// host's `tcp_tw_reuse`.
     pub fn ceiling(&self) -> Ceiling {
         let own = self.own();
         let nat = self.nat().filter(|nat| nat.rate() < own.rate());

@@ -8,19 +8,18 @@ use serde::Serialize;
 use super::{findings::Finding, pattern::Verdict, quantities::Latency, real, summary::Summary};
 use crate::model::losses::{Losses, serialize_losses};
 
-/// How many destinations are compared: the fullest of both runs.
+/// Maximum number of compared destinations: the fullest of both runs.
 const DESTINATIONS: usize = 10;
 
-/// Runs of which one lasts so many times as long as the other, or has as many times the load, are
-/// not alike.
+/// Ratio of durations or loads above which two runs are not alike.
 const ALIKE: f64 = 2.0;
 
-/// Standard errors that two shares are apart before one is called smaller. Failures come in
-/// bursts, so that the usual two or three say too much.
+/// Standard errors that two shares must differ by before one is called smaller. Failures come in
+/// bursts, so that the usual two or three are too few.
 const APART: f64 = 5.0;
 
-/// Failures that the second run would have by the share of the first before none of them tells
-/// anything.
+/// Failures expected in the second run by the share of the first, below which their absence tells
+/// nothing.
 const EXPECTED: f64 = 10.0;
 
 /// One of two runs.
@@ -29,18 +28,18 @@ const EXPECTED: f64 = 10.0;
 pub struct Side {
     /// The name of the recording.
     pub recording: String,
-    /// Its format.
+    /// Format of the recording.
     pub format: &'static str,
-    /// From its first to its last assignment, in nanoseconds.
+    /// Time from the first to the last assignment, in nanoseconds.
     pub duration_ns: u64,
     /// Assignments, failed ones included.
     pub assignments: u64,
     /// Assignments per second.
     pub per_second: f64,
-    /// Failed ones.
+    /// Failed assignments.
     pub failures: u64,
-    /// Their share of all assignments, 0 to 1; null where there are none, or where the format does
-    /// not show failures.
+    /// Share of failures among all assignments, 0 to 1; null if there are no assignments, or if the
+    /// format does not show failures.
     pub failure_share: Option<f64>,
     /// Port search latency; null if the recording does not have it.
     pub latency: Option<Latency>,
@@ -67,9 +66,9 @@ pub struct DestinationChange {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DestinationSide {
-    /// Assignments to it, failed ones included.
+    /// Assignments to the destination, failed ones included.
     pub assignments: u64,
-    /// Failed ones.
+    /// Failed assignments.
     pub failures: u64,
     /// Share of its range that was ever assigned, 0 to 1, for the fullest source address; null if
     /// the range is unknown.
@@ -80,7 +79,7 @@ pub struct DestinationSide {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Comparison {
-    /// Whether fewer assignments fail, in a sentence.
+    /// Sentence that says whether fewer assignments fail.
     pub sentence: String,
     /// Differences between the runs that limit the comparison, one sentence each.
     pub caveats: Vec<String>,
@@ -92,22 +91,22 @@ pub struct Comparison {
     pub findings_gone: Vec<Finding>,
     /// Findings of the second run that the first does not have.
     pub findings_new: Vec<Finding>,
-    /// Findings of both, as in the second.
+    /// Findings of both runs, as worded in the second.
     pub findings_left: Vec<Finding>,
     /// The fullest destinations of both.
     pub changes: Vec<DestinationChange>,
 }
 
-/// A run with the name and the format of its recording.
+/// A run, with the name and the format of its recording.
 #[derive(Clone, Copy, Debug)]
 pub struct Run<'a> {
-    /// The name.
+    /// Name of the recording.
     pub recording: &'a str,
-    /// The format.
+    /// Format of the recording.
     pub format: &'static str,
-    /// Whether the format shows assignments that fail: captures have no packet of them.
+    /// True if the format shows failed assignments; captures have no packet of them.
     pub shows_failures: bool,
-    /// The run.
+    /// Summary of the run.
     pub summary: &'a Summary,
 }
 
@@ -154,12 +153,13 @@ fn side(run: Run<'_>) -> Side {
     }
 }
 
-/// Both are of one rule about one thing: process ids change with a restart.
+/// Returns whether both are findings of one rule about one subject. Process ids are ignored: they
+/// change with a restart.
 fn is_same(one: &Finding, other: &Finding) -> bool {
     one.rule == other.rule && without_pids(&one.sentence) == without_pids(&other.sentence)
 }
 
-/// `text` without numbers in parentheses.
+/// Returns `text` without numbers in parentheses.
 fn without_pids(text: &str) -> String {
     let mut kept = String::new();
     for (n, part) in text.split('(').enumerate() {
@@ -258,7 +258,7 @@ fn sentence([before, after]: &[Side; 2]) -> String {
     }
 }
 
-/// A share in percent, with a digit where there is little.
+/// Formats a share in percent, with one digit after the point if it is small.
 pub fn percent(share: f64) -> String {
     match share * 100.0 {
         0.0 => "0 %".to_owned(),
@@ -267,7 +267,7 @@ pub fn percent(share: f64) -> String {
     }
 }
 
-/// The fullest destinations of both, the fullest first.
+/// Returns the fullest destinations of both runs, the fullest first.
 fn changes(before: &Summary, after: &Summary) -> Vec<DestinationChange> {
     let (before, after) = (by_destination(before), by_destination(after));
     let mut names: Vec<SocketAddr> = before.keys().chain(after.keys()).copied().collect();

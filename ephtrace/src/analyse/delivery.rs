@@ -1,32 +1,31 @@
-//! How much of a stream arrived, and arrived in order: what is seen of both bounds the confidence
-//! of a verdict.
+//! Share of a stream that arrived, and arrived in order: both bound the confidence of a verdict.
 
 use super::{
     number::as_f64,
     pattern::{Algorithm, Named, Pattern, Predictable, Verdict},
 };
 
-/// The share of lost assignments that the models of a judge allow for by themselves.
+/// Share of lost assignments that a judge's models allow for by themselves.
 const LOST_ALLOWED: f64 = 0.01;
 
-/// Doubt for each part that is lost: with half of all lost, nothing above 90 % is left.
+/// Doubt per unit of loss: with half of all assignments lost, no confidence above 90 % is left.
 const LOST_DOUBT: f64 = 0.2;
 
-/// Doubt for each part that is out of order: a counter whose ports are shuffled looks random, so
-/// that two in a hundred leave nothing above 90 %.
+/// Doubt per unit of disorder. A counter whose ports are shuffled looks random; two assignments in
+/// a hundred out of order leave no confidence above 90 %.
 const DISORDERED_DOUBT: f64 = 5.0;
 
-/// What is known of the delivery of a stream, as shares of its assignments from 0 to 1.
+/// Shares of a stream's assignments that were lost or out of order, from 0 to 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Delivery {
-    /// Lost on the way.
+    /// Share lost on the way.
     pub lost: f64,
-    /// Handed on after a later one, as they came too late to be put in order.
+    /// Share passed on after a later assignment, because they came too late to be sorted.
     pub disordered: f64,
 }
 
 impl Delivery {
-    /// Of a stream with so many `assignments` that arrived.
+    /// Creates the delivery of a stream of which `assignments` arrived.
     pub fn new(assignments: u64, lost: u64, disordered: u64) -> Self {
         let share = |part: u64, all: u64| as_f64(part) / as_f64(all.max(1));
         Self {
@@ -35,24 +34,25 @@ impl Delivery {
         }
     }
 
-    /// Probability that a verdict says nothing, for the stream is not what was assigned.
+    /// Probability that a verdict says nothing, because the stream is not the sequence that was
+    /// assigned.
     pub fn doubt(self) -> f64 {
         let lost = (self.lost - LOST_ALLOWED).max(0.0) * LOST_DOUBT;
         (lost + self.disordered * DISORDERED_DOUBT).clamp(0.0, 1.0)
     }
 
-    /// True if nothing is known of the order.
+    /// Returns true if nothing is known of the order.
     pub fn is_unordered(self) -> bool {
         self.disordered >= 1.0
     }
 
-    /// True if too much is out of order for anything that depends on the order.
+    /// Returns true if too much is out of order for anything that depends on the order.
     pub fn is_shuffled(self) -> bool {
         self.disordered * DISORDERED_DOUBT >= 0.1
     }
 
-    /// Takes the doubt off the confidence of `verdict`, and withholds it where too little is left.
-    /// What the kernel's own state confirms stays.
+    /// Subtracts the doubt from the confidence of `verdict`, and withholds the verdict if too
+    /// little is left. A verdict that the kernel's own state confirms stays.
     pub fn temper(self, verdict: &mut Verdict) {
         let doubt = self.doubt();
         if doubt <= 0.0 || verdict.n == 0 || verdict.confirmed_by_kernel == Some(true) {
@@ -60,7 +60,7 @@ impl Delivery {
         }
         soften(&mut verdict.patterns, doubt);
         soften(&mut verdict.algorithms, doubt);
-        // What was withheld for another reason stays withheld.
+        // A verdict withheld for another reason stays withheld.
         let (pattern, algorithm) = (verdict.pattern, verdict.algorithm);
         let predictable = verdict.predictable;
         verdict.decide();
@@ -103,7 +103,7 @@ impl Delivery {
     }
 }
 
-/// Mixes each probability with that of knowing nothing. The order stays.
+/// Mixes each probability with the uniform one. The order stays.
 fn soften<T>(list: &mut [Named<T>], doubt: f64) {
     let even = 1.0 / as_f64(list.len().max(1) as u64);
     for one in list {

@@ -1,7 +1,7 @@
-//! Each destination: how often, which ports and steps, and how its ports are handed out.
+//! Each destination: number of assignments, ports and steps, and a verdict.
 //!
-//! Not the lanes: those know the port before for any number of destinations; here only the busiest
-//! are kept, with all that is said of them.
+//! Unlike the lanes, which know the previous port for any number of destinations, only the busiest
+//! destinations are kept here, with a full account of each.
 
 use super::{
     askers::Askers,
@@ -21,8 +21,8 @@ use crate::model::{
     errno::{is_no_address, is_no_port},
 };
 
-/// How many destinations are told apart; each takes up to 12 KiB, 8 of them a map of its ports.
-/// Once there are more, the quieter ones make room, and are counted.
+/// Maximum number of destinations kept; each takes up to 12 KiB, 8 of them a map of its ports.
+/// Beyond it, quieter destinations are evicted, and counted.
 pub const MAX_DESTINATIONS: usize = 1024;
 
 /// The busiest destinations.
@@ -31,7 +31,7 @@ pub(super) struct Destinations {
     uses: Uses,
 }
 
-/// What is known of one destination.
+/// State of one destination.
 #[derive(Default)]
 struct Tracked {
     failures: u64,
@@ -56,11 +56,11 @@ impl Destinations {
         Self { known: HeavyHitters::with_limit(MAX_DESTINATIONS), uses: Uses::default() }
     }
 
-    /// Takes note of one assignment, its `step` set; `event` is `None` for a failed one.
+    /// Adds one assignment, its `step` set; `event` is `None` for a failed one.
     pub(super) fn observe(&mut self, assignment: &Assignment, event: Option<&Observation>) {
         let Assignment { flow, origin, ts_ns, .. } = *assignment;
         let entry = self.known.see(LaneKey::of(assignment));
-        // Nobody holds state of a port without a destination.
+        // Without a destination, no peer holds state of the port.
         let is_reusable = origin != Some(Origin::Explicit) && flow.has_destination();
         if let Some(event) = event.filter(|_| is_reusable) {
             let nth = entry.value.history.total();
@@ -79,24 +79,25 @@ impl Destinations {
         self.known.len() as u64
     }
 
-    /// How many were left out for lack of room; one that came back counts again.
+    /// Number of evicted destinations; one that came back counts again.
     pub(super) fn evicted(&self) -> u64 {
         self.known.evicted()
     }
 
-    /// What is said of `lane`, if it is known.
+    /// Returns the summary of `lane`, if it is kept.
     pub(super) fn one(&self, lane: &LaneKey, rules: KernelRules) -> Option<DestinationSummary> {
         self.known.get(lane).map(|entry| summary(lane, entry, rules))
     }
 
-    /// The `limit` busiest, busiest first, where the kernel is known to have these `rules`.
+    /// Returns the `limit` busiest, busiest first, for a kernel that is known to have these
+    /// `rules`.
     pub(super) fn summaries(&self, limit: usize, rules: KernelRules) -> Vec<DestinationSummary> {
         let ranked = self.known.ranked().into_iter().take(limit);
         ranked.map(|(lane, entry)| summary(lane, entry, rules)).collect()
     }
 
-    /// What findings are made from, of all that are known, busiest first: the one in trouble need
-    /// not be busy. No verdict, which is what takes time.
+    /// Returns the facts for findings of all destinations kept, busiest first: the one in trouble
+    /// need not be busy. No verdict is included, since verdicts take time.
     pub(super) fn facts(&self) -> Vec<DestinationFacts> {
         self.known.ranked().into_iter().map(|(lane, entry)| facts(lane, entry)).collect()
     }
@@ -108,7 +109,7 @@ impl Tracked {
         self.first_ns = Some(self.first_ns.map_or(ts_ns, |first| first.min(ts_ns)));
         self.last_ns = self.last_ns.max(ts_ns);
         self.range = assignment.range.or(self.range);
-        // A step over a change of the hash secret is none of the counter's.
+        // A step across a change of the hash secret does not reflect the counter.
         if let Some(step) = assignment.step.filter(|_| assignment.resalted != Some(true)) {
             self.steps.add(step);
         }
@@ -134,7 +135,7 @@ impl Tracked {
     }
 }
 
-/// Whether a port was refused that the program named, or had.
+/// Returns whether a port was refused that the program named, or had.
 fn is_refused(assignment: &Assignment) -> bool {
     assignment.origin == Some(Origin::Explicit) && assignment.is_failed()
 }
@@ -147,7 +148,7 @@ fn facts(lane: &LaneKey, entry: &Entry<Tracked>) -> DestinationFacts {
     DestinationFacts {
         flow,
         origin,
-        // Whose attempts fail is whose trouble it is.
+        // The trouble belongs to the process whose attempts fail.
         process: if failures > 0 { &entry.value.failing } else { &entry.value.askers }.name(),
         range: range.map(|range| range.ports),
         by_socket: range.is_some_and(RangeInForce::is_by_socket),
@@ -190,7 +191,7 @@ fn summary(lane: &LaneKey, entry: &Entry<Tracked>, rules: KernelRules) -> Destin
     }
 }
 
-/// Of the assignments that are kept.
+/// Verdict on the assignments that are kept.
 fn verdict(history: &History, rules: KernelRules) -> Verdict {
     let mut verdict = ranges::of(history.kept(), rules).verdict;
     let (kept, total) = (history.kept().count() as u64, history.total());

@@ -1,14 +1,14 @@
 //! The busiest of any number of keys, in bounded memory.
 //!
-//! Once the table is full, its quieter half is dropped and counted; among equals the newer ones go,
-//! so that a round over more keys than fit keeps some of them whole. A busy newcomer has half a
-//! table's worth of other newcomers as its time to show.
+//! Once the table is full, its quieter half is dropped and counted. Among equals the newer ones go,
+//! so that a cycle over more keys than fit keeps some of them whole. A busy newcomer survives until
+//! half a table's worth of other newcomers has come.
 
 use std::{cmp::Reverse, collections::HashMap, hash::Hash};
 
 use rustc_hash::FxBuildHasher;
 
-/// The busiest keys with what is known of each.
+/// The busiest keys, with a value for each.
 #[derive(Clone)]
 pub(crate) struct HeavyHitters<K, V> {
     kept: HashMap<K, Entry<V>, FxBuildHasher>,
@@ -17,26 +17,26 @@ pub(crate) struct HeavyHitters<K, V> {
     evicted: u64,
 }
 
-/// One key's.
+/// Entry of one key.
 #[derive(Clone)]
 pub(crate) struct Entry<V> {
-    /// Stands for the key; a key that was dropped and came back has another.
+    /// Serial number of the key; a key that was dropped and came back has another.
     pub(crate) serial: u32,
-    /// How often it was seen, failed assignments included.
+    /// Number of occurrences, failed assignments included.
     pub(crate) count: u64,
-    /// None can have been missed.
+    /// True if no occurrence can have been missed.
     pub(crate) complete: bool,
-    /// What is known of it.
+    /// Value of the key.
     pub(crate) value: V,
 }
 
 impl<K: Copy + Eq + Hash + Ord, V: Default> HeavyHitters<K, V> {
-    /// Keeps at most `limit`.
+    /// Creates a table of at most `limit` keys.
     pub(crate) fn with_limit(limit: usize) -> Self {
         Self { kept: HashMap::default(), limit: limit.max(2), created: 0, evicted: 0 }
     }
 
-    /// What is known of `key`, this time counted.
+    /// Returns the entry of `key`, with this occurrence counted.
     pub(crate) fn see(&mut self, key: K) -> &mut Entry<V> {
         if self.kept.len() >= self.limit && !self.kept.contains_key(&key) {
             self.drop_quieter_half();
@@ -50,39 +50,39 @@ impl<K: Copy + Eq + Hash + Ord, V: Default> HeavyHitters<K, V> {
         entry
     }
 
-    /// What is known of `key`, if it is kept; not counted.
+    /// Returns the entry of `key`, if it is kept, without counting.
     pub(crate) fn get(&self, key: &K) -> Option<&Entry<V>> {
         self.kept.get(key)
     }
 
-    /// The same, to be changed.
+    /// Returns the mutable entry of `key`, if it is kept, without counting.
     pub(crate) fn get_mut(&mut self, key: &K) -> Option<&mut Entry<V>> {
         self.kept.get_mut(key)
     }
 
-    /// All that are kept, in no order.
+    /// Iterates over all entries, in no order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&K, &Entry<V>)> {
         self.kept.iter()
     }
 
-    /// What is known of each, in no order, to be changed.
+    /// Iterates over all values, mutable, in no order.
     pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut Entry<V>> {
         self.kept.values_mut()
     }
 
-    /// How many are kept.
+    /// Number of entries.
     pub(crate) fn len(&self) -> usize {
         self.kept.len()
     }
 
-    /// All that are kept, busiest first.
+    /// Returns all entries, busiest first.
     pub(crate) fn ranked(&self) -> Vec<(&K, &Entry<V>)> {
         let mut all: Vec<_> = self.kept.iter().collect();
         all.sort_unstable_by_key(|(key, entry)| (Reverse(entry.count), **key));
         all
     }
 
-    /// How many were dropped to make room; one that came back counts again.
+    /// Number of dropped keys; one that came back counts again.
     pub(crate) fn evicted(&self) -> u64 {
         self.evicted
     }

@@ -1,9 +1,8 @@
-//! Each host, and how its ports are handed out: a counter belongs to one host, so each host has a
-//! judge of its own.
+//! Each host and its verdict: a counter belongs to one host, so each host has a judge of its own.
 //!
-//! A host is a network namespace of the machine that was traced; where the source does not tell the
-//! namespace, a source address. Within a host, each range of ports is judged by itself: a socket
-//! with a range of its own is searched for in another way.
+//! A host is a network namespace of the traced machine; or a source address, if the source does not
+//! name the namespace. Within a host, each range of ports is judged by itself: the kernel searches
+//! differently for a socket with a range of its own.
 
 use std::{fmt, net::IpAddr};
 
@@ -18,20 +17,19 @@ use super::{
 };
 use crate::model::Assignment;
 
-/// How many hosts are told apart; each keeps up to 16 KiB. Once there are more, the quieter ones
-/// make room, and are counted.
+/// Maximum number of hosts kept; each takes up to 16 KiB. Beyond it, quieter hosts are evicted, and
+/// counted.
 pub const MAX_HOSTS: usize = 512;
 
-/// Judges that follow a host to its end; each takes about 1 MiB if the host talks to thousands of
-/// destinations. A range of a host without one is judged by its first
-/// assignments.
+/// Maximum number of judges that follow a host to its end; each takes about 1 MiB if the host talks
+/// to thousands of destinations. A host's range without a judge is judged by its first assignments.
 pub const MAX_JUDGES: usize = 16;
 
-/// Hosts that are judged, the busiest ones: 64 assignments take a judge a tenth of a millisecond,
-/// and a live view asks every second.
+/// Maximum number of hosts that are judged, the busiest ones: 64 assignments take a judge a tenth
+/// of a millisecond, and a live view asks every second.
 pub const MAX_JUDGED: usize = 256;
 
-/// Fewer assignments make fewer than three pairs, which carry no verdict.
+/// Minimum number of assignments for a verdict: fewer make fewer than three pairs.
 const FEWEST: u64 = 4;
 
 /// The busiest hosts.
@@ -43,10 +41,10 @@ pub(super) struct Hosts {
     machine: Machine,
 }
 
-/// A host, by what the source tells of it.
+/// A host, as the source identifies it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Host {
-    /// A network namespace of the machine that was traced.
+    /// A network namespace of the traced machine.
     Netns(u32),
     /// A source address of a capture or a log.
     Address(IpAddr),
@@ -59,15 +57,15 @@ struct Known {
     seen: PortsSeen,
 }
 
-/// What is said of all hosts.
+/// Verdicts on all hosts.
 pub(super) struct HostVerdicts {
-    /// Over all: that of the only host, or what the hosts agree on.
+    /// Overall verdict: that of the only host, or the one that the hosts agree on.
     pub(super) verdict: Verdict,
     pub(super) origins: Vec<OriginSummary>,
     pub(super) hosts: HostsSummary,
-    /// The rules that a destination or a process must not contradict.
+    /// Rules that a destination or a process must not contradict.
     pub(super) rules: KernelRules,
-    /// The range that ports fit which the source does not tell.
+    /// Range that fits ports whose range the source does not tell.
     pub(super) fitted_range: Option<FittedRange>,
 }
 
@@ -100,13 +98,13 @@ impl Hosts {
         }
     }
 
-    /// Takes note of one assignment; `event` is `None` for a failed one.
+    /// Adds one assignment; `event` is `None` for a failed one.
     pub(super) fn observe(&mut self, assignment: &Assignment, event: Option<&Observation>) {
         let Some(event) = event else {
             self.known.see(Host::of(assignment)).value.failures += 1;
             return;
         };
-        // The program named the port: no host's rule shows in it.
+        // The program named the port, so that it shows no host's rule.
         if Stream::of(event).is_none() {
             self.explicit += 1;
             return;
@@ -125,24 +123,24 @@ impl Hosts {
         self.judges.recount(self.known.evicted(), at_work);
     }
 
-    /// Ports that programs named: seen, and left out.
+    /// Number of ports that programs named; they are not judged.
     pub(super) fn explicit(&self) -> u64 {
         self.explicit
     }
 
-    /// Hosts that were left out for lack of room; one that came back counts again.
+    /// Number of hosts evicted for lack of room; one that came back counts again.
     pub(super) fn evicted(&self) -> u64 {
         self.known.evicted()
     }
 
-    /// The verdict on each host, by origin, and over all, where the kernel is known to have these
-    /// `rules`.
+    /// Returns the verdicts on each host, by origin, and over all, for a kernel that is known to
+    /// have these `rules`.
     pub(super) fn verdicts(&self, rules: KernelRules) -> HostVerdicts {
         let together = self.machine.said(rules);
         let first = self.said(rules, together.as_ref());
         let is_said = |said: &Said| said.verdict.algorithm == first.verdict.algorithm;
         match together.filter(is_said) {
-            // No namespace must say otherwise then.
+            // No namespace may contradict the machine's verdict then.
             Some(said) => self.said(ranges::found(&said.streams, rules), Some(&said)),
             None => first,
         }
@@ -192,13 +190,13 @@ impl Hosts {
     }
 }
 
-/// `425 hosts, 31 judged: 24 sequential, 7 random`.
+/// Returns `425 hosts, 31 judged: 24 sequential, 7 random`.
 fn sentence(known: u64, counts: &[PatternCount], only_predictable: u64) -> String {
     let judged = counts.iter().map(|one| one.count).sum::<u64>() + only_predictable;
     format!("{known} hosts, {judged} judged{}", list(counts, only_predictable))
 }
 
-/// One host, judged.
+/// A host with its verdict.
 struct Judged {
     host: Host,
     assignments: u64,
@@ -236,7 +234,7 @@ impl Judged {
     }
 }
 
-/// The verdicts by origin, over all hosts.
+/// Returns the verdicts by origin, over all hosts.
 fn origins(judged: &[Judged], total: u64, together: Option<&Said>) -> Vec<OriginSummary> {
     let all: Vec<&StreamVerdict> = judged.iter().flat_map(|one| &one.streams).collect();
     let mut streams: Vec<Stream> = all.iter().map(|one| one.stream).collect();
@@ -261,7 +259,7 @@ fn origins(judged: &[Judged], total: u64, together: Option<&Said>) -> Vec<Origin
     streams.into_iter().map(summary).collect()
 }
 
-/// The verdict on one origin, which several hosts or ranges have.
+/// Returns the verdict on one origin that occurs on several hosts or ranges.
 fn of_streams(several: &[&StreamVerdict], total: u64, together: Option<&Verdict>) -> Verdict {
     let shares: Vec<Share<'_>> = several
         .iter()

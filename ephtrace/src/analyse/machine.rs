@@ -1,8 +1,8 @@
-//! The network namespaces of a machine judged as one: they share a kernel, and so its rule.
+//! The network namespaces of a machine judged as one: they share a kernel, and thus its rule.
 //!
-//! A container often makes a handful of connects, too few for a verdict of its own; a dozen of such
-//! containers together are enough. The judge knows which namespace each port was given in, for a
-//! counter may belong to one namespace or to the whole machine.
+//! A container often makes a handful of connects, too few for a verdict of its own; a dozen such
+//! containers together are enough. The judge knows the namespace of each port, since a counter may
+//! belong to one namespace or to the whole machine.
 
 use super::{
     pattern::{KernelRules, Observation, WHOLE},
@@ -12,17 +12,17 @@ use super::{
 /// The assignments in all namespaces of one machine, in order.
 #[derive(Default)]
 pub(super) struct Machine {
-    /// The namespace that was seen first.
+    /// Namespace that was seen first.
     first: Option<u32>,
-    /// Its assignments while it is the only one: its own judge has them, too. A busy one is judged
-    /// well by itself, so that what it was given up to then is left out.
+    /// Assignments of the first namespace while it is the only one; its own judge has them, too. A
+    /// busy namespace is judged well by itself, so that its earlier assignments are left out here.
     alone: Vec<Observation>,
-    /// All of them from the second namespace on.
+    /// All assignments from the second namespace on.
     together: Option<Ranges<WHOLE>>,
 }
 
 impl Machine {
-    /// Takes note of an assignment in namespace `netns`.
+    /// Adds an assignment in namespace `netns`.
     pub(super) fn observe(&mut self, event: &Observation, netns: u32) {
         if let Some(together) = &mut self.together {
             together.observe(event, true);
@@ -39,8 +39,8 @@ impl Machine {
         }
     }
 
-    /// The verdict on all of them where the kernel is known to have these `rules`; none for one
-    /// namespace alone.
+    /// Returns the verdict on all namespaces, for a kernel that is known to have these `rules`;
+    /// `None` for a single namespace.
     pub(super) fn said(&self, rules: KernelRules) -> Option<Said> {
         self.together.as_ref().map(|together| together.said(rules))
     }

@@ -1,4 +1,4 @@
-//! What assignments say, taken together. Pure: no I/O, no clock, time is an argument.
+//! Analysis of assignments taken together. Pure: no I/O, no clock, time is an argument.
 
 mod agreement;
 mod askers;

@@ -1,4 +1,4 @@
-//! Assignments that found no room in the ring buffer, so that they were only counted.
+//! Assignments that found no room in the ring buffer and were only counted.
 
 use std::{cmp::Reverse, collections::HashMap, sync::Arc};
 
@@ -11,33 +11,33 @@ use serde::Serialize;
 use super::storm::{Interval, Period};
 use crate::model::Comm;
 
-/// Processes that are listed.
+/// Maximum number of listed processes.
 const LISTED: usize = 20;
 
-/// Assignments that were lost for want of room.
+/// Assignments that were lost because the ring buffer was full.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Overflow {
-    /// By process name, destination and origin.
+    /// Lost assignments by process name, destination and origin.
     #[serde(flatten)]
     pub interval: Interval,
-    /// By process; together all of them.
+    /// Lost assignments by process; the sum covers all of them.
     pub by_process: LossesByProcess,
 }
 
-/// How many assignments of each process were lost.
+/// Number of lost assignments of each process.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LossesByProcess {
-    /// Those that lost most, most first: up to 20.
+    /// Processes that lost most, most first: up to 20.
     pub busiest: Vec<ProcessLosses>,
-    /// Processes that are not listed.
+    /// Number of processes that are not listed.
     pub other_processes: u64,
     /// Assignments of these processes, and of processes that did not fit into the totals.
     pub other_lost: u64,
 }
 
-/// How many assignments of one process were lost.
+/// Number of lost assignments of one process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ProcessLosses {
@@ -45,14 +45,14 @@ pub struct ProcessLosses {
     pub pid: Option<u32>,
     /// Name of the process.
     pub comm: String,
-    /// Its container, if it is in one.
+    /// Container of the process, if it is in one.
     pub container: Option<String>,
     /// Assignments that were lost.
     pub lost: u64,
 }
 
 impl Overflow {
-    /// Out of the kernel's rows, as for [`Interval::new`].
+    /// Creates the account from the kernel's rows, as [`Interval::new`] does.
     pub fn new(
         period: Period,
         rows: &[(TotalsKey, Totals)],
@@ -66,9 +66,9 @@ impl Overflow {
 
 /// A process in the kernel's rows.
 struct Process<'rows> {
-    /// One of them, for the names.
+    /// One of its rows, for the names.
     row: &'rows (TotalsKey, Totals),
-    /// Assignments that all of them lost.
+    /// Lost assignments in all of its rows.
     lost: u64,
 }
 
@@ -78,7 +78,7 @@ impl LossesByProcess {
         other: Option<&Totals>,
         mut container: impl FnMut(&TotalsKey, &Totals) -> Option<Arc<str>>,
     ) -> Self {
-        // A process may change its name, and its id may come back.
+        // A process may change its name, and its id may be reused.
         let mut processes: HashMap<_, Process<'_>> = HashMap::new();
         for row @ (key, totals) in rows {
             let process =

@@ -1,8 +1,8 @@
-//! What the plots of a run need: its last assignments one by one, and all of its steps counted.
+//! Data for the plots of a run: its last assignments one by one, and a histogram of all its steps.
 //!
-//! It collects and does not judge: which view shows most is for `output::summary::plots` to decide,
-//! and what the sequence is for [`pattern`](super::pattern). Memory is fixed, and
-//! [`PlotData::observe`] takes the same few nanoseconds for each assignment and allocates nothing.
+//! The module collects and does not judge: `output::summary::plots` chooses the view, and
+//! [`pattern`](super::pattern) classifies the sequence. Memory is fixed, and [`PlotData::observe`]
+//! takes the same few nanoseconds for each assignment and allocates nothing.
 
 use std::collections::HashMap;
 
@@ -11,23 +11,24 @@ use rustc_hash::FxBuildHasher;
 use super::lanes::LaneKey;
 use crate::model::{Assignment, Origin, PortRange};
 
-/// How many of the last assignments are kept, in 128 KiB. A plot in a terminal of 80 columns has
-/// some 7000 dots: so many points leave a cloud a cloud, while ten lanes still have 200 each.
+/// Number of last assignments that are kept, in 128 KiB. A plot in a terminal of 80 columns has
+/// some 7000 dots: this many points leave a cloud a cloud, while ten lanes still have 200 each.
 pub const RECENT: usize = 2048;
 
-/// Steps up to this size, either way, are counted one by one. Linux moves by 16 at most, and a
-/// counter that ten destinations share by ten or so from one assignment to the next of the same.
+/// Maximum step, either way, whose size is counted exactly. Linux moves by 16 at most; a counter
+/// that ten destinations share moves by ten or so between two assignments to the same destination.
 pub const NEAR: i32 = 40;
 
-/// How many bins of equal size count all steps over the width of the range. A step of more than one
-/// bin is a jump: of the default range that is 220 ports, which a counter that sixty destinations
-/// share hardly ever moves by from one to the next of the same, and chance 63 times out of 64.
+/// Number of equal bins over the width of the range that count all steps. A step of more than one
+/// bin is a jump. In the default range that is 220 ports: a counter that sixty destinations share
+/// hardly ever moves that far between two assignments to the same destination, and chance does 63
+/// times out of 64.
 pub const BINS: usize = 128;
 
-/// Two ports can't be farther apart than this; it stands for half of a range that is not known.
+/// Maximum distance of two ports; stands for half of an unknown range.
 const FARTHEST: u32 = 65_536;
 
-/// How many sizes [`NEAR`] makes.
+/// Number of sizes up to [`NEAR`], either way.
 const NEAR_SIZES: usize = 2 * NEAR as usize + 1;
 
 /// One assignment, as far as a plot shows it.
@@ -35,25 +36,25 @@ const NEAR_SIZES: usize = 2 * NEAR as usize + 1;
 pub struct Point {
     /// The port.
     pub port: u16,
-    /// Where it was assigned for, and how.
+    /// Destination and origin.
     pub lane: LaneKey,
     /// The range in force.
     pub range: Option<PortRange>,
-    /// The step from the one before in its lane, unless the hash secret changed in between.
+    /// Step from the previous port in its lane, unless the hash secret changed in between.
     pub step: Option<i32>,
 }
 
-/// The last assignments of a run, and how its steps are spread.
+/// The last assignments of a run, and the distribution of its steps.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlotData {
     recent: Vec<Point>,
-    /// Where the next one goes, once `recent` is full.
+    /// Index of the next point, once `recent` is full.
     next: usize,
     assignments: u64,
     steps: StepHistogram,
 }
 
-/// How the steps of a whole run are spread.
+/// Distribution of the steps of a whole run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StepHistogram {
     near: [u64; NEAR_SIZES],
@@ -74,15 +75,15 @@ impl Default for PlotData {
 }
 
 impl PlotData {
-    /// Takes note of one assignment; a failed one has no port, and one that the program named
-    /// itself says nothing about the kernel.
+    /// Adds one assignment, unless it failed, and thus has no port, or named its port, which says
+    /// nothing about the kernel.
     pub fn observe(&mut self, assignment: &Assignment) {
         let Some(port) = assignment.sport else { return };
         if assignment.origin == Some(Origin::Explicit) {
             return;
         }
         let (range, resalted) = (assignment.ports(), assignment.resalted);
-        // A step over a change of the hash secret is none of the counter's.
+        // A step across a change of the hash secret does not reflect the counter.
         let step = assignment.step.filter(|_| resalted != Some(true));
         if let Some(step) = step {
             self.steps.add(step, range);
@@ -91,40 +92,40 @@ impl PlotData {
         self.assignments += 1;
     }
 
-    /// How many were observed, those that are no longer kept included.
+    /// Number of assignments observed, those no longer kept included.
     pub fn assignments(&self) -> u64 {
         self.assignments
     }
 
-    /// How many points there are.
+    /// Number of points.
     pub fn len(&self) -> usize {
         self.recent.len()
     }
 
-    /// Whether there is nothing to be seen.
+    /// Returns whether there are no points.
     pub fn is_empty(&self) -> bool {
         self.recent.is_empty()
     }
 
-    /// The number of the first point: 1 for the first assignment of the run.
+    /// Number of the first point: 1 for the first assignment of the run.
     pub fn first_number(&self) -> u64 {
         self.assignments - self.recent.len() as u64 + 1
     }
 
-    /// The last assignments, at most [`RECENT`], in order.
+    /// Returns the last assignments, at most [`RECENT`], in order.
     pub fn points(&self) -> impl Iterator<Item = &Point> {
         let (young, old) = self.recent.split_at(self.next);
         old.iter().chain(young)
     }
 
-    /// The port before it in the same lane, for each of the points, in order.
+    /// Returns, for each of the points in order, the previous port in the same lane.
     pub fn before(&self) -> Vec<Option<u16>> {
         let mut last = HashMap::<LaneKey, u16, FxBuildHasher>::default();
         self.points().map(|point| last.insert(point.lane, point.port)).collect()
     }
 
-    /// How far its lane climbed since its first point here or its last jump, for each of the
-    /// points, in order; `None` where it jumps.
+    /// Returns, for each of the points in order, the climb of its lane since its first point here
+    /// or its last jump; `None` for a jump.
     pub fn climbs(&self) -> Vec<Option<i32>> {
         let mut climbed = HashMap::<LaneKey, i32, FxBuildHasher>::default();
         let mut climb = |point: &Point| {
@@ -139,7 +140,7 @@ impl PlotData {
         self.points().map(&mut climb).collect()
     }
 
-    /// The picture of one lane alone, as far as its assignments are among the last ones.
+    /// Returns the plot data of one lane alone, as far as its assignments are among the last ones.
     #[must_use]
     pub fn of_lane(&self, lane: &LaneKey) -> Self {
         let mut one = Self::default();
@@ -153,7 +154,7 @@ impl PlotData {
         one
     }
 
-    /// The steps of the whole run.
+    /// Distribution of the steps of the whole run.
     pub fn steps(&self) -> &StepHistogram {
         &self.steps
     }
@@ -175,23 +176,23 @@ impl Default for StepHistogram {
 }
 
 impl StepHistogram {
-    /// How many there were.
+    /// Number of steps.
     pub fn total(&self) -> u64 {
         self.total
     }
 
-    /// Each size up to [`NEAR`], either way, and how many steps were of this size.
+    /// Returns each size up to [`NEAR`], either way, with its number of steps.
     pub fn near(&self) -> impl Iterator<Item = (i32, u64)> {
         (-NEAR..).zip(self.near)
     }
 
-    /// How many were of a size up to [`NEAR`].
+    /// Number of steps of a size up to [`NEAR`].
     pub fn near_total(&self) -> u64 {
         self.near.iter().sum()
     }
 
-    /// The lowest step of each bin and how many there were in it, near ones included; the bins
-    /// divide the width of the last range.
+    /// Returns the lowest step of each bin and the number of steps in it, near ones included; the
+    /// bins divide the width of the last range.
     pub fn bins(&self) -> impl Iterator<Item = (i32, u64)> {
         let lowest = |bin: usize| {
             let below = (self.width as usize * bin).div_ceil(BINS);
@@ -200,7 +201,7 @@ impl StepHistogram {
         self.bins.iter().enumerate().map(move |(bin, &count)| (lowest(bin), count))
     }
 
-    /// How many were no jump: in the two bins about 0.
+    /// Number of steps that were no jump: in the two bins about 0.
     pub fn close(&self) -> u64 {
         self.bins[BINS / 2 - 1] + self.bins[BINS / 2]
     }
@@ -219,7 +220,7 @@ impl StepHistogram {
     }
 }
 
-/// How many sizes a step can have.
+/// Number of sizes that a step can have.
 fn width(range: Option<PortRange>) -> u32 {
     range.map_or(2 * FARTHEST, PortRange::len).max(1)
 }
@@ -229,7 +230,7 @@ fn half(width: u32) -> i32 {
     i32::try_from(width / 2).unwrap_or(i32::MAX)
 }
 
-/// A step of more than this is a jump: one bin, or in a narrow range what is near.
+/// Returns the step above which a move is a jump: one bin, or in a narrow range the near steps.
 fn jump(range: Option<PortRange>) -> usize {
     let width = width(range) as usize;
     (width / BINS).max((NEAR_SIZES / 2).min(width / 4))

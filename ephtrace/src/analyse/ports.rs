@@ -2,10 +2,10 @@
 
 use crate::model::PortRange;
 
-/// How many different ports a set holds before it gets a bitmap of all.
+/// Maximum number of distinct ports in a set before it becomes a bitmap.
 const MAX_FEW: usize = 32;
 
-/// A set of ports: 72 bytes, from the 33rd port on 8 KiB.
+/// A set of ports: 72 bytes; 8 KiB from the 33rd port on.
 #[derive(Debug)]
 pub(super) enum Ports {
     /// The first `len` of `ports`.
@@ -21,7 +21,7 @@ impl Default for Ports {
 }
 
 impl Ports {
-    /// Adds a port, if it is not in yet.
+    /// Adds a port, unless the set has it.
     pub(super) fn insert(&mut self, port: u16) {
         match self {
             Self::Few { ports, len } => {
@@ -43,7 +43,7 @@ impl Ports {
         }
     }
 
-    /// All of them, lowest first.
+    /// Returns all ports, lowest first.
     pub(super) fn sorted(&self) -> Vec<u16> {
         match self {
             Self::Few { ports, len } => {
@@ -55,7 +55,7 @@ impl Ports {
         }
     }
 
-    /// How many are in `range`.
+    /// Number of ports in `range`.
     pub(super) fn count(&self, range: PortRange) -> u32 {
         let inside = |port: &u16| range.contains(*port);
         let count = match self {

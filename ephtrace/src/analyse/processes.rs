@@ -1,4 +1,4 @@
-//! Each process, and how its ports are handed out.
+//! Each process and its verdict.
 
 use std::sync::Arc;
 
@@ -12,16 +12,16 @@ use super::{
 };
 use crate::model::{Assignment, Comm};
 
-/// How many processes are told apart; each judge of one takes about 1 MiB if it talks to thousands
-/// of destinations. Once there are more, the quieter ones make room, and are counted.
+/// Maximum number of processes kept; each judge of one takes about 1 MiB if the process talks to
+/// thousands of destinations. Beyond it, quieter processes are evicted, and counted.
 pub const MAX_PROCESSES: usize = 16;
 
-/// Of each process, so many are all judged: less than of a host, for what a process is given, its
-/// host is given, too, so that each is judged twice.
+/// Number of initial assignments of a process that are all judged: fewer than of a host, since the
+/// host's judge sees the same assignments, so that each is judged twice.
 const FIRST: u64 = 1 << 11;
 
-/// Judges that follow a process to its end, one for each range of ports; ranges without one are
-/// judged by their first assignments.
+/// Maximum number of judges that follow a process to its end, one for each range of ports; ranges
+/// without one are judged by their first assignments.
 const MAX_JUDGES: usize = 24;
 
 /// The busiest processes.
@@ -30,7 +30,7 @@ pub(super) struct Processes {
     judges: Judges,
 }
 
-/// Sorts by the text.
+/// Name that sorts by its text.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Name(Option<Comm>);
 
@@ -59,7 +59,7 @@ impl Name {
     }
 }
 
-/// A process is told from the others by its id, or by that on the host with the bit [`OUTSIDE`].
+/// Returns the id that identifies a process: its own, or that on the host with the bit [`OUTSIDE`].
 fn id_of(assignment: &Assignment) -> Option<u32> {
     assignment.pid.or(assignment.host_pid.map(|pid| pid | OUTSIDE))
 }
@@ -72,7 +72,7 @@ impl Processes {
         }
     }
 
-    /// Takes note of one assignment; `event` is `None` for a failed one.
+    /// Adds one assignment; `event` is `None` for a failed one.
     pub(super) fn observe(&mut self, assignment: &Assignment, event: Option<&Observation>) {
         let Some(id) = id_of(assignment) else { return };
         let known = &mut self.known.see((id, Name(assignment.comm))).value;
@@ -83,7 +83,7 @@ impl Processes {
             known.failures += 1;
             return;
         };
-        // The program named the port: no rule shows in it.
+        // The program named the port, so that it shows no rule.
         if Stream::of(event).is_none() {
             return;
         }
@@ -98,7 +98,7 @@ impl Processes {
         self.known.evicted()
     }
 
-    /// Busiest first, where the kernel is known to have these `rules`.
+    /// Returns the summaries, busiest first, for a kernel that is known to have these `rules`.
     pub(super) fn summaries(&self, rules: KernelRules) -> Vec<ProcessSummary> {
         let summary = |((id, name), entry): (&(u32, Name), &Entry<Known>)| ProcessSummary {
             pid: id_here(*id),

@@ -1,21 +1,20 @@
-//! Quantities that the summary of a run and the totals of a storm have in common: one thing, one
-//! shape.
+//! Quantities that the summary of a run and the totals of a storm share, in the same shape.
 
 use serde::Serialize;
 
-/// How often an error occurred.
+/// Number of occurrences of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ErrorCount {
-    /// The positive errno, if known.
+    /// Positive errno, if known.
     pub errno: Option<u16>,
-    /// Its name, if it has one.
+    /// Name of the errno, if it has one.
     pub error: Option<&'static str>,
-    /// How often.
+    /// Number of occurrences.
     pub count: u64,
 }
 
-/// Quantiles of the latency, in nanoseconds, to two digits; the longest is exact.
+/// Quantiles of the port search latency, in nanoseconds, to two digits; the maximum is exact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Latency {
@@ -23,6 +22,6 @@ pub struct Latency {
     pub p50_ns: u64,
     /// 99th percentile.
     pub p99_ns: u64,
-    /// The longest.
+    /// Maximum.
     pub max_ns: u64,
 }

@@ -1,6 +1,6 @@
-//! Assignments by the range of ports that they came from, each range with a judge of its own: a
-//! socket with a range of its own is searched for in another way, and what one counter makes of
-//! several ranges can't be compared.
+//! Assignments by the range of ports that they came from, each range with a judge of its own: the
+//! kernel searches differently for a socket with a range of its own, and ports that one counter
+//! makes in several ranges can't be compared.
 
 use super::{
     agreement::{self, Share},
@@ -9,18 +9,18 @@ use super::{
 };
 use crate::model::RangeInForce;
 
-/// Ranges that are told apart; assignments in more are counted, not judged.
+/// Maximum number of ranges kept apart; assignments in more are counted, not judged.
 pub const MAX_RANGES: usize = 4;
 
-/// Assignments in a range that wait for a judge: most hosts that a server sees make only a few, and
-/// many processes live for one connect.
+/// Maximum number of assignments in a range that wait for a judge: most hosts that a server sees
+/// make only a few, and many processes live for one connect.
 pub(super) const MAX_WAITING: usize = 64;
 
-/// What one host or process was given, by range. Of each rule, the first `FIRST` are all judged.
+/// Assignments of one host or process, by range. Under each rule, the first `FIRST` are all judged.
 #[derive(Default)]
 pub(super) struct Ranges<const FIRST: u64> {
     parts: Vec<Part>,
-    /// The part of the last assignment.
+    /// Index of the last assignment's part.
     last: usize,
     /// Assignments in ranges beyond [`MAX_RANGES`].
     unjudged: u64,
@@ -34,17 +34,17 @@ struct Part {
     judge: Option<Box<Judge>>,
 }
 
-/// What is said of one host, process or destination.
+/// Verdict on one host, process or destination.
 pub(super) struct Said {
-    /// By range and rule.
+    /// Verdicts by range and rule.
     pub(super) streams: Vec<StreamVerdict>,
-    /// Over all.
+    /// Overall verdict.
     pub(super) verdict: Verdict,
 }
 
 impl<const FIRST: u64> Ranges<FIRST> {
-    /// Takes note of an assignment. Returns whether a judge was appointed, which happens only if
-    /// there `is_judge_left`.
+    /// Adds an assignment. Returns whether a judge was appointed, which happens only if there
+    /// `is_judge_left`.
     pub(super) fn observe(&mut self, event: &Observation, is_judge_left: bool) -> bool {
         let Some(part) = self.part(event.range) else {
             self.unjudged += 1;
@@ -53,19 +53,19 @@ impl<const FIRST: u64> Ranges<FIRST> {
         part.observe(event, is_judge_left, FIRST)
     }
 
-    /// How many judges follow it.
+    /// Number of judges at work on the parts.
     pub(super) fn judges(&self) -> usize {
         self.parts.iter().filter(|part| part.judge.is_some()).count()
     }
 
-    /// What is said of it where the kernel is known to have these `rules`.
+    /// Returns the verdict for a kernel that is known to have these `rules`.
     pub(super) fn said(&self, rules: KernelRules) -> Said {
         let judged = |part: &Part| (part.assignments, part.by_origin(rules));
         let by_range: Vec<_> = self.parts.iter().map(judged).collect();
         over(by_range, self.unjudged)
     }
 
-    /// The part of a range; for an unknown range, that of the assignment before.
+    /// Returns the part of a range; for an unknown range, that of the previous assignment.
     fn part(&mut self, range: Option<RangeInForce>) -> Option<&mut Part> {
         let is_same = |part: &Part| range.is_none() || part.range == range;
         if !self.parts.get(self.last).is_some_and(is_same) {
@@ -127,7 +127,7 @@ fn judged(events: &[Observation], first: u64) -> Judge {
     judge
 }
 
-/// The same of assignments that were kept, oldest first.
+/// Returns the verdict on stored assignments, oldest first.
 pub(super) fn of(events: impl Iterator<Item = Observation>, rules: KernelRules) -> Said {
     let mut by_range: Vec<(Option<RangeInForce>, Vec<Observation>)> = Vec::new();
     let mut unjudged = 0;
@@ -145,7 +145,7 @@ pub(super) fn of(events: impl Iterator<Item = Observation>, rules: KernelRules) 
     over(by_range.iter().map(judged).collect(), unjudged)
 }
 
-/// Over all ranges: the verdict on the only one, or what they agree on.
+/// Combines the ranges: the verdict on the only one, or the one that they agree on.
 fn over(by_range: Vec<(u64, Vec<StreamVerdict>)>, unjudged: u64) -> Said {
     let verdicts: Vec<(u64, Verdict)> =
         by_range.iter().map(|(n, streams)| (*n, Judge::whole(streams))).collect();
@@ -164,7 +164,8 @@ fn over(by_range: Vec<(u64, Vec<StreamVerdict>)>, unjudged: u64) -> Said {
     Said { streams: by_range.into_iter().flat_map(|(_, streams)| streams).collect(), verdict }
 }
 
-/// The `rules` with what each of the `streams` was found to follow, where it has one range.
+/// Returns the `rules` with the rule that each of the `streams` was found to follow, if it has one
+/// range.
 pub(super) fn found(streams: &[StreamVerdict], rules: KernelRules) -> KernelRules {
     let has_one_range = |one: &&StreamVerdict| {
         streams.iter().filter(|other| other.stream == one.stream).count() == 1
@@ -173,7 +174,7 @@ pub(super) fn found(streams: &[StreamVerdict], rules: KernelRules) -> KernelRule
     found.fold(rules, |rules, one| rules.having_found(one.stream, &one.verdict))
 }
 
-/// `2 ranges of ports: 2 per_destination`.
+/// Returns `2 ranges of ports: 2 per_destination`.
 fn sentence(
     ranges: usize,
     unjudged: u64,
@@ -187,7 +188,7 @@ fn sentence(
     format!("{ranges} port ranges{}{more}", list(counts, only_predictable))
 }
 
-/// `: 24 sequential, 7 random`; nothing for nothing.
+/// Returns `: 24 sequential, 7 random`; empty if there are no counts.
 pub(super) fn list(counts: &[PatternCount], only_predictable: u64) -> String {
     let words = counts.iter().map(|one| format!("{} {}", one.count, one.pattern));
     let only = (only_predictable > 0)
@@ -196,32 +197,32 @@ pub(super) fn list(counts: &[PatternCount], only_predictable: u64) -> String {
     if words.is_empty() { String::new() } else { format!(": {}", words.join(", ")) }
 }
 
-/// Judges at work, of a bounded number: those of hosts or processes that made room are free again.
+/// A bounded number of judges: those of evicted hosts or processes are free again.
 pub(super) struct Judges {
     limit: usize,
     at_work: usize,
-    /// How many hosts or processes had made room when they were last counted.
+    /// Number of hosts or processes evicted at the last recount.
     evicted: u64,
 }
 
 impl Judges {
-    /// At most `limit`.
+    /// Creates a pool of at most `limit` judges.
     pub(super) fn with_limit(limit: usize) -> Self {
         Self { limit, at_work: 0, evicted: 0 }
     }
 
-    /// Whether there is one left.
+    /// Returns whether a judge is left.
     pub(super) fn is_one_left(&self) -> bool {
         self.at_work < self.limit
     }
 
-    /// One was appointed.
+    /// Takes one judge.
     pub(super) fn appoint(&mut self) {
         self.at_work += 1;
     }
 
-    /// Counts those `at_work` again once more hosts or processes have made room: `evicted` of them
-    /// so far.
+    /// Counts those `at_work` again if more hosts or processes were evicted: `evicted` of them so
+    /// far.
     pub(super) fn recount(&mut self, evicted: u64, at_work: impl FnOnce() -> usize) {
         if self.evicted != evicted {
             (self.evicted, self.at_work) = (evicted, at_work());

@@ -6,9 +6,9 @@ use rustc_hash::FxBuildHasher;
 
 /// The last value of each key.
 ///
-/// Two generations, each of half of the limit: a key that is used moves to the young one, and once
-/// that is full, it becomes the old one and what was left in there is forgotten. That costs one
-/// look-up for a busy key, and keeps every key that was among the last `limit / 2` used.
+/// The table has two generations, each of half of the limit. A key that is used moves to the young
+/// one. Once that is full, it becomes the old one, and the entries of the previous old one are
+/// dropped. A busy key costs one look-up, and every key among the last `limit / 2` used is kept.
 #[derive(Debug)]
 pub(super) struct Recent<K, V> {
     young: HashMap<K, V, FxBuildHasher>,
@@ -18,13 +18,13 @@ pub(super) struct Recent<K, V> {
 }
 
 impl<K: Eq + Hash, V> Recent<K, V> {
-    /// Keeps at most `limit` keys, at least two.
+    /// Creates a table of at most `limit` keys, at least two.
     pub(super) fn with_limit(limit: usize) -> Self {
         let (young, old) = (HashMap::default(), HashMap::default());
         Self { young, old, generation: (limit / 2).max(1), evicted: 0 }
     }
 
-    /// Sets the value of `key`; gives the one that it had.
+    /// Sets the value of `key`; returns its previous one.
     pub(super) fn replace(&mut self, key: K, value: V) -> Option<V> {
         if let Some(last) = self.young.get_mut(&key) {
             return Some(mem::replace(last, value));
@@ -39,7 +39,7 @@ impl<K: Eq + Hash, V> Recent<K, V> {
         previous
     }
 
-    /// How many keys were forgotten to make room.
+    /// Number of keys dropped to make room.
     pub(super) fn evicted(&self) -> u64 {
         self.evicted
     }

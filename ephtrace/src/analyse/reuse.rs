@@ -1,8 +1,8 @@
-//! Reuse: after how many assignments, and after how long, a port comes back to the same
-//! destination.
+//! Reuse: the number of assignments, and the time, after which a port is assigned to the same
+//! destination again.
 //!
-//! Whatever keeps state between the two ends (NAT, firewalls, the other end's `TIME_WAIT`) takes
-//! the new connection for the old one if its port comes back too soon.
+//! Devices and hosts that keep state of a connection (NAT, firewalls, the peer's `TIME_WAIT`) take
+//! a new connection for the old one if its port is reused too soon.
 
 use hdrhistogram::Histogram;
 use serde::{Serialize, Serializer};
@@ -10,18 +10,18 @@ use serde::{Serialize, Serializer};
 use super::recent::Recent;
 use crate::model::{FlowKey, human_duration::HumanDuration};
 
-/// Ports of destinations that are remembered, 40 bytes each at most: every port of the default
-/// range for nine destinations at once. What was not used for the longest time makes room.
+/// Maximum number of remembered ports of destinations, 40 bytes each at most: every port of the
+/// default range for nine destinations at once. Least recently used ports are evicted.
 pub const MAX_USES: usize = 1 << 18;
 
-/// Under this a reuse is worth a warning: a minute, in nanoseconds. Linux keeps a closed connection
-/// in `TIME_WAIT` for so long (`TCP_TIMEWAIT_LEN`), and firewalls at least as long.
+/// Time below which a reuse is worth a warning: a minute, in nanoseconds. Linux keeps a closed
+/// connection in `TIME_WAIT` for this long (`TCP_TIMEWAIT_LEN`), and firewalls at least as long.
 pub const SOON_NS: u64 = 60_000_000_000;
 
-/// Longest time that is told apart: a day, in nanoseconds.
+/// Maximum time of the histogram: a day, in nanoseconds.
 const MAX_NS: u64 = 86_400_000_000_000;
 
-/// Most assignments that are told apart.
+/// Maximum number of assignments of the histogram.
 const MAX_DISTANCE: u64 = 1 << 32;
 
 /// The last use of each port by each destination.
@@ -42,17 +42,17 @@ struct Use {
 /// One assignment, as far as it matters here.
 #[derive(Clone, Copy, Debug)]
 pub struct Used {
-    /// Stands for the destination and the origin; never for two of them.
+    /// Number of the destination and the origin; unique to them.
     pub lane: u32,
-    /// How many assignments this lane had before.
+    /// Number of earlier assignments of this lane.
     pub nth: u64,
-    /// The port.
+    /// Assigned port.
     pub port: u16,
-    /// When, in nanoseconds since the Unix epoch; 0 for unknown.
+    /// Time of the assignment, in nanoseconds since the Unix epoch; 0 if unknown.
     pub ts_ns: u64,
 }
 
-/// What [`Uses`] found out.
+/// Reuse found by [`Uses`].
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Reuse {
@@ -74,17 +74,17 @@ pub struct Reuse {
     pub warning: Option<String>,
 }
 
-/// The least and the median of some numbers; the median to two digits.
+/// Minimum and median of some numbers; the median to two digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Least {
-    /// The least.
+    /// Minimum.
     pub min: u64,
     /// Median.
     pub median: u64,
 }
 
-/// Numbers of which least and median are wanted.
+/// Numbers whose minimum and median are wanted.
 #[derive(Default)]
 struct Spread {
     histogram: Option<Histogram<u64>>,
@@ -98,7 +98,7 @@ impl Default for Uses {
 }
 
 impl Uses {
-    /// Remembers at most `limit` uses, at least two.
+    /// Creates a table of at most `limit` uses, at least two.
     pub fn with_limit(limit: usize) -> Self {
         Self {
             last: Recent::with_limit(limit),
@@ -109,7 +109,7 @@ impl Uses {
         }
     }
 
-    /// Takes note of one assignment.
+    /// Adds one assignment.
     pub fn observe(&mut self, used: Used, flow: &FlowKey) {
         let Used { lane, nth, port, ts_ns } = used;
         let key = u64::from(lane) << 16 | u64::from(port);
@@ -125,7 +125,7 @@ impl Uses {
         }
     }
 
-    /// What was found out so far.
+    /// Returns the reuse found so far.
     pub fn reuse(&self) -> Reuse {
         let time_ns = self.time_ns.least();
         Reuse {
@@ -167,7 +167,7 @@ fn warning(after_ns: u64) -> String {
     )
 }
 
-// The signature is serde's.
+// Serde requires this signature.
 #[expect(clippy::ref_option, reason = "serde calls it so")]
 fn address<S: Serializer>(flow: &Option<FlowKey>, serializer: S) -> Result<S::Ok, S::Error> {
     flow.and_then(|flow| Some(flow.remote()?.to_string())).serialize(serializer)

@@ -1,4 +1,5 @@
-//! The kernel's own search, worked out: where it began, how far it went, which half found the port.
+//! Reconstruction of the kernel's search: its first candidate, its length, and the pass that found
+//! the port.
 //!
 //! The rule is that of `__inet_hash_connect` (`net/ipv4/inet_hashtables.c`; the same from Linux
 //! 5.18, 5.17.11 and 5.10.125 on to 7.3). With the range `low..=high`:
@@ -8,31 +9,30 @@
 //! 3. `offset = (word + (hash >> 32)) mod 2^32 mod remaining`, made even if `step` is 2, where
 //!    `word = table_perturb[hash & mask]`.
 //! 4. The search walks from `low + offset` by `step`, going back by `remaining` past `high`,
-//!    through `remaining / step` candidates; then, if `step` is 2, the same once more from
-//!    `offset + 1`.
+//!    through `remaining / step` candidates; then, if `step` is 2, once more from `offset + 1`.
 //! 5. It adds `step * (1 + max(k, random 0..=7))` to the word, `k` being the number of candidates
 //!    that the last pass refused. A failed search adds nothing.
 //!
-//! Rule 5 makes a check of what was read: if the word moved by what no search can add, another one
-//! got in between, and everything is unknown.
+//! Rule 5 serves as a check: if the word moved by an amount that no search can add, another search
+//! came in between, and everything is unknown.
 
 use std::fmt;
 
 use crate::model::{Assignment, Pass, RangeInForce, Search, Unknown};
 
-/// Most that the random part of rule 5 adds, in steps.
+/// Maximum that the random part of rule 5 adds, in steps.
 const MAX_RANDOM: u32 = 7;
 
-/// What differs between kernels.
+/// Differences between kernels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
-    /// `IP_LOCAL_PORT_RANGE` makes the search step by one (Linux 6.8 and later).
+    /// True if `IP_LOCAL_PORT_RANGE` makes the search step by one (Linux 6.8 and later).
     pub own_range_steps_by_one: bool,
 }
 
 /// The kernel's own state of one search, as far as the hook sees it.
 ///
-/// Hash and word together predict the ports of the next ten seconds. So they are no part of an
+/// Hash and word together predict the ports of the next ten seconds. Therefore they are not in an
 /// [`Assignment`], nothing outside of `analyse` can read them, and they are never formatted.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct SearchSecrets {
@@ -40,17 +40,18 @@ pub struct SearchSecrets {
     pub(super) hash_offset: Option<u64>,
     /// Perturbation word of the destination's index before the search.
     pub(super) word_before: Option<u32>,
-    /// The same word after it.
+    /// Perturbation word after the search.
     pub(super) word_after: Option<u32>,
     /// `net.ipv4.ip_local_port_step_width`, 0 if off or absent.
     pub(super) step_width: u32,
-    /// Another search that uses the same word was under way at the same time.
+    /// True if a concurrent search uses the same word.
     pub(super) raced: bool,
 }
 
 impl SearchSecrets {
-    /// The hash offset, the perturbation word before and after the search (`None` where it was not
-    /// read), the step width (0 if off), and whether another search used the word meanwhile.
+    /// Creates the state from the hash offset, the perturbation word before and after the search
+    /// (`None` if it was not read), the step width (0 if off), and whether another search used the
+    /// word meanwhile.
     pub fn new(
         hash_offset: Option<u64>,
         (word_before, word_after): (Option<u32>, Option<u32>),
@@ -60,7 +61,7 @@ impl SearchSecrets {
         Self { hash_offset, word_before, word_after, step_width, raced }
     }
 
-    /// Growth of the word, where both of its values are known.
+    /// Growth of the word, if both of its values are known.
     fn word_step(&self) -> Option<u32> {
         self.word_after.zip(self.word_before).map(|(after, before)| after.wrapping_sub(before))
     }
@@ -72,19 +73,19 @@ impl fmt::Debug for SearchSecrets {
     }
 }
 
-/// One search, worked out.
+/// One search, reconstructed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Selection {
-    /// The port at which it began.
+    /// First candidate of the search.
     pub first_candidate: u16,
-    /// The half that found the port; `None` for a failed search, which goes through both.
+    /// Pass that found the port; `None` for a failed search, which goes through both.
     pub pass: Option<Pass>,
-    /// How many candidates it looked at, the chosen one and reserved ones included; `None` where
-    /// the kernel walked by random steps and the number can't be told.
+    /// Number of candidates tried, the chosen one and reserved ones included; `None` if the kernel
+    /// walked by random steps and the number is not known.
     pub tried: Option<u32>,
 }
 
-/// Works out the search behind `assignment`.
+/// Reconstructs the search behind `assignment`.
 pub fn select(
     assignment: &Assignment,
     secrets: &SearchSecrets,
@@ -109,7 +110,7 @@ pub fn select(
     }
 }
 
-/// Writes the outcome of [`select`] to the assignment itself, or why it is unknown.
+/// Writes the outcome of [`select`], or the reason why it is unknown, to the assignment itself.
 pub fn apply(assignment: &mut Assignment, secrets: &SearchSecrets, rules: Rules) {
     assignment.word_step = secrets.word_step();
     match assignment.origin.map(Search::of) {
@@ -158,12 +159,12 @@ impl Walk {
         Ok(Self { range, step, remaining, first })
     }
 
-    /// Candidates of one pass.
+    /// Number of candidates of one pass.
     fn per_pass(self) -> u32 {
         self.remaining.div_ceil(self.step)
     }
 
-    /// Candidates of both passes; a range of one port has no other parity.
+    /// Number of candidates of both passes; a range of one port has no other parity.
     fn all(self) -> u32 {
         if self.step == 2 && self.remaining > 1 { 2 * self.per_pass() } else { self.per_pass() }
     }
@@ -188,9 +189,9 @@ impl Walk {
         Ok(self.selection(pass, Some(refused)))
     }
 
-    /// With `ip_local_port_step_width` (Linux 7.1), a search walks by one random step of its own,
-    /// which is not seen. What it added to the word still tells how many candidates it refused, if
-    /// these were more than the random part can be.
+    /// Handles a search with `ip_local_port_step_width` (Linux 7.1), which walks by one random step
+    /// of its own that is not seen. The amount added to the word still shows how many candidates
+    /// were refused, if they exceed the random part.
     fn found_by_random_steps(self, port: u16, moved: u32) -> Result<Selection, Unknown> {
         let (pass, distance) = self.distance(port)?;
         let added = self.added(moved)?;
@@ -213,7 +214,7 @@ impl Walk {
         Selection { first_candidate: self.first, pass: Some(pass), tried }
     }
 
-    /// The pass that `port` belongs to, and how far it is from that pass's first candidate.
+    /// Returns the pass that `port` belongs to, and its distance from that pass's first candidate.
     fn distance(self, port: u16) -> Result<(Pass, u32), Unknown> {
         if !self.range.ports.contains(port) {
             return Err(Unknown::Rule);
@@ -226,7 +227,7 @@ impl Walk {
         Ok((pass, distance))
     }
 
-    /// Steps that the search added to the word, less the one that each adds.
+    /// Number of steps that the search added to the word, less the one that each search adds.
     fn added(self, moved: u32) -> Result<u32, Unknown> {
         if !moved.is_multiple_of(self.step) {
             return Err(Unknown::Raced);

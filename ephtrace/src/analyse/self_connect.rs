@@ -1,9 +1,8 @@
 //! Self-connect: a socket whose own address and port are those that it connects to.
 //!
-//! TCP allows simultaneous open, so a connect to a local port that nobody listens on succeeds once
-//! the search happens to hand out that very port: the socket talks to itself, and whoever was to
-//! listen there finds the port taken. Retries to a closed local port inside the range get there
-//! sooner or later.
+//! TCP allows simultaneous open, so a connect to a local port without a listener succeeds if the
+//! search chooses that very port: the socket talks to itself, and the intended listener finds the
+//! port taken. Retries to a closed local port inside the range succeed like this sooner or later.
 
 use std::net::SocketAddr;
 
@@ -23,22 +22,23 @@ pub struct SelfConnects {
     who_at_risk: Askers,
 }
 
-/// What [`SelfConnects`] found out.
+/// Self-connects found by [`SelfConnects`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct SelfConnect {
     /// Assignments whose source equals their destination.
     pub count: u64,
-    /// What that is.
+    /// Explanation of the self-connects.
     pub explanation: Option<String>,
     /// Assignments to a local destination whose port lies inside the range.
     pub at_risk: u64,
-    /// What can happen there.
+    /// Explanation of the risk.
     pub risk: Option<String>,
 }
 
 impl SelfConnect {
-    /// So many sockets that are connected to themselves, one of them at `socket`, by `process`.
+    /// Creates an account of `count` sockets that are connected to themselves, one of them at
+    /// `socket`, by `process`.
     pub fn of_count(count: u64, socket: SocketAddr, process: String) -> Self {
         let explanation = Some(explanation(count, socket, Some(process)));
         Self { count, explanation, ..Self::default() }
@@ -46,7 +46,7 @@ impl SelfConnect {
 }
 
 impl SelfConnects {
-    /// Takes note of one assignment.
+    /// Adds one assignment.
     pub fn observe(&mut self, assignment: &Assignment) {
         if assignment.is_self_connect() && assignment.flow.dport != Some(0) {
             self.count += 1;
@@ -60,7 +60,7 @@ impl SelfConnects {
         }
     }
 
-    /// What was found out so far.
+    /// Returns the self-connects found so far.
     pub fn self_connect(&self) -> SelfConnect {
         let Self { count, last, who, at_risk, last_at_risk, who_at_risk } = self;
         SelfConnect {
@@ -74,7 +74,7 @@ impl SelfConnects {
     }
 }
 
-/// The search may hand out the very port that is connected to.
+/// Returns whether the search may choose the very port that is connected to.
 fn is_at_risk(assignment: &Assignment) -> bool {
     let FlowKey { saddr, daddr, dport, .. } = assignment.flow;
     let is_in_range = |dport| assignment.ports().is_some_and(|ports| ports.contains(dport));
@@ -91,7 +91,7 @@ fn explanation(count: u64, socket: SocketAddr, process: Option<String>) -> Strin
     )
 }
 
-/// `, by curl (4711)`, if it is known.
+/// Returns `, by curl (4711)`, if the process is known.
 fn by(process: Option<String>) -> String {
     process.map_or_else(String::new, |who| format!(", by {}", escape_for_terminal(&who)))
 }

@@ -1,14 +1,14 @@
-//! The most frequent step of a destination, out of any number of different ones.
+//! The most frequent step of a destination, among any number of distinct steps.
 
 use std::cmp::Reverse;
 
 use super::number::as_f64;
 
-/// How many different steps are told apart. Linux draws from 8 (even ones, 2 to 16).
+/// Maximum number of distinct steps that are counted. Linux draws from 8 (even ones, 2 to 16).
 const MAX_STEPS: usize = 16;
 
-/// How often each step was taken: exact up to [`MAX_STEPS`] different ones, then by the
-/// space-saving algorithm, in which a newcomer takes over the count of the rarest.
+/// Counts of each step: exact up to [`MAX_STEPS`] distinct ones, then by the space-saving
+/// algorithm, in which a newcomer takes over the count of the rarest.
 #[derive(Debug, Default)]
 pub(super) struct StepCounts {
     slots: [StepCount; MAX_STEPS],
@@ -30,7 +30,7 @@ impl StepCount {
 }
 
 impl StepCounts {
-    /// Takes note of one step.
+    /// Adds one step.
     pub(super) fn add(&mut self, step: i32) {
         self.total += 1;
         let used = &mut self.slots[..self.used];
@@ -44,8 +44,8 @@ impl StepCounts {
         }
     }
 
-    /// The most frequent step, and its share of all steps, 0 to 1; at least so much where there are
-    /// more than [`MAX_STEPS`] different ones.
+    /// Returns the most frequent step, and its share of all steps, 0 to 1; a lower bound if there
+    /// are more than [`MAX_STEPS`] distinct ones.
     pub(super) fn usual(&self) -> Option<(i32, f64)> {
         let slots = &self.slots[..self.used];
         let usual = slots.iter().max_by_key(|s| (s.certain(), Reverse(s.step)))?;

@@ -1,8 +1,8 @@
-//! Totals of one interval: who was assigned how many ports for which destination, what failed, what
-//! it cost. Pure; where the totals come from is in `kernel::totals`.
+//! Totals of one interval: assignments by process and destination, failures, cost. Pure; the totals
+//! come from `kernel::totals`.
 //!
-//! Rows are sums of what happened: nothing is sampled. Quantiles come out of histograms and are
-//! upper bounds, at most a quarter above the true value (latency) or twice it (candidates).
+//! Rows are exact sums: nothing is sampled. Quantiles come from histograms and are upper bounds, at
+//! most a quarter above the true value (latency) or twice it (candidates).
 
 use std::{cmp::Reverse, collections::HashMap, net::Ipv6Addr, sync::Arc};
 
@@ -26,29 +26,29 @@ use crate::model::{
     who::in_container,
 };
 
-/// A time that was looked at, and the machine that it passed on.
+/// An observed time, and the machine.
 #[derive(Clone, Copy, Debug)]
 pub struct Period {
-    /// Its end, in nanoseconds since the Unix epoch.
+    /// End of the interval, in nanoseconds since the Unix epoch.
     pub end_ns: u64,
     /// Duration, in nanoseconds.
     pub duration_ns: u64,
-    /// Processors that are online: searches can't keep more of them busy.
+    /// Number of online processors: searches can't keep more of them busy.
     pub processors: u32,
 }
 
-/// What one interval gave.
+/// Totals of one interval.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Interval {
-    /// Its end, in nanoseconds since the Unix epoch.
+    /// End of the interval, in nanoseconds since the Unix epoch.
     #[serde(rename = "ts_ns")]
     pub end_ns: u64,
     /// Duration, in nanoseconds.
     pub duration_ns: u64,
-    /// Everything, whatever the row.
+    /// Numbers over all rows.
     pub all: Numbers,
-    /// Processes of one name, by destination and origin: most search time first.
+    /// Processes of one name, by destination and origin: longest search time first.
     pub rows: Vec<Row>,
     /// Assignments that did not fit into the kernel's map; null if all did.
     pub other: Option<Numbers>,
@@ -69,20 +69,20 @@ pub struct Row {
     pub uid: u32,
     /// cgroup v2 id of the process with the most assignments.
     pub cgroup_id: u64,
-    /// Their container, if they are in one.
+    /// Container of the processes, if they are in one.
     pub container: Option<String>,
-    /// From where, and where to.
+    /// Source and destination.
     #[serde(flatten)]
     pub flow: FlowKey,
     /// Transport protocol.
     #[serde(serialize_with = "serialize_protocol")]
     #[cfg_attr(test, schemars(schema_with = "crate::commands::schema::tests::words::protocol"))]
     pub protocol: Option<Protocol>,
-    /// How the assignments came about.
+    /// Origin of the assignments.
     #[serde(serialize_with = "serialize_origin")]
     #[cfg_attr(test, schemars(schema_with = "crate::commands::schema::tests::words::origin"))]
     pub origin: Option<Origin>,
-    /// Its share.
+    /// Numbers of the row.
     #[serde(flatten)]
     pub numbers: Numbers,
     /// Share of the range in use for the destination, and how long the rest lasts; null if not
@@ -96,7 +96,7 @@ pub struct Row {
 pub struct Numbers {
     /// Assignments, failed ones included.
     pub assignments: u64,
-    /// Failed ones.
+    /// Failed assignments.
     #[serde(rename = "failures")]
     pub failed: u64,
     /// Failures by error; the entry without an errno has all other errors.
@@ -116,7 +116,7 @@ pub struct Numbers {
     /// Sockets connected to themselves: they were assigned the same port that they connect to.
     #[serde(rename = "self_connect_count")]
     pub self_connects: u64,
-    /// Wall time of the searches, in nanoseconds; null if that is known of none.
+    /// Port search latency, in nanoseconds of wall time; null if no search has one.
     pub latency: Option<Latency>,
     /// Searches of known length.
     pub searches_known: u64,
@@ -126,7 +126,7 @@ pub struct Numbers {
     pub tried_p99: Option<u32>,
     /// Maximum, exact.
     pub tried_max: Option<u32>,
-    /// Candidates on average.
+    /// Mean number of candidates.
     pub tried_mean: Option<f64>,
     /// Number of known searches that went on to the other parity, past the half mark.
     pub second_pass: u64,
@@ -134,17 +134,17 @@ pub struct Numbers {
     #[serde(flatten, serialize_with = "serialize_known_ends")]
     #[cfg_attr(test, schemars(with = "crate::model::port_range::Ends<Option<u16>>"))]
     pub range: Option<PortRange>,
-    /// Origin `explicit`: the port of the latest failure.
+    /// Port of the latest failure, for the origin `explicit`.
     pub refused_port: Option<u16>,
     /// Whether other ports failed as well.
     pub refused_ports_differ: bool,
 }
 
-/// Name of an errno slot that holds all others.
+/// Name of the errno slot for all other errors.
 const OTHER_ERROR: &str = "other";
 
 impl Row {
-    /// Who it is: `curl (4711)`, or `curl (212 processes)`, and their container.
+    /// Display name: `curl (4711)`, or `curl (212 processes)`, and their container.
     pub fn process(&self) -> String {
         let process = match self.processes {
             0 | 1 => match self.pid {
@@ -158,8 +158,8 @@ impl Row {
 }
 
 impl Interval {
-    /// Out of the kernel's rows; processes of one name in one container are one row. `container`
-    /// tells in which one a row's process is.
+    /// Creates an interval from the kernel's rows; processes of one name in one container are one
+    /// row. `container` returns the container of a row's process.
     pub fn new(
         period: Period,
         rows: &[(TotalsKey, Totals)],
@@ -178,7 +178,7 @@ impl Interval {
         }
         let mut rows: Vec<Row> =
             groups.iter().map(|(group, members)| group.row(members, period)).collect();
-        // Ties by what is shown, so that equal input gives equal output.
+        // Ties break by displayed values, so that equal input gives equal output.
         rows.sort_by_cached_key(|row| {
             (
                 Reverse((row.numbers.search_ns, row.numbers.assignments)),
@@ -199,14 +199,14 @@ impl Interval {
 }
 
 impl Interval {
-    /// Sockets that were connected to themselves, if there are any.
+    /// Returns the sockets that were connected to themselves, if there are any.
     pub fn self_connects(&self) -> Option<SelfConnect> {
         let row = self.rows.iter().find(|row| row.numbers.self_connects > 0)?;
         Some(SelfConnect::of_count(self.all.self_connects, row.flow.remote()?, row.process()))
     }
 }
 
-/// What makes a row.
+/// Key of a row.
 #[derive(PartialEq, Eq, Hash)]
 struct Group {
     key: TotalsKey,
@@ -249,7 +249,7 @@ impl Group {
 struct Members {
     totals: Totals,
     processes: u32,
-    /// Of the one that was assigned most: process id as the kernel half tells it, assignments,
+    /// Process with most assignments: its id as the kernel half reports it, its assignments, its
     /// cgroup.
     busiest: (u32, u64, u64),
 }
@@ -313,7 +313,7 @@ fn known_errno(errno: u32) -> Option<u16> {
     u16::try_from(errno).ok().filter(|&errno| errno_name(errno).is_some())
 }
 
-/// Name of an error of [`Numbers::errors`], as it stands in every output.
+/// Name of an error of [`Numbers::errors`], as in every output.
 pub fn error_name(errno: Option<u16>) -> &'static str {
     errno.and_then(errno_name).unwrap_or(OTHER_ERROR)
 }
@@ -330,21 +330,21 @@ fn serialize_errors<S: Serializer>(
     serializer.collect_seq(errors.iter().map(shown))
 }
 
-/// Upper bound of the latency that a share of the searches stayed below.
+/// Upper bound of the latency for the given share of the searches.
 fn latency(totals: &Totals, share: f64) -> u64 {
     let slot = slot_at::<LATENCY_SLOTS>(&totals.latency, share);
     let end = slot.and_then(latency_end_ns).unwrap_or(u64::MAX);
     end.min(totals.longest_ns())
 }
 
-/// The same for candidates.
+/// Upper bound of the number of candidates for the given share of the searches.
 fn tried(totals: &Totals, share: f64) -> u32 {
     let slot = slot_at::<TRIED_SLOTS>(&totals.tried, share).unwrap_or(0);
     let end = u32::try_from((2_u64 << slot) - 1).unwrap_or(u32::MAX);
     end.min(totals.most_tried())
 }
 
-/// The slot in which the value at `share` of all is; `None` if there are no values.
+/// Returns the slot of the value at `share` of all; `None` if there are no values.
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,

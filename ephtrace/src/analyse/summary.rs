@@ -1,6 +1,6 @@
-//! A run in numbers and verdicts, as data: what every output shows of it.
+//! A run in numbers and verdicts, as data: the content of every output.
 //!
-//! How it is collected is in `tally`, how it is put in words in `output::summary::words`.
+//! `tally` collects it, `output::summary::words` puts it in words.
 
 use std::net::IpAddr;
 
@@ -23,13 +23,13 @@ use crate::model::{
     port_range::serialize_known_ends,
 };
 
-/// How many destinations a summary lists, unless asked otherwise.
+/// Default number of destinations that a summary lists.
 pub const BUSIEST: usize = 10;
 
-/// What a [`Tally`](super::tally::Tally) can't know: the state of the run around it.
+/// State of the run that a [`Tally`](super::tally::Tally) can't know.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunContext {
-    /// What did not reach the output.
+    /// Events that did not reach the output.
     pub losses: Losses,
     /// Counts of the eBPF programs.
     pub kernel: Option<KernelCounts>,
@@ -40,15 +40,15 @@ pub struct RunContext {
     pub unseen_failures: Option<String>,
     /// CPU time of this process.
     pub cpu: Option<CpuTime>,
-    /// Cost of the programs in the kernel; `None` where it was not measured.
+    /// Cost of the programs in the kernel; `None` if it was not measured.
     pub kernel_cost: Option<KernelCost>,
-    /// Lanes that were forgotten to make room.
+    /// Lanes evicted to make room.
     pub lanes_evicted: u64,
-    /// What found no room in the ring buffer, and was only counted.
+    /// Assignments that found no room in the ring buffer, and were only counted.
     pub overflow: Option<Overflow>,
-    /// Assignments of a recording that came too late to be put in order.
+    /// Assignments of a recording that came too late to be sorted.
     pub disordered: u64,
-    /// The recording says that it has not ended.
+    /// True if the recording is marked as not ended.
     pub is_cut: bool,
     /// The recording does not tell when ports were assigned, but at most in which order.
     pub is_untimed: bool,
@@ -69,7 +69,7 @@ pub struct Summary {
     pub assignments: u64,
     /// Failures among them.
     pub failures: u64,
-    /// The failed ones by error, most frequent first.
+    /// Failed assignments by error, most frequent first.
     pub errors: Vec<ErrorCount>,
     /// Assignments per second, over the whole run.
     pub per_second: f64,
@@ -77,20 +77,20 @@ pub struct Summary {
     pub latency: Option<Latency>,
     /// Time of the first assignment, in nanoseconds since the Unix epoch.
     pub first_ns: Option<u64>,
-    /// Time of the last one, in nanoseconds since the Unix epoch.
+    /// Time of the last assignment, in nanoseconds since the Unix epoch.
     pub last_ns: Option<u64>,
     /// How ports are assigned, over all.
     pub verdict: Verdict,
-    /// The same by origin.
+    /// Verdicts by origin.
     pub origins: Vec<OriginSummary>,
-    /// The same by host.
+    /// Verdicts by host.
     pub hosts: HostsSummary,
     /// The range that ports fit, and whose default it is, if the recording does not have it; null
     /// if it has all ranges.
     pub fitted_range: Option<FittedRange>,
     /// Assignments whose port the program chose; they get no verdict.
     pub explicit: u64,
-    /// The same for the busiest processes, busiest first.
+    /// The busiest processes with their verdicts, busiest first.
     pub processes: Vec<ProcessSummary>,
     /// Evictions of quieter processes; one that returns can be evicted again.
     pub processes_evicted: u64,
@@ -108,7 +108,7 @@ pub struct Summary {
     pub reuse: Reuse,
     /// Sockets that are connected to themselves.
     pub self_connects: SelfConnect,
-    /// What did not reach the output.
+    /// Events that did not reach the output.
     #[serde(serialize_with = "serialize_losses")]
     pub losses: Losses,
     /// Assignments of a recording that came too late to be sorted by time.
@@ -127,24 +127,24 @@ pub struct Summary {
     pub unseen_failures: Option<String>,
     /// CPU time of this process.
     pub cpu: Option<CpuTime>,
-    /// Cost of the programs in the kernel; `None` where it was not measured.
+    /// Cost of the programs in the kernel; `None` if it was not measured.
     pub kernel_cost: Option<KernelCost>,
     /// Flows whose state was evicted: up to that many steps may be missing.
     pub lanes_evicted: u64,
     /// Assignments that did not fit into the ring buffer and were only counted, by process,
     /// destination and origin; null if none.
     pub overflow: Option<Overflow>,
-    /// What plots are drawn from; no part of the data.
+    /// Data for the plots; not part of the output.
     #[serde(skip)]
     pub picture: PlotData,
 }
 
-/// What is said of one origin.
+/// Verdict on one origin.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct OriginSummary {
-    /// Which: `connect`, `connect, socket range` (with `IP_LOCAL_PORT_RANGE`), `bind` (with
-    /// listen), `udp`, `ping`, `sctp`, `unknown origin`.
+    /// Name of the origin: `connect`, `connect, socket range` (with `IP_LOCAL_PORT_RANGE`), `bind`
+    /// (with listen), `udp`, `ping`, `sctp`, `unknown origin`.
     pub origin: &'static str,
     /// Its assignments; of a long run, only a part is judged.
     pub assignments: u64,
@@ -153,8 +153,7 @@ pub struct OriginSummary {
     pub verdict: Verdict,
 }
 
-/// What is said of the hosts: network namespaces of the machine that was traced, or source
-/// addresses.
+/// Verdicts on the hosts: network namespaces of the traced machine, or source addresses.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct HostsSummary {
@@ -168,25 +167,25 @@ pub struct HostsSummary {
     pub evicted: u64,
     /// Number of hosts per pattern, most frequent first.
     pub patterns: Vec<PatternCount>,
-    /// The busiest ones, busiest first.
+    /// The busiest hosts, busiest first.
     pub busiest: Vec<HostSummary>,
 }
 
-/// How many hosts have one pattern.
+/// Number of hosts with one pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PatternCount {
-    /// The pattern.
+    /// Pattern of the hosts.
     pub pattern: Pattern,
     /// Number of hosts that have it.
     pub count: u64,
 }
 
-/// What is said of one host.
+/// Verdict on one host.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct HostSummary {
-    /// Inode number of its network namespace; null where the source tells only its address.
+    /// Inode number of the host's network namespace; null if the source names only its address.
     pub netns: Option<u32>,
     /// Its source address; null if its namespace identifies it.
     pub saddr: Option<IpAddr>,
@@ -194,7 +193,7 @@ pub struct HostSummary {
     pub assignments: u64,
     /// Whether `assignments` is exact; otherwise it is a lower bound.
     pub complete: bool,
-    /// Failed ones.
+    /// Failed assignments.
     pub failures: u64,
     /// How its ports are assigned.
     #[serde(flatten)]
@@ -204,7 +203,7 @@ pub struct HostSummary {
 }
 
 impl HostSummary {
-    /// Its name: the address, or the namespace.
+    /// Name of the host: the address, or the namespace.
     pub fn name(&self) -> String {
         match (self.saddr, self.netns) {
             (Some(saddr), _) => saddr.to_string(),
@@ -214,48 +213,48 @@ impl HostSummary {
     }
 }
 
-/// What is said of one process.
+/// Verdict on one process.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ProcessSummary {
     /// Process id; null if it is outside ephtrace's PID namespace.
     pub pid: Option<u32>,
-    /// Its name, where known.
+    /// Name of the process, if known.
     pub comm: Option<String>,
-    /// Short id of its container, where it is in one.
+    /// Short id of the process's container, if it is in one.
     pub container: Option<String>,
     /// Assignments, failed ones included.
     pub assignments: u64,
     /// Whether `assignments` is exact; otherwise it is a lower bound.
     pub complete: bool,
-    /// Failed ones.
+    /// Failed assignments.
     pub failures: u64,
     /// How its ports are assigned.
     #[serde(flatten)]
     pub verdict: Verdict,
 }
 
-/// What is said of one destination.
+/// Verdict on one destination.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DestinationSummary {
-    /// From where, and where to.
+    /// Source and destination.
     #[serde(flatten)]
     pub flow: FlowKey,
-    /// Transport protocol, where known.
+    /// Transport protocol, if known.
     #[serde(serialize_with = "serialize_protocol")]
     #[cfg_attr(test, schemars(schema_with = "crate::commands::schema::tests::words::protocol"))]
     pub protocol: Option<Protocol>,
-    /// How the assignments came about, where known.
+    /// Origin of the assignments, if known.
     #[serde(serialize_with = "serialize_origin")]
     #[cfg_attr(test, schemars(schema_with = "crate::commands::schema::tests::words::origin"))]
     pub origin: Option<Origin>,
-    /// Assignments to it, failed ones included.
+    /// Assignments to the destination, failed ones included.
     pub assignments: u64,
     /// Whether `assignments` is exact; otherwise it is a lower bound, because the destination
     /// appeared late among very many others.
     pub complete: bool,
-    /// Failed ones among them.
+    /// Failed assignments.
     pub failures: u64,
     /// Failures among them with no free port.
     pub no_port: u64,
@@ -263,7 +262,7 @@ pub struct DestinationSummary {
     pub searches_known: u64,
     /// Number of these searches that found their port in the other parity, past the half mark.
     pub second_pass: u64,
-    /// The most frequent step in its lane.
+    /// Most frequent step in the destination's lane.
     pub usual_step: Option<UsualStep>,
     /// Lowest and highest port of the range in force last.
     #[serde(flatten, serialize_with = "serialize_known_ends")]
@@ -275,7 +274,7 @@ pub struct DestinationSummary {
     pub distinct_ports: u32,
     /// Time of the first assignment, in nanoseconds since the Unix epoch.
     pub first_ns: u64,
-    /// Time of the last one, in nanoseconds since the Unix epoch.
+    /// Time of the last assignment, in nanoseconds since the Unix epoch.
     pub last_ns: u64,
     /// How its ports are assigned.
     #[serde(flatten)]
@@ -286,14 +285,14 @@ pub struct DestinationSummary {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct UsualStep {
-    /// The step.
+    /// Step from one port to the next.
     pub step: i32,
     /// Its share of all steps, from 0 to 1; a lower bound if there are more than 16 different
     /// steps.
     pub share: f64,
 }
 
-/// What the kernel half counted, one number for each `ephtrace_common::Counter` that is no loss.
+/// Counts of the kernel half, one number for each `ephtrace_common::Counter` that is no loss.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct KernelCounts {
@@ -307,7 +306,7 @@ pub struct KernelCounts {
     pub already_bound: u64,
     /// Fields that could not be read and are unknown.
     pub read_failed: u64,
-    /// Bytes of kernel memory that the maps and the ring buffer take, from the start to the end.
+    /// Bytes of kernel memory that the maps and the ring buffer take, from start to end.
     pub map_bytes: u64,
 }
 
@@ -321,11 +320,11 @@ pub struct CpuTime {
     pub system_ns: u64,
 }
 
-/// What the programs in the kernel cost, as the kernel measured it in samples of the run.
+/// Cost of the programs in the kernel, as the kernel measured it in samples of the run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct KernelCost {
-    /// Time that they took in the samples, in nanoseconds.
+    /// Run time of the programs in the samples, in nanoseconds.
     pub run_time_ns: u64,
     /// Number of runs in the samples.
     pub runs: u64,
@@ -334,13 +333,13 @@ pub struct KernelCost {
 }
 
 impl KernelCost {
-    /// Nanoseconds for each search, over all programs and runs.
+    /// Returns the nanoseconds for each search, over all programs and runs.
     pub fn ns_per_search(&self) -> u64 {
         self.run_time_ns.checked_div(self.searches).unwrap_or(0)
     }
 }
 
-// The signature is serde's.
+// Serde requires this signature.
 #[expect(clippy::trivially_copy_pass_by_ref, clippy::ref_option, reason = "serde calls it so")]
 fn hook<S: Serializer>(hook: &Option<Hook>, serializer: S) -> Result<S::Ok, S::Error> {
     hook.map(Hook::name).serialize(serializer)

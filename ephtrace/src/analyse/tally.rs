@@ -1,5 +1,5 @@
-//! Collects what a summary says: fed with each assignment, asked at any time, the same size however
-//! long the run.
+//! Collects the data of a summary: fed with each assignment, asked at any time, of constant size
+//! however long the run.
 //!
 //! ```text
 //! assignment ─┬─ observation ─→ hosts (a judge each, by origin)
@@ -30,10 +30,10 @@ use super::{
 };
 use crate::model::{Assignment, errno_name};
 
-/// Longest latency that is told apart: a minute, in nanoseconds.
+/// Maximum latency of the histogram: a minute, in nanoseconds.
 const MAX_LATENCY_NS: u64 = 60_000_000_000;
 
-/// Collects what a [`Summary`] says, in constant time per assignment and bounded memory.
+/// Collects the data of a [`Summary`], in constant time per assignment and bounded memory.
 pub struct Tally {
     rules: KernelRules,
     started_ns: Option<u64>,
@@ -52,8 +52,8 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Nothing yet; the run began at `started_ns`, in nanoseconds since the Unix epoch, or with its
-    /// first assignment.
+    /// Creates an empty tally of a run that began at `started_ns`, in nanoseconds since the Unix
+    /// epoch, or with its first assignment.
     pub fn new(started_ns: Option<u64>) -> Self {
         Self {
             rules: KernelRules::default(),
@@ -73,13 +73,14 @@ impl Tally {
         }
     }
 
-    /// What is known of the kernel that gives the ports: verdicts that it contradicts are withheld.
+    /// Sets the rules of the kernel that assigns the ports: verdicts that contradict them are
+    /// withheld.
     #[must_use]
     pub fn knowing(self, rules: KernelRules) -> Self {
         Self { rules, ..self }
     }
 
-    /// Takes note of one assignment, its `step` set.
+    /// Adds one assignment, its `step` set.
     pub fn observe(&mut self, assignment: &Assignment) {
         let event = Observation::new(assignment);
         self.hosts.observe(assignment, event.as_ref());
@@ -105,24 +106,24 @@ impl Tally {
         self.last_ns = Some(self.last_ns.map_or(ts_ns, |last| last.max(ts_ns)));
     }
 
-    /// How many assignments there were so far, failed ones included.
+    /// Number of assignments so far, failed ones included.
     pub fn assignments(&self) -> u64 {
         self.assignments
     }
 
-    /// What is said of one destination; `None` if it is not known, or was left out for lack of
-    /// room.
+    /// Returns the summary of one destination; `None` if it is not known, or was evicted for lack
+    /// of room.
     pub fn destination(&self, lane: &LaneKey) -> Option<DestinationSummary> {
         self.destinations.one(lane, self.hosts.verdicts(self.rules).rules)
     }
 
-    /// What findings are made from, of all destinations that are known.
+    /// Returns the facts for findings about all known destinations.
     pub fn facts(&self) -> Vec<DestinationFacts> {
         self.destinations.facts()
     }
 
-    /// The run until `now_ns`, in nanoseconds since the Unix epoch, or until its last assignment,
-    /// with its `busiest` busiest destinations; findings are about all.
+    /// Returns the summary of the run until `now_ns`, in nanoseconds since the Unix epoch, or until
+    /// its last assignment, with its `busiest` busiest destinations; findings cover all.
     pub fn summary(&self, now_ns: Option<u64>, busiest: usize, around: RunContext) -> Summary {
         let disordered = around.disordered.min(self.assignments);
         let around = RunContext { disordered, ..around };
@@ -184,13 +185,13 @@ impl Tally {
         concluded(summary, self.rules)
     }
 
-    /// The verdicts on the whole, on the hosts and on the `busiest` destinations, none of which
-    /// contradicts another.
+    /// Returns the verdicts on the whole, on the hosts and on the `busiest` destinations, none of
+    /// which contradicts another.
     fn judged(&self, busiest: usize) -> (HostVerdicts, Vec<DestinationSummary>) {
         let mut hosts = self.hosts.verdicts(self.rules);
         let destinations = self.destinations.summaries(busiest, self.rules);
         let was = hosts.verdict.algorithm;
-        // Where there are several hosts, each of them was asked.
+        // With several hosts, each of them was checked.
         if hosts.hosts.known < 2 {
             check_destinations(&mut hosts.verdict, &destinations);
         }
@@ -241,13 +242,13 @@ impl Tally {
     }
 }
 
-/// Compares the verdict over all with those on each destination.
+/// Checks the overall verdict against those on each destination.
 fn check_destinations(verdict: &mut Verdict, destinations: &[DestinationSummary]) {
     let judged: Vec<&Verdict> = destinations.iter().map(|one| &one.verdict).collect();
     verdict.check_destinations(&judged);
 }
 
-/// Takes back everything that rests on the order of the assignments: there is none.
+/// Removes everything that depends on the order of the assignments: there is none.
 fn forget_order(summary: &mut Summary) {
     let hosts = &mut summary.hosts;
     (hosts.judged, hosts.only_predictable) = (0, 0);
@@ -263,7 +264,7 @@ fn concluded(mut summary: Summary, rules: KernelRules) -> Summary {
     summary
 }
 
-/// What did not arrive, or not in order, takes its part of the confidence of all verdicts.
+/// Lowers the confidence of all verdicts for events that did not arrive, or not in order.
 fn temper(summary: &mut Summary) {
     let lost = summary.losses.total();
     let delivery = Delivery::new(summary.assignments, lost, summary.disordered);

@@ -182,7 +182,7 @@ fn nothing_gives_an_empty_summary() {
     assert!(at_once.per_second.abs() < f64::EPSILON);
 }
 
-/// Leaves out the long lists of a verdict, which have tests of their own.
+/// Removes the long lists of a verdict, which have tests of their own.
 fn shorten(value: &mut Value) {
     match value {
         Value::Object(fields) => {
@@ -273,7 +273,7 @@ fn a_busy_destination_is_found_among_a_million() {
     let mut tally = Tally::new(Some(0));
     for n in 0..1_000_000 {
         tally.observe(&assigned(destination(n), 40_000));
-        // It comes up late, among others that are all alike.
+        // The destination appears late, among others that are all alike.
         if n > 500_000 && n % 20 == 0 {
             let port = 40_000 + u16::try_from(n / 20 % 100).unwrap();
             tally.observe(&assigned(destination(u32::MAX >> 8), port));

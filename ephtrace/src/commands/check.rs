@@ -1,4 +1,4 @@
-//! `ephtrace check`: counts for a moment, looks at what is in use, and answers in one line.
+//! `ephtrace check`: counts for a moment, examines the ports in use, and answers in one line.
 
 use std::{
     io::{self, Write as _},
@@ -38,7 +38,7 @@ use crate::{
     },
 };
 
-/// Destinations that are looked at one by one.
+/// Number of destinations that are examined one by one.
 const LISTED: usize = 16;
 
 /// Settings of `check`.
@@ -46,17 +46,17 @@ const LISTED: usize = 16;
 pub struct CheckSettings {
     /// Thresholds.
     pub limits: Limits,
-    /// How long to count; `None` to look only.
+    /// Time to count; `None` to only examine the ports in use.
     pub count_for: Option<Duration>,
-    /// Where to look.
+    /// Namespaces to examine.
     pub which: Which,
-    /// Which assignments to count: those of the same namespaces.
+    /// Assignments to count: those of the same namespaces.
     pub filter: Filter,
-    /// The hook that was named; `None` for the first that works.
+    /// The named hook; `None` for the first that works.
     pub hook: Option<Hook>,
-    /// The user to become; `None` to stay who it is.
+    /// User to become; `None` to keep the current user.
     pub user: Option<Account>,
-    /// Where to read the kernel's types, if not where the kernel shows them.
+    /// File with the kernel's types, if it is not at the usual place.
     pub btf: Option<PathBuf>,
 }
 
@@ -116,7 +116,7 @@ fn percent(flag: &'static str, text: &str) -> Result<f64, UsageError> {
     })
 }
 
-/// Answers on standard output, whatever happens: a plugin that says nothing tells nobody.
+/// Answers on standard output in any case: a monitoring plugin must never be silent.
 pub fn run(args: CheckArgs) -> Result<ExitCode> {
     let json = args.json;
     let answer = CheckSettings::try_from(args).map_err(anyhow::Error::from).and_then(|settings| {
@@ -132,7 +132,7 @@ pub fn run(args: CheckArgs) -> Result<ExitCode> {
     };
     let state = match written.and_then(|()| out.flush()) {
         Ok(()) => answer.state,
-        // Nobody reads it; whoever waits for the code has it.
+        // Nobody reads the line; the exit code still tells the state.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => answer.state,
         Err(error) => {
             log::error!("can't write the result: {error}");
@@ -170,7 +170,7 @@ fn look(settings: &CheckSettings) -> Result<CheckInput> {
     Ok(CheckInput { destinations, asked, counted, rows, lost: losses, findings, unseen })
 }
 
-/// Sockets that the inventory does not list, in words.
+/// Returns the sockets that the inventory does not list, in words.
 fn not_listed(inventory: &Inventory) -> Vec<String> {
     let mut unseen = Vec::new();
     let mut namespaces = inventory.namespaces.iter();
@@ -187,8 +187,8 @@ fn not_listed(inventory: &Inventory) -> Vec<String> {
     unseen
 }
 
-/// Adds up in the kernel for as long as was asked. Returns what was lost, and what this hook can't
-/// see, too.
+/// Lets the kernel half add up for the given time. Also returns the losses, and the attempts that
+/// this hook can't see.
 async fn count(settings: &CheckSettings) -> Result<(Interval, u64, Vec<String>)> {
     let what = CountingOptions {
         hook: settings.hook,
@@ -198,13 +198,13 @@ async fn count(settings: &CheckSettings) -> Result<(Interval, u64, Vec<String>)>
         log_level: 0,
     };
     let mut counting = Counting::start(what).await?;
-    // Its one line has no room for what is missing.
+    // The one-line answer has no room for missing rights.
     let _ = rights::restrict(&counting.tracer, Later::COUNTING);
     let mut whole = CumulativeTotals::since(counting.since_ns);
     let end = Instant::now() + settings.count_for.unwrap_or_default();
     let mut modules = interval(DRAIN_EVERY);
     while modules.tick().await < end {
-        // What can't be attached is none of the answer.
+        // A module that can't be attached is not part of the answer.
         let _ = counting.tracer.follow_module();
     }
     let rest = counting.finish().await?;

@@ -1,7 +1,7 @@
-//! `ephtrace doctor`: what this kernel and user allow, why not, and what would change it.
+//! `ephtrace doctor`: what this kernel and user allow, the reasons for the rest, and remedies.
 //!
-//! With the rights to, each hook is tried for real: loaded, attached, detached. Without, only what
-//! can be told by looking is told, and the rest is unknown.
+//! With sufficient rights, each hook is really tried: loaded, attached, detached. Without them,
+//! doctor reports only what can be read, and the rest is unknown.
 
 use std::{
     io::{self, Write},
@@ -43,10 +43,10 @@ mod test_report;
 
 use self::{memory::KernelMemory, right_report::RightReport, test_report::TestReport};
 
-/// A trial needs no room for events: one page.
+/// Ring buffer of a trial, which needs no room for events: one page.
 const TRIAL_RING_BYTES: u32 = 4096;
 
-/// Everything that doctor finds out.
+/// All results of doctor.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Diagnosis"))]
 pub struct Report {
@@ -62,7 +62,7 @@ pub struct Report {
     pub rights: Vec<RightReport>,
     /// Active lockdown mode; null if off, or if it can't be read.
     pub lockdown: Option<String>,
-    /// Whether `lockdown` could be read.
+    /// True if `lockdown` could be read.
     pub lockdown_known: bool,
     /// The BTF file, if it can be used.
     pub btf: Option<String>,
@@ -70,7 +70,7 @@ pub struct Report {
     pub btf_problem: Option<String>,
     /// Mount point of cgroup v2.
     pub cgroup2: Option<String>,
-    /// How this kernel selects ports; null where its types can't be read.
+    /// Generation of this kernel's port selection; null if its types can't be read.
     pub port_selection: Option<Generation>,
     /// Why not all processes can be seen, so that owners of sockets may be missing, and what to do;
     /// null if they can.
@@ -83,11 +83,11 @@ pub struct Report {
     pub auto: Option<&'static str>,
 }
 
-/// What doctor says of one hook.
+/// Result for one hook.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct HookReport {
-    /// Its name.
+    /// Name of the hook.
     pub hook: &'static str,
     /// Whether it works; null if telling needs more rights.
     pub available: Option<bool>,
@@ -95,11 +95,11 @@ pub struct HookReport {
     pub reason: Option<String>,
     /// Each origin, and whether this hook can see it.
     pub origins: Vec<OriginReport>,
-    /// What it attaches to.
+    /// Places that it attaches to.
     pub attaches: String,
-    /// What it needs.
+    /// Requirements.
     pub needs: &'static str,
-    /// What it gives.
+    /// Data that the hook provides.
     pub gives: String,
     /// With `--probe`, the result of a test search for each origin that the hook sees; else null.
     pub tests: Option<Vec<TestReport>>,
@@ -107,11 +107,11 @@ pub struct HookReport {
     pub verifier_log: Option<String>,
 }
 
-/// What doctor says of one origin with one hook.
+/// Result for one origin with one hook.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct OriginReport {
-    /// Which.
+    /// Name of the origin.
     pub origin: &'static str,
     /// Whether it is seen; null if telling needs more rights.
     #[serde(rename = "is_seen")]
@@ -120,7 +120,7 @@ pub struct OriginReport {
     pub reason: Option<String>,
 }
 
-/// Examines this kernel and user, and prints what was found.
+/// Examines this kernel and user, and prints the result.
 pub fn run(args: &DoctorArgs) -> Result<ExitCode> {
     let held = rights::held().ok();
     look_only(TO_ATTACH);
@@ -137,9 +137,9 @@ pub fn run(args: &DoctorArgs) -> Result<ExitCode> {
     Ok(if report.can_trace() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Finds it all out.
+/// Collects all results.
 ///
-/// With `probe`, each hook that works is tested once more, and says what it saw.
+/// With `probe`, each hook that works is also tested with a search of ephtrace's own.
 pub fn examine(support: &Support, probe: bool) -> Report {
     let btf = support.load_btf();
     let hooks: Vec<HookReport> =
@@ -167,7 +167,7 @@ pub fn examine(support: &Support, probe: bool) -> Report {
     }
 }
 
-/// Why owners of sockets may be missing: without rights, other users' processes are closed.
+/// Returns why owners of sockets may be missing: other users' processes need rights to be examined.
 fn processes_hidden_by(support: &Support) -> Option<String> {
     let others = "the open files of other users' processes can't be read: run as root, or with \
                   CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH";
@@ -208,7 +208,7 @@ fn examine_hook(
     HookReport { hook, available, reason, origins, attaches, needs, gives, tests, verifier_log }
 }
 
-/// `limits` is what a trial of a hook that works could not attach to.
+/// Reports each origin; `limits` are the sites that the trial could not attach to.
 fn origins(
     hook: Hook,
     works: Option<bool>,
@@ -235,7 +235,7 @@ fn origins(
                     .err()
                     .or_else(|| absent.clone())
                     .or_else(|| limits.missed(hook, site))
-                    // listen() is seen by other means than bind().
+                    // listen() is seen at other sites than bind().
                     .filter(|_| found.is_err() || origin != Origin::Listen),
             });
         }
@@ -253,7 +253,7 @@ struct Limits {
 }
 
 impl Limits {
-    /// What `hook` misses at `site` although it sees others: as a trial showed, if there was one.
+    /// Returns what `hook` misses at `site` although it sees others: from the trial, if any.
     fn missed(&self, hook: Hook, site: Site) -> Option<String> {
         let Some(in_part) = &self.seen_in_part else {
             return sites::row(site).misses(hook).map(str::to_owned);
@@ -262,7 +262,7 @@ impl Limits {
     }
 }
 
-/// Tries a hook. An error comes with whether it is certain.
+/// Tries a hook. An error comes with false, or with `None` if rights are missing for the trial.
 fn try_hook(
     row: &HookRow,
     support: &Support,
@@ -287,12 +287,12 @@ fn try_hook(
 }
 
 impl Report {
-    /// Whether ephtrace can trace here, as far as can be told.
+    /// Returns true if ephtrace can trace here, as far as is known.
     pub fn can_trace(&self) -> bool {
         self.auto.is_some()
     }
 
-    /// For people. With `verbose`, the verifier's own words too.
+    /// Writes the report for people. With `verbose`, it includes the verifier's log.
     pub fn write_text(&self, out: &mut impl Write, verbose: bool) -> io::Result<()> {
         writeln!(out, "ephtrace {} on Linux {}", self.version, self.kernel)?;
         writeln!(out)?;

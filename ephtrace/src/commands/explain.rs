@@ -42,13 +42,13 @@ use crate::{
     pipeline::rights,
 };
 
-/// Where processes are shown.
+/// Mount point of procfs.
 const PROC: &str = "/proc";
 
-/// Destinations that are looked at for an error: what is wrong is so with the fullest.
+/// Number of destinations that are examined for an error: problems affect the fullest ones.
 const LOOKED_AT: usize = 16;
 
-/// Answers to standard output.
+/// Answers on standard output.
 pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
     let more = if args.probe { Rights::NET_BIND_SERVICE } else { Rights::empty() };
     rights::look_only(more);
@@ -97,10 +97,10 @@ fn ranges(json: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// An answer, what is in use for the destination that it is about, and what is wrong.
+/// An answer, the use of the destination that it is about, and the problems found.
 type Explanation = (Answer, Option<DestinationUse>, Vec<Finding>);
 
-/// 2 is a mistake on the command line.
+/// Returns the exit code of a verdict. 2 is reserved for a mistake on the command line.
 fn exit_code(verdict: Verdict) -> u8 {
     match verdict {
         Verdict::Free => 0,
@@ -109,7 +109,7 @@ fn exit_code(verdict: Verdict) -> u8 {
     }
 }
 
-/// The one namespace that a question is about; `None` is that of ephtrace.
+/// Returns the only namespace that a question is about; `None` for that of ephtrace.
 fn one(which: &Which) -> Result<Option<&Named>, UsageError> {
     match which {
         Which::Own => Ok(None),
@@ -136,7 +136,7 @@ fn of_question(
     let (mut namespace, seen) = looked.describe(owners);
     let answer = answer(question, &seen, owners);
     let Question::Destination(to) = question else { return Ok((answer, None, Vec::new())) };
-    // Of this destination alone.
+    // Keeps this destination alone.
     let is_meant = |one: &DestinationUse| {
         one.flow.remote() == Some(*to) && answer.saddr.is_none_or(|saddr| saddr == one.flow.saddr)
     };
@@ -157,7 +157,7 @@ fn of_error(
     Ok((shortage(error, &inventory), None, found))
 }
 
-/// Whether a finding has to do with an error: shortages that end otherwise have not.
+/// Returns true if a finding concerns an error: shortages that cause other errors do not.
 fn is_about(error: Shortage, rule: Rule) -> bool {
     let of = match rule {
         Rule::Exhausted | Rule::Full | Rule::HalfMark => Shortage::NotAvailable,

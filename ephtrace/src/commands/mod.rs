@@ -1,4 +1,4 @@
-//! The commands, one file each: what was typed becomes settings, and the settings a run.
+//! The commands, one file each: arguments become settings, and settings become a run.
 
 pub mod check;
 pub mod doctor;
@@ -20,7 +20,7 @@ use log::LevelFilter;
 
 use crate::{cli::Command, messages};
 
-/// Runs a command. `level` is how much is told on standard error.
+/// Runs a command. `level` is the verbosity on standard error.
 pub fn execute(command: Command, level: LevelFilter) -> Result<ExitCode> {
     let log_level = messages::kernel_log_level(level);
     match command {

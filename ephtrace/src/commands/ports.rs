@@ -1,4 +1,4 @@
-//! `ephtrace ports`: what is in use now, and who holds it.
+//! `ephtrace ports`: the ports in use now, and their holders.
 //!
 //! ```text
 //! recording ─ replay ─→ Openers ─→ inventory ─→ findings ─→ text, JSON
@@ -31,11 +31,11 @@ use crate::{
     replay::{MaxMemory, Recording, sorting::Reach},
 };
 
-/// Destinations of each namespace that are looked at, listed or not: what is wrong is so with the
-/// fullest.
+/// Number of destinations that are examined in each namespace, listed or not: problems affect the
+/// fullest ones.
 const LOOKED_AT: usize = 16;
 
-/// Looks, and writes what it sees to standard output.
+/// Examines the ports in use, and writes the result to standard output.
 pub fn run(args: &PortsArgs) -> Result<ExitCode> {
     rights::look_only(Rights::empty());
     let which = settings::which(&args.netns)?;
@@ -65,7 +65,7 @@ pub fn run(args: &PortsArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is printed as data.
+/// The data that is printed.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct PortsReport<'a> {
@@ -75,10 +75,10 @@ pub(super) struct PortsReport<'a> {
     findings: &'a [Finding],
 }
 
-/// Who opened what, as the recording at `path` tells. Lines that can't be read are counted, and
-/// said on standard error.
+/// Returns the openers of ports from the recording at `path`. Lines that can't be read are counted,
+/// and reported on standard error.
 ///
-/// Read by a thread in a sandbox: what comes after it takes all that the process may.
+/// A thread in a sandbox reads it: the code that runs later needs all rights of the process.
 pub(super) fn read_openers(path: &Path, max: MaxMemory) -> Result<PastOwners> {
     let in_a_sandbox = || {
         sandbox::of(&[path.to_owned()]).enter();

@@ -1,5 +1,5 @@
-//! `ephtrace record`: a live trace, or another recording, into a Parquet file; and the repair of
-//! one.
+//! `ephtrace record`: writes a live trace, or another recording, to a Parquet file; or repairs such
+//! a file.
 
 use std::{
     fs,
@@ -25,7 +25,7 @@ use crate::{
     },
 };
 
-/// Smallest file to rotate at: a row group of a storm is about as long.
+/// Smallest file size for rotation: about that of a row group of a storm.
 const MIN_ROTATE_BYTES: u64 = 1 << 20;
 
 impl TryFrom<RecordArgs> for TraceSettings {
@@ -52,7 +52,7 @@ impl TryFrom<RecordArgs> for TraceSettings {
     }
 }
 
-/// A size, or a time: `10m` is ten minutes, `10M` a size.
+/// Parses a size or a time: `10m` is ten minutes, `10M` a size.
 fn rotation(text: &str) -> Result<Rotate, UsageError> {
     let size = if text.ends_with('m') { None } else { parse::bytes(text) };
     match (size, parse::time(text)) {
@@ -94,22 +94,22 @@ fn repair(path: &Path, max: MaxMemory) -> Result<()> {
         journal.restore(path).with_context(|| format!("can't repair {name}"))?;
         "repaired"
     } else {
-        // Says what is wrong with it, and that there is no journal.
+        // The error says what is wrong with the file, and that there is no journal.
         Recording::open_within(path, max)?;
         "is not a Parquet file: nothing to repair"
     };
-    // Where standard error is closed there is nobody to tell.
+    // A closed standard error is no reason to fail.
     let _ = writeln!(io::stderr(), "ephtrace: {name} {said}");
     Ok(())
 }
 
-/// The file was replaced completely: what the journal has is older.
+/// Removes the journal of a file that was replaced completely: its content is outdated.
 fn discard_journal(path: &Path) -> Result<()> {
     let journal = journal_path(path);
     if fs::symlink_metadata(&journal).is_err() {
         return Ok(());
     }
-    // A writer that is at work is about to need it.
+    // A running writer is about to need the journal.
     let cannot_remove = || format!("can't remove {}", shown(&journal));
     let _locked = PendingFile::existing(path).with_context(cannot_remove)?;
     match fs::remove_file(&journal) {

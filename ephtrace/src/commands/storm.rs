@@ -1,4 +1,4 @@
-//! `ephtrace storm`: the kernel half adds up, this looks at the sums from time to time.
+//! `ephtrace storm`: the kernel half adds up, and this command reads the sums from time to time.
 //!
 //! ```text
 //! run::counting ─→ analyse::storm ─→ analyse::findings ─→ sink::storm
@@ -42,30 +42,31 @@ use crate::{
 /// Shortest interval: reading the kernel's maps takes some milliseconds.
 pub const MIN_INTERVAL: Duration = Duration::from_millis(100);
 
-/// What `storm` is to do.
+/// Settings of `storm`.
 #[derive(Clone, Debug)]
 pub struct StormSettings {
-    /// How often to look.
+    /// Time between two looks.
     pub interval: Duration,
-    /// Stop after so many looks.
+    /// Number of looks after which it stops.
     pub count: Option<u64>,
-    /// Rows to show; `None` for all.
+    /// Number of rows to show; `None` for all.
     pub limit: Option<usize>,
-    /// Data, not tables.
+    /// True for data in place of tables.
     pub json: bool,
-    /// All columns and whole lines.
+    /// True for all columns and whole lines.
     pub wide: bool,
-    /// Rows that the kernel keeps room for; `None` for as many as its memory bound allows.
+    /// Number of rows that the kernel keeps room for; `None` for as many as its memory bound
+    /// allows.
     pub rows: Option<u32>,
-    /// Which assignments to count.
+    /// Assignments to count.
     pub filter: Filter,
-    /// The hook that was named; `None` for the first that works.
+    /// The named hook; `None` for the first that works.
     pub hook: Option<Hook>,
-    /// The user to become; `None` to stay who it is.
+    /// User to become; `None` to keep the current user.
     pub user: Option<Account>,
-    /// Where to read the kernel's types, if not where the kernel shows them.
+    /// File with the kernel's types, if it is not at the usual place.
     pub btf: Option<PathBuf>,
-    /// Nothing but errors on the notices.
+    /// True to write nothing but errors to the notices.
     pub quiet: bool,
 }
 
@@ -91,7 +92,7 @@ impl TryFrom<StormArgs> for StormSettings {
     }
 }
 
-/// Seconds, as `vmstat` takes them, or a time with its unit; not too short.
+/// Parses seconds, as `vmstat` takes them, or a time with its unit; not too short.
 fn parse_interval(text: &str) -> Result<Duration, UsageError> {
     let interval = parse::duration("INTERVAL", text)?;
     if interval < MIN_INTERVAL {
@@ -104,7 +105,7 @@ fn parse_interval(text: &str) -> Result<Duration, UsageError> {
     Ok(interval)
 }
 
-/// Looks until a signal, the end that was asked for, or an error.
+/// Looks until a signal, the requested end, or an error.
 ///
 /// `log_level` is that of the kernel half's own messages: 0 none … 5 trace.
 pub fn run(args: StormArgs, log_level: u8) -> Result<ExitCode> {
@@ -172,7 +173,7 @@ impl<'a> Storm<'a> {
         }
     }
 
-    /// Takes what was added up since the last look, and shows it.
+    /// Takes the sums since the last look, and shows them.
     async fn look(&mut self) -> Result<()> {
         let (taken, duration_ns) = self.counting.take().await?;
         let end_ns = unix_ns(self.counting.since_ns)?;
@@ -202,18 +203,19 @@ impl<'a> Storm<'a> {
         Ok(out.flush()?)
     }
 
-    /// Sees the ports of a module from soon after it was loaded.
+    /// Attaches to a module soon after it was loaded, to see its ports.
     fn follow_module(&mut self) {
         tell_module(self.counting.tracer.follow_module(), self.settings.quiet);
     }
 
-    /// Findings that were not told before: their evidence changes from look to look.
+    /// Returns the findings that were not reported before: only their evidence changes from look to
+    /// look.
     fn new_ones(&mut self, found: &[Finding]) -> Vec<Finding> {
         let told = &mut self.told;
         found.iter().filter(|finding| told.insert(finding.sentence.clone())).cloned().collect()
     }
 
-    /// Detaches, takes the rest, and shows the whole.
+    /// Detaches, takes the remaining sums, and shows the whole.
     async fn finish(mut self) -> Result<()> {
         let rest = self.counting.finish().await?;
         for taken in &rest.taken {
@@ -231,7 +233,7 @@ impl<'a> Storm<'a> {
         let tracer = &self.counting.tracer;
         let seen = (tracer.hook, tracer.unseen_failures());
         let look = IntervalReport::new(WHOLE, seen, interval, found, losses);
-        // Where nobody reads the output, somebody may read this.
+        // If nobody reads the output, somebody may read standard error.
         let is_read = unread().is_none();
         let mut out: Box<dyn Write> =
             if is_read { Box::new(io::stdout().lock()) } else { Box::new(io::stderr()) };
@@ -256,7 +258,7 @@ impl<'a> Storm<'a> {
     }
 }
 
-/// What a look tells of destinations.
+/// Returns the facts about destinations from one look.
 fn facts(interval: &Interval) -> Facts {
     let destinations = interval.rows.iter().map(DestinationFacts::of_row).collect();
     let self_connects = interval.self_connects();

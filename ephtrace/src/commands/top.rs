@@ -1,4 +1,4 @@
-//! `ephtrace top`: the live trace into the live view.
+//! `ephtrace top`: shows the live trace, or a recording, in the live view.
 
 use std::{fs, io, process::ExitCode};
 
@@ -34,8 +34,8 @@ use crate::{
     tui::{About, Effect, InUse, Input, LiveSink, TallySnapshot, terminal::Terminal},
 };
 
-/// Shows what happens, or a recording, until the quit key, a signal, the end that was asked for, or
-/// an error.
+/// Shows assignments as they happen, or a recording, until the quit key, a signal, the requested
+/// end, or an error.
 ///
 /// `log_level` is that of the kernel half's own messages: 0 none … 5 trace.
 pub fn run(args: TopArgs, log_level: u8) -> Result<ExitCode> {
@@ -83,7 +83,7 @@ async fn watch(settings: &TraceSettings, log_level: u8) -> Result<()> {
     attach::finish(pipeline).await
 }
 
-/// Shows until the end. The terminal is as before when this returns, with an error, too.
+/// Shows until the end. When this returns, even with an error, the terminal is as before.
 async fn show(
     pipeline: &mut Pipeline,
     mut view: View,
@@ -113,7 +113,7 @@ async fn show(
             }
             _ = drain.tick() => {
                 pipeline.drain()?;
-                // Show failures only.
+                // Only failures are shown.
                 if let Some(change) = pipeline.follow_module()
                     && change.attached.is_err()
                 {
@@ -133,8 +133,8 @@ async fn show(
     Ok(())
 }
 
-/// Tells the view what is in use for the destinations that it shows, and what is wrong, with those
-/// that it does not show, too.
+/// Tells the view the ports in use for the destinations that it shows, and the problems found,
+/// including those of other destinations.
 fn tell_use(
     view: &View,
     (poller, past_owners): (&mut InventoryPoller, &PastOwners),
@@ -158,8 +158,8 @@ fn tell_use(
     }
 }
 
-/// What is in use for the destinations of a namespace, and for those that are `shown` and have
-/// nothing in use: ports that are bound are taken for them, too.
+/// Returns the use of the destinations of a namespace, and of those that are `shown` without a port
+/// in use: bound ports are taken for them, too.
 fn in_use_in(
     namespace: &Namespace,
     shown: &[(LaneKey, DestinationSummary)],
@@ -180,7 +180,7 @@ fn in_use_in(
         lane.protocol == Some(Protocol::Tcp)
             && lane.flow.netns == Some(namespace.place.netns)
             && lane.flow.has_destination()
-            // Of those that are not listed, nobody knows.
+            // The use of an unlisted destination is unknown.
             && namespace.others.is_none()
             && namespace.destinations.iter().all(|one| one.flow != lane.flow)
     };
@@ -191,7 +191,7 @@ fn in_use_in(
     used.chain(unused).collect()
 }
 
-/// The name of this host.
+/// Returns the name of this host.
 fn host() -> Option<String> {
     let name = fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
     Some(name.trim().to_owned()).filter(|name| !name.is_empty())
@@ -211,7 +211,8 @@ mod tests {
         model::{Assignment, Origin},
     };
 
-    /// A range of ten ports: three are in use for port 443, one has a listener.
+    /// Returns a namespace with a range of ten ports: three are in use for port 443, one has a
+    /// listener.
     fn namespace() -> Namespace {
         let here = [10, 0, 0, 1].into();
         let open = |sport| Socket::new(here, here, sport, 443, TcpState::Established);

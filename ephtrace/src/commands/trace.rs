@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// Traces until a signal, the end that was asked for, or an error.
+/// Traces until a signal, the requested end, or an error.
 ///
 /// `log_level` is that of the kernel half's own messages: 0 none … 5 trace.
 pub fn run(args: TraceArgs, log_level: u8) -> Result<ExitCode> {

@@ -1,7 +1,7 @@
-//! `ephtrace whatif`: how much a set-up can carry, in closed form, with all that is assumed.
+//! `ephtrace whatif`: how much a set-up can carry, in closed form, with all assumptions.
 //!
-//! Needs no root and looks at nothing but this namespace's range and reserved ports; the arithmetic
-//! is in `analyse::capacity`.
+//! Needs no root and reads nothing but this namespace's range and reserved ports; the arithmetic is
+//! in `analyse::capacity`.
 
 use std::{
     io::{self, Write},
@@ -22,28 +22,28 @@ use crate::{
     output::{Kind, write_object},
 };
 
-/// How long Linux keeps a port in `TIME_WAIT`: `TCP_TIMEWAIT_LEN`, fixed.
+/// Time for which Linux keeps a port in `TIME_WAIT`, in seconds: `TCP_TIMEWAIT_LEN`, fixed.
 const TIME_WAIT_S: f64 = 60.0;
 
-/// How long a NAT keeps a port behind a connection that was closed, where its documentation does
-/// not say: the peer's `TIME_WAIT`, which a NAT has to wait for. Linux keeps it for 120 s
+/// Time for which a NAT keeps a port after a closed connection, in seconds, if its documentation
+/// does not give it: the peer's `TIME_WAIT`, for which a NAT must wait. Linux keeps it for 120 s
 /// (`nf_conntrack_tcp_timeout_time_wait`).
 const NAT_WAIT_S: f64 = 60.0;
 
-/// A NAT, by its defaults.
+/// Default values of a NAT.
 struct NatDefaults {
-    /// Ports for one destination and address.
+    /// Ports per destination and address.
     ports: u32,
-    /// How long a port waits behind a connection, in seconds.
+    /// Time that a port waits after a connection, in seconds.
     wait_s: f64,
-    /// How many addresses it takes at most; `None` where the ports are an instance's, whatever the
-    /// number of addresses.
+    /// Maximum number of addresses; `None` if the ports belong to an instance, whatever the number
+    /// of addresses.
     most_addresses: Option<u32>,
-    /// Where this is from, or what is not known.
+    /// Source of these values, or the unknown ones among them.
     source: &'static str,
 }
 
-/// What is documented.
+/// Returns the documented values.
 fn nat_defaults(nat: Nat) -> NatDefaults {
     let (ports, wait_s, most_addresses, source) = match nat {
         Nat::Ports(ports) => {
@@ -75,15 +75,15 @@ fn nat_defaults(nat: Nat) -> NatDefaults {
     NatDefaults { ports, wait_s, most_addresses, source }
 }
 
-/// The answer, with what it rests on.
+/// The answer, with its basis.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Estimate {
     /// The set-up.
     pub setup: Setup,
-    /// What it can do.
+    /// Limits of the set-up.
     pub ceiling: Ceiling,
-    /// What is assumed.
+    /// Assumptions.
     pub assumptions: Vec<String>,
     /// The result, in a sentence.
     #[serde(rename = "sentence")]
@@ -103,7 +103,7 @@ pub fn run(args: &WhatifArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// This namespace's settings.
+/// Settings of this namespace.
 #[derive(Clone, Copy, Debug)]
 struct Here {
     range: PortRange,
@@ -111,7 +111,7 @@ struct Here {
 }
 
 impl Here {
-    /// `None` if they can't be read.
+    /// Returns `None` if the settings can't be read.
     fn read() -> Option<Self> {
         let Sysctls { range, reserved, .. } = sysctl::read(Path::new(PROC_SYS_NET)).ok()?;
         Some(Self { range, reserved: reserved.count(range) })
@@ -189,7 +189,7 @@ fn lifetime_s(args: &WhatifArgs) -> Result<f64, UsageError> {
     Ok(seconds)
 }
 
-/// A bare number is milliseconds, as in the sysctl.
+/// Parses a delay; a bare number is milliseconds, as in the sysctl.
 fn reuse_delay_s(text: &str) -> Result<f64, UsageError> {
     match text.parse::<u32>() {
         Ok(ms) => Ok(f64::from(ms) / 1000.0),
@@ -225,7 +225,7 @@ fn range(
     Ok(range)
 }
 
-/// What the answer rests on, beside the range.
+/// Returns the assumptions of the answer, beside the range.
 fn assume(args: &WhatifArgs, setup: &Setup, nat: Option<&NatDefaults>) -> Vec<String> {
     let mut all = vec![format!(
         "connections live {} s; this side closes {} % of them first and keeps their ports for \

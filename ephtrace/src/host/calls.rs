@@ -1,5 +1,5 @@
-//! System calls that are refused (seccomp): those that ephtrace never makes, and more where a
-//! caller says so. A call that is refused fails with EPERM, and nothing is killed.
+//! Refusal of system calls (seccomp): those that ephtrace never makes, and more if a caller says
+//! so. A refused call fails with EPERM; nothing is killed.
 
 use std::{collections::BTreeMap, env};
 
@@ -8,22 +8,23 @@ use seccompiler::{
     SeccompRule, TargetArch, apply_filter, apply_filter_all_threads,
 };
 
-/// Why a filter can't be had, in words.
+/// Reason why a filter can't be built, in words.
 pub(super) type Reason = Box<dyn std::error::Error>;
 
-/// Calls, each with the conditions any of which refuses it; always where there is none.
+/// Calls, each with conditions of which any one refuses it; a call without conditions is always
+/// refused.
 pub(super) type Refused = BTreeMap<i64, Vec<SeccompRule>>;
 
-/// The threads whose calls are refused.
+/// Threads whose calls are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Threads {
-    /// Those of this thread, and of those that it starts.
+    /// The calling thread, and those that it starts.
     This,
-    /// Those of this process.
+    /// All threads of this process.
     All,
 }
 
-/// Calls that no command makes once it has begun.
+/// Calls that no command makes after its start.
 pub(super) const NEVER: &[libc::c_long] = &[
     // Other programs and processes.
     libc::SYS_execve,
@@ -35,14 +36,14 @@ pub(super) const NEVER: &[libc::c_long] = &[
     libc::SYS_pidfd_open,
     libc::SYS_pidfd_getfd,
     libc::SYS_pidfd_send_signal,
-    // Files by other ways than their names, and what names alone are enough for.
+    // Access to files other than by opening them, and changes that need only a name.
     libc::SYS_open_by_handle_at,
     libc::SYS_setxattr,
     libc::SYS_lsetxattr,
     libc::SYS_io_uring_setup,
     libc::SYS_io_uring_enter,
     libc::SYS_io_uring_register,
-    // The kernel and what it shows to whom.
+    // The kernel, and the data that it shows to processes.
     libc::SYS_userfaultfd,
     libc::SYS_keyctl,
     libc::SYS_add_key,
@@ -61,7 +62,7 @@ pub(super) const NEVER: &[libc::c_long] = &[
     libc::SYS_chroot,
 ];
 
-/// Those of them that only older machines have.
+/// Calls of this kind that only older architectures have.
 #[cfg(target_arch = "x86_64")]
 pub(super) const NEVER_HERE: &[libc::c_long] =
     &[libc::SYS_fork, libc::SYS_vfork, libc::SYS_kexec_file_load];
@@ -69,8 +70,8 @@ pub(super) const NEVER_HERE: &[libc::c_long] =
 #[cfg(not(target_arch = "x86_64"))]
 pub(super) const NEVER_HERE: &[libc::c_long] = &[];
 
-/// Calls of a live run that are refused, too: files go by the open directory, and whoever it is
-/// does not change any more.
+/// Further calls that a live run must not make: it opens files through the open directory, and its
+/// user does not change any more.
 const NEVER_LIVE: &[libc::c_long] = &[
     libc::SYS_fsopen,
     libc::SYS_fsconfig,
@@ -101,7 +102,7 @@ const NEVER_LIVE: &[libc::c_long] = &[
 ];
 
 /// Commands of `bpf()` that need no new program and no new map (`enum bpf_cmd`): look up, update,
-/// delete and walk; what is known of an open one.
+/// delete and walk; information on an open object.
 const BPF_READS: [u64; 5] = [1, 2, 3, 4, 15];
 
 /// `BPF_ENABLE_STATS`.
@@ -110,20 +111,20 @@ const BPF_ENABLE_STATS: u64 = 32;
 /// `BPF_LINK_CREATE`.
 const BPF_LINK_CREATE: u64 = 28;
 
-/// The work that a live run goes on to do.
+/// Work that a live run still has to do.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Live {
-    /// Enters other network namespaces.
+    /// True if it enters other network namespaces.
     pub enters: bool,
-    /// Has the kernel measure programs.
+    /// True if it has the kernel measure programs.
     pub measures: bool,
-    /// Attaches kprobes to a module that comes later.
+    /// True if it attaches kprobes to a module that is loaded later.
     pub awaits_module: bool,
 }
 
-/// From now on this process makes no call that a live run takes none of: no other program or
-/// process, no mount, no module, no new BPF program, no socket but of the Internet, netlink and
-/// UNIX, no signal to others.
+/// Refuses, from now on, every call of this process that a live run does not need: no other program
+/// or process, no mount, no module, no new BPF program, no socket other than Internet, netlink and
+/// UNIX ones, no signal to other processes.
 pub fn restrict_live(live: Live) -> Result<(), String> {
     refuse_live(live).map_err(|error| error.to_string())
 }
@@ -150,14 +151,14 @@ fn refuse_live(live: Live) -> Result<(), Reason> {
     refuse(refused, Threads::All)
 }
 
-/// The first argument is none of these, the upper half of which the kernel does not look at.
+/// Matches if the first argument is none of `values`; the kernel ignores its upper half.
 fn unless(values: &[u64]) -> Result<SeccompRule, Reason> {
     let other = |&value| SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, value);
     let conditions: Result<Vec<_>, _> = values.iter().map(other).collect();
     Ok(SeccompRule::new(conditions?)?)
 }
 
-/// Refuses these, and what makes a process in place of a thread.
+/// Refuses these calls, and calls that create a process in place of a thread.
 pub(super) fn refuse(mut refused: Refused, threads: Threads) -> Result<(), Reason> {
     let machine = TargetArch::try_from(env::consts::ARCH)?;
     // A new process, not a new thread.
@@ -165,7 +166,7 @@ pub(super) fn refuse(mut refused: Refused, threads: Threads) -> Result<(), Reaso
     let is_process =
         SeccompCondition::new(0, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(thread), 0)?;
     refused.insert(libc::SYS_clone, vec![SeccompRule::new(vec![is_process])?]);
-    // Its flags are in memory, where a filter can't look: whoever starts a thread takes `clone`.
+    // The flags of `clone3` are in memory, out of a filter's reach: threads are started by `clone`.
     let hidden = [(libc::SYS_clone3, Vec::new())].into();
     for (calls, errno) in [(hidden, libc::ENOSYS), (refused, libc::EPERM)] {
         let errno = SeccompAction::Errno(errno.cast_unsigned());

@@ -1,29 +1,29 @@
-//! From the kernel's monotonic clock to wall-clock time.
+//! Conversion of the kernel's monotonic clock to wall-clock time.
 
 use std::{io, time::Duration};
 
 use nix::time::{ClockId, clock_gettime};
 
-/// How many bracketed readings are taken; the tightest one counts.
+/// Number of bracketed readings; the tightest one counts.
 const READINGS: usize = 5;
 
-/// How far the Unix epoch is from the zero of `CLOCK_MONOTONIC`.
+/// Offset of the Unix epoch from the zero of `CLOCK_MONOTONIC`.
 ///
-/// The caller reads it again once a second, for wall-clock time is set and slewed while the
-/// monotonic clock, which events are stamped with, stops during suspend.
+/// The caller reads it again once a second: wall-clock time is set and slewed, and the monotonic
+/// clock, which stamps events, stops during suspend.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Clock {
     offset_ns: i128,
 }
 
-/// Wall-clock time, with the monotonic time just before and just after; all in nanoseconds.
+/// Wall-clock time between two readings of the monotonic clock, all in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reading {
-    /// `CLOCK_MONOTONIC` before.
+    /// `CLOCK_MONOTONIC` before the reading.
     pub before_ns: u64,
-    /// Since the Unix epoch.
+    /// Time since the Unix epoch.
     pub unix_ns: u64,
-    /// `CLOCK_MONOTONIC` after.
+    /// `CLOCK_MONOTONIC` after the reading.
     pub after_ns: u64,
 }
 
@@ -41,7 +41,7 @@ impl Clock {
         Ok(Self::from_readings(&readings))
     }
 
-    /// From the tightest of `readings`.
+    /// Computes the offset from the tightest of `readings`.
     pub fn from_readings(readings: &[Reading]) -> Self {
         let width = |r: &&Reading| r.after_ns.saturating_sub(r.before_ns);
         let Some(best) = readings.iter().min_by_key(width) else { return Self::default() };
@@ -49,13 +49,13 @@ impl Clock {
         Self { offset_ns: i128::from(best.unix_ns) - i128::from(middle) }
     }
 
-    /// The Unix time of a monotonic time, both in nanoseconds.
+    /// Converts a monotonic time to Unix time, both in nanoseconds.
     pub fn unix_ns(self, monotonic_ns: u64) -> u64 {
         u64::try_from(i128::from(monotonic_ns) + self.offset_ns).unwrap_or(0)
     }
 }
 
-/// `CLOCK_MONOTONIC` now, in nanoseconds.
+/// Returns `CLOCK_MONOTONIC`, in nanoseconds.
 pub fn monotonic_ns() -> io::Result<u64> {
     now_ns(ClockId::CLOCK_MONOTONIC)
 }

@@ -1,8 +1,8 @@
-//! What connection tracking says of itself: how many entries it could not make, by processor, of
-//! the network namespace of this thread.
+//! Statistics of connection tracking: the number of entries that it could not make, by processor,
+//! in the network namespace of this thread.
 //!
-//! From `/proc/net/stat/nf_conntrack`, which needs no right, or where the kernel has it not
-//! (`CONFIG_NF_CONNTRACK_PROCFS`) through netlink (`IPCTNL_MSG_CT_GET_STATS_CPU`), which takes
+//! The source is `/proc/net/stat/nf_conntrack`, which needs no right; or, if the kernel lacks it
+//! (`CONFIG_NF_CONNTRACK_PROCFS`), netlink (`IPCTNL_MSG_CT_GET_STATS_CPU`), which needs
 //! `CAP_NET_ADMIN`.
 
 use std::{fs, io, path::Path};
@@ -11,7 +11,7 @@ use netlink_sys::{Socket as Netlink, SocketAddr, protocols::NETLINK_NETFILTER};
 
 use crate::inventory::sysctls::TrackerCounts;
 
-/// The file of the namespace of this thread.
+/// File of this thread's namespace.
 const STATISTICS: &str = "/proc/thread-self/net/stat/nf_conntrack";
 
 /// `NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET_STATS_CPU`.
@@ -32,10 +32,11 @@ const FAMILY_BYTES: usize = 4;
 /// Length and kind (`struct nlattr`).
 const ATTRIBUTE_BYTES: usize = 4;
 
-/// The kernel writes at most 32 KiB at once (`netlink_dump`).
+/// Size of the receive buffer; the kernel writes at most 32 KiB at once (`netlink_dump`).
 const ANSWER_BYTES: usize = 64 << 10;
 
-/// All processors together; `None` without connection tracking, or if it may not be asked.
+/// Reads the sum over all processors; `None` without connection tracking, or without the right to
+/// ask.
 pub fn read() -> Option<TrackerCounts> {
     match fs::read_to_string(Path::new(STATISTICS)) {
         Ok(text) => parse(&text),
@@ -43,7 +44,7 @@ pub fn read() -> Option<TrackerCounts> {
     }
 }
 
-/// A line of names, then one of hexadecimal numbers for each processor.
+/// Parses a line of names, then one of hexadecimal numbers for each processor.
 pub fn parse(text: &str) -> Option<TrackerCounts> {
     let mut lines = text.lines();
     let names: Vec<&str> = lines.next()?.split_ascii_whitespace().collect();
@@ -78,7 +79,7 @@ fn ask() -> io::Result<Option<TrackerCounts>> {
     }
 }
 
-/// Adds up one piece of the answer; says whether it was the last.
+/// Adds up one piece of the answer; returns whether it was the last.
 pub fn messages(mut bytes: &[u8], all: &mut Option<TrackerCounts>) -> bool {
     while let Some(length) = number_at(bytes, 0, u32::from_ne_bytes).and_then(as_usize) {
         let kind = number_at(bytes, 4, u16::from_ne_bytes).unwrap_or(0);
@@ -94,7 +95,7 @@ pub fn messages(mut bytes: &[u8], all: &mut Option<TrackerCounts>) -> bool {
     false
 }
 
-/// `CTA_STATS_INSERT_FAILED` and its like, big-endian.
+/// Parses `CTA_STATS_INSERT_FAILED` and similar attributes, big-endian.
 fn counts(mut attributes: &[u8]) -> TrackerCounts {
     let mut counts = TrackerCounts::default();
     while let Some(length) = number_at(attributes, 0, u16::from_ne_bytes) {
@@ -161,7 +162,7 @@ mod tests {
     #[test]
     fn both_ways_say_the_same_where_both_work() {
         let (Some(file), Ok(Some(asked))) = (read(), ask()) else { return };
-        // Others may be counted in between.
+        // Other events may be counted in between.
         assert!(asked.insert_failed >= file.insert_failed && asked.drop >= file.drop);
     }
 }

@@ -1,4 +1,4 @@
-//! What the kernel half does not tell: wall-clock time, container, a missing name.
+//! Facts that the kernel half does not report: container, and the process name if it is missing.
 
 use std::{fs, num::NonZeroUsize, path::PathBuf};
 
@@ -7,17 +7,18 @@ use lru::LruCache;
 use super::{containers::Containers, pid_namespace};
 use crate::model::{Assignment, Comm};
 
-/// How many names are remembered; only hooks that can't tell the name need them.
+/// Maximum number of remembered names; only hooks that don't report the name need them.
 const MAX_NAMES: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
 
-/// How long a name stands, in nanoseconds: the process may become another after that.
+/// Time for which a name is valid, in nanoseconds: the process may execute another program after
+/// that.
 const NAME_STANDS_NS: u64 = 1_000_000_000;
 
-/// Fills in what the kernel half left unknown, at the cost of at most one small file for each new
-/// cgroup and each nameless process.
+/// Fills in fields that the kernel half left unknown, at the cost of at most one small file for
+/// each new cgroup and each nameless process.
 #[derive(Debug)]
 pub struct Enricher {
-    /// Where processes are looked up; nowhere if their ids mean others there.
+    /// Directory to look up processes in; `None` if process ids mean others there.
     proc: Option<PathBuf>,
     containers: Containers,
     names: LruCache<u32, (Option<Comm>, u64)>,
@@ -34,14 +35,14 @@ impl Default for Enricher {
 }
 
 impl Enricher {
-    /// Looks at processes below `proc`.
+    /// Creates an enricher that looks up processes below `proc`.
     pub fn new(proc: impl Into<PathBuf>) -> Self {
         let proc = proc.into();
         let containers = Containers::new(proc.clone());
         Self { proc: Some(proc), containers, names: LruCache::new(MAX_NAMES) }
     }
 
-    /// Sets container and name where they are unknown and can be found out.
+    /// Sets container and name if they are unknown and can be found.
     pub fn enrich(&mut self, assignment: &mut Assignment) {
         let Some(pid) = assignment.pid else { return };
         let now_ns = assignment.ts_ns;

@@ -1,5 +1,5 @@
-//! What there is to see for a question about a port: sockets, settings, the route, and what the
-//! kernel says when it is asked.
+//! Observations for a question about a port: sockets, settings, the route, and the kernel's answer
+//! to a probe.
 
 use std::{
     fs, io,
@@ -24,24 +24,24 @@ use crate::inventory::{
 };
 use crate::model::PortRange;
 
-/// The first port that takes no right, where the sysctl can't be read.
+/// First unprivileged port, if the sysctl can't be read.
 const UNPRIVILEGED: u16 = 1024;
 
-/// What was seen, and the census of it.
+/// Observations, and the census made from them.
 pub struct Looked {
-    /// What the question is answered from.
+    /// Observations that the answer is based on.
     pub seen: Seen,
     census: Census,
 }
 
 impl Looked {
-    /// Inode numbers of the sockets whose holders the answer to `question` tells.
+    /// Returns inode numbers of the sockets whose holders the answer to `question` names.
     pub fn inodes(&self, question: &Question) -> impl Iterator<Item = u32> {
         let to = match question {
             Question::Destination(to) => Some(*to),
             Question::Tuple { .. } | Question::Port { .. } => None,
         };
-        // Where ports run short whatever the destination, it is told who has them.
+        // If ports run short for every destination, the answer names their holders.
         let is_short = 2 * self.seen.tcp.len() >= self.seen.sysctls.usable() as usize;
         let is_meant = move |socket: &&Socket| {
             let is_there = socket.flow(None).remote() == to;
@@ -51,14 +51,15 @@ impl Looked {
         sockets.map(|socket| socket.inode).filter(|inode| *inode != 0)
     }
 
-    /// What is in use in the namespace, all destinations one by one, and what was seen.
+    /// Returns the ports in use in the namespace, all destinations one by one, and the
+    /// observations.
     pub fn describe(self, owners: Owners<'_>) -> (Namespace, Seen) {
         (self.census.describe(usize::MAX, owners), self.seen)
     }
 }
 
-/// Looks at one namespace, that of ephtrace if none is named. With `probe`, the kernel is asked,
-/// too.
+/// Observes one namespace, that of ephtrace if none is named. With `probe`, the kernel is asked for
+/// a port, too.
 pub fn look(
     named: Option<&Named>,
     question: &Question,
@@ -79,14 +80,14 @@ pub fn look(
     looked.map_err(|cause| InventoryError::Enter { text: named.text.clone(), cause })?
 }
 
-/// Looks at the namespace of this thread.
+/// Observes the namespace of this thread.
 pub fn look_here(
     place: NetnsRef,
     question: &Question,
     probe: bool,
 ) -> Result<Looked, InventoryError> {
     let sysctls = sysctl::read(Path::new(PROC_SYS_NET))?;
-    // Of the port in question only, wherever it is: it need not be an ephemeral one.
+    // Only the port in question, which need not be an ephemeral one.
     let listed = match question.port() {
         Some(port) => Sysctls { range: PortRange::new(port, port), ..sysctls.clone() },
         None => sysctls.clone(),
@@ -113,10 +114,11 @@ pub fn look_here(
     Ok(Looked { seen, census })
 }
 
-/// TCP sockets that have a port and are in no list, at most.
+/// Upper bound on TCP sockets that have a port and are in no list.
 ///
-/// The kernel counts all TCP sockets that exist (`alloc` in `/proc/net/sockstat`), those of other
-/// namespaces and those without a port, too. Less those that are listed here, so many may be bound.
+/// The kernel counts all TCP sockets that exist (`alloc` in `/proc/net/sockstat`), also those of
+/// other namespaces and those without a port. Up to this number, less the sockets listed here, may
+/// be bound.
 fn hidden(listing: &Listing) -> Hidden {
     if listing.tcp.left_out > 0 {
         return Hidden { sockets: u32::MAX, why: HiddenWhy::TooMany };
@@ -127,7 +129,7 @@ fn hidden(listing: &Listing) -> Hidden {
     let text = fs::read_to_string("/proc/thread-self/net/sockstat").ok();
     let all = text.as_deref().and_then(allocated);
     let by_state = listing.tcp.connected;
-    // A FIN_WAIT2 may be no socket any more, but a TIME_WAIT of another name: it does not count.
+    // A FIN_WAIT2 may be a timewait socket, which does not count.
     let listed = by_state.total() - by_state.time_wait - by_state.fin_wait2 - by_state.syn_recv
         + listing.tcp.listening
         + listing.tcp.bound_only;
@@ -136,7 +138,7 @@ fn hidden(listing: &Listing) -> Hidden {
     Hidden { sockets, why: HiddenWhy::BoundOnly }
 }
 
-/// `TCP: inuse 5 orphan 0 tw 0 alloc 7 mem 1`
+/// Parses `TCP: inuse 5 orphan 0 tw 0 alloc 7 mem 1`.
 fn allocated(sockstat: &str) -> Option<u64> {
     let line = sockstat.lines().find_map(|line| line.strip_prefix("TCP:"))?;
     let mut words = line.split_whitespace();
@@ -149,8 +151,8 @@ fn privileged_below() -> u16 {
     text.ok().and_then(|text| text.trim().parse().ok()).unwrap_or(UNPRIVILEGED)
 }
 
-/// The address that a connect to `to` is made from, as routing chooses it; `None` if no UDP port is
-/// free, which it takes to ask.
+/// Returns the source address of a connect to `to`, as chosen by routing; `None` if no UDP port is
+/// free for the query.
 fn source_for(to: SocketAddr, range: PortRange) -> Option<Result<IpAddr, i32>> {
     let any = match to {
         SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
@@ -165,7 +167,7 @@ fn source_for(to: SocketAddr, range: PortRange) -> Option<Result<IpAddr, i32>> {
     Some(source.map(|addr| addr.ip().to_canonical()).map_err(|e| e.raw_os_error().unwrap_or(0)))
 }
 
-/// Whether a socket can be bound to `addr`.
+/// Returns whether a socket can be bound to `addr`.
 fn is_local(addr: IpAddr, range: PortRange) -> Option<bool> {
     match socket_outside(addr, range)? {
         Ok(_) => Some(true),
@@ -174,11 +176,11 @@ fn is_local(addr: IpAddr, range: PortRange) -> Option<bool> {
     }
 }
 
-/// A UDP socket with a port outside of the ephemeral range, so that nobody goes short of one for
-/// the question's sake; `None` if all are taken.
+/// Opens a UDP socket with a port outside of the ephemeral range, so that the question itself uses
+/// up no ephemeral port; `None` if all are taken.
 fn socket_outside(addr: IpAddr, range: PortRange) -> Option<io::Result<UdpSocket>> {
     let outside = (UNPRIVILEGED..=u16::MAX).rev().filter(|port| !range.contains(*port));
-    // Whatever the range leaves, or one of the range at last.
+    // Any port outside of the range, or an ephemeral one at last.
     for port in outside.chain([0]) {
         match UdpSocket::bind((addr, port)) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}

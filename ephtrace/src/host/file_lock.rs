@@ -1,4 +1,4 @@
-//! Who has locked a file (`flock`).
+//! Holder of a file lock (`flock`).
 
 use std::{
     fs::{self, File},
@@ -8,15 +8,15 @@ use std::{
 
 use crate::model::Comm;
 
-/// A process that has a lock.
+/// A process that holds a lock.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LockHolder {
     pub(crate) pid: u32,
-    /// Unknown if it has ended, and left the lock to a child.
+    /// Name of the process; `None` if it has ended, and left the lock to a child.
     pub(crate) comm: Option<Comm>,
 }
 
-/// Who has locked the file that `file` is, too; `None` if that can't be seen from here, such as a
+/// Returns the process that has locked the file; `None` if it is not visible from here, such as a
 /// process of another pid namespace.
 pub(crate) fn holder(file: &File) -> Option<LockHolder> {
     let locks = fs::read_to_string("/proc/locks").ok()?;
@@ -27,8 +27,8 @@ pub(crate) fn holder(file: &File) -> Option<LockHolder> {
     Some(LockHolder { pid, comm })
 }
 
-/// The device of a file as `/proc/locks` writes it. On overlayfs and btrfs it is not the one that
-/// `stat` has, but that of the mount.
+/// Returns the device of a file as `/proc/locks` writes it. On overlayfs and btrfs it is not that
+/// of `stat`, but that of the mount.
 fn device(file: &File) -> io::Result<String> {
     let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", file.as_raw_fd()))?;
     let mounts = fs::read_to_string("/proc/self/mountinfo")?;
@@ -46,7 +46,8 @@ fn device(file: &File) -> io::Result<String> {
     Ok(format!("{major:02x}:{minor:02x}"))
 }
 
-/// A line: `1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF`; who waits has `->` behind the number.
+/// Parses lines such as `1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF`; a waiter has `->` behind
+/// the number.
 fn pid_of_lock(locks: &str, device: &str, inode: u64) -> Option<u32> {
     let place = format!("{device}:{inode}");
     locks.lines().find_map(|line| {

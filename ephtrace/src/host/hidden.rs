@@ -1,4 +1,4 @@
-//! Why `/proc` may not list every process that shares this kernel's sockets.
+//! Reasons why `/proc` may not list every process that shares this kernel's sockets.
 
 use std::{fs, os::unix::ffi::OsStrExt as _, path::Path};
 
@@ -8,10 +8,10 @@ use crate::model::escape::shown;
 /// `CAP_SYS_PTRACE` in the sets of `/proc/PID/status`.
 const SYS_PTRACE: u64 = 1 << 19;
 
-/// The reason, and what to do, if processes may be there that `proc` does not list.
+/// Returns the reason, and the remedy, if processes may exist that `proc` does not list.
 ///
-/// With `hidepid` (`Documentation/filesystems/proc.rst`) those of other users are left out, and in
-/// a PID namespace those of the others.
+/// `hidepid` (`Documentation/filesystems/proc.rst`) hides processes of other users, and a PID
+/// namespace those of other namespaces.
 pub fn reason(proc: &Path) -> Option<String> {
     let mounts = fs::read(proc.join("self/mountinfo")).unwrap_or_default();
     let status = fs::read_to_string(proc.join("self/status")).unwrap_or_default();
@@ -34,15 +34,16 @@ pub fn reason(proc: &Path) -> Option<String> {
 /// The option of `/proc` that hides processes.
 #[derive(Debug, PartialEq, Eq)]
 struct HidePid {
-    /// As it stands among the mount's options.
+    /// Text of the option, as in the mount's options.
     text: String,
-    /// Whether members of `gid` see all processes.
+    /// True if members of `gid` see all processes.
     has_group: bool,
-    /// That group; 0 unless another is named.
+    /// Group that sees all processes; 0 by default.
     gid: u32,
 }
 
-/// Whether `proc` is mounted so that what others may read of a process is closed to some.
+/// Returns whether `proc` is mounted with an option that hides details of a process from some
+/// users.
 pub fn hides(proc: &Path) -> bool {
     let mounts = fs::read(proc.join("self/mountinfo")).unwrap_or_default();
     let options = options(&mounts, proc).unwrap_or_default();
@@ -50,7 +51,7 @@ pub fn hides(proc: &Path) -> bool {
     !matches!(mode, None | Some("0" | "off"))
 }
 
-/// The last mount on `proc` counts: it covers those before.
+/// Returns the options of the last mount on `proc`, which covers earlier ones.
 fn options(mounts: &[u8], proc: &Path) -> Option<String> {
     let mut lines = mounts.rsplit(|&b| b == b'\n').filter_map(|line| {
         let fields: Vec<&[u8]> = line.split(|&b| b == b' ').collect();
@@ -65,7 +66,7 @@ fn hidepid(mounts: &[u8], proc: &Path) -> Option<HidePid> {
     let options = options(mounts, proc)?;
     let value = |name: &str| options.split(',').find_map(|option| option.strip_prefix(name));
     let mode = value("hidepid=")?;
-    // 0 (off) hides nothing; with 1 (noaccess), processes are listed and closed to look at.
+    // 0 (off) hides nothing; with 1 (noaccess), processes are listed, but their details are hidden.
     let has_group = match mode {
         "2" | "invisible" => true,
         "4" | "ptraceable" => false,
@@ -75,7 +76,7 @@ fn hidepid(mounts: &[u8], proc: &Path) -> Option<HidePid> {
     Some(HidePid { text: format!("hidepid={mode}"), has_group, gid })
 }
 
-/// Whether this process sees the others in spite of it (`has_pid_permissions`).
+/// Returns whether this process sees the others in spite of the option (`has_pid_permissions`).
 fn may_look(option: &HidePid, status: &str) -> bool {
     let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name));
     let capabilities = field("CapEff:").and_then(|set| u64::from_str_radix(set.trim(), 16).ok());

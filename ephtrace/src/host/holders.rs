@@ -1,4 +1,4 @@
-//! Which processes have sockets open: one pass over `/proc/*/fd`.
+//! Processes that have sockets open: one pass over `/proc/*/fd`.
 
 use std::{
     collections::HashSet,
@@ -21,17 +21,17 @@ use crate::model::Comm;
 /// Inode numbers of sockets whose holders are wanted.
 pub type Wanted = HashSet<u32, FxBuildHasher>;
 
-/// What was found.
+/// Holders found.
 #[derive(Debug, Default)]
 pub struct Holders {
-    /// The process that has each socket open; of several, the one with the lowest id.
+    /// Process that has each socket open; of several, the one with the lowest id.
     pub open: OpenSockets,
-    /// Processes whose open files may not be looked at, among those before the last socket was
+    /// Number of processes whose open files may not be read, among those before the last socket was
     /// found.
     pub hidden_processes: u32,
 }
 
-/// Looks below `proc` for who has the `wanted` sockets open, until all are found.
+/// Searches below `proc` for the holders of the `wanted` sockets, until all are found.
 pub fn find(proc: &Path, mut wanted: Wanted) -> io::Result<Holders> {
     let mut holders = Holders::default();
     if wanted.is_empty() {
@@ -58,11 +58,11 @@ pub fn find(proc: &Path, mut wanted: Wanted) -> io::Result<Holders> {
     Ok(holders)
 }
 
-/// Takes from `wanted` what the process in `folder` has open.
+/// Removes from `wanted` the sockets that the process in `folder` has open, and returns them.
 fn sockets(folder: &Path, wanted: &mut Wanted) -> io::Result<Vec<u32>> {
     let mut found = Vec::new();
     let folder = folder.join("fd");
-    // Names are looked up in the open folder: a walk from the root costs half as much again.
+    // Names are looked up in the open directory: a walk from the root costs half as much again.
     let open = File::open(&folder)?;
     for file in fs::read_dir(folder)? {
         let link = file.map(|file| readlinkat(&open, &*file.file_name()));
@@ -76,7 +76,7 @@ fn sockets(folder: &Path, wanted: &mut Wanted) -> io::Result<Vec<u32>> {
     Ok(found)
 }
 
-/// `socket:[12345]`
+/// Parses `socket:[12345]`.
 fn socket_inode(link: &OsStr) -> Option<u32> {
     let number = link.as_bytes().strip_prefix(b"socket:[")?.strip_suffix(b"]")?;
     std::str::from_utf8(number).ok()?.parse().ok()

@@ -1,4 +1,4 @@
-//! What this host says of itself: everything that is read from /proc, /sys and netlink.
+//! State of this host: everything that is read from /proc, /sys and netlink.
 
 pub mod calls;
 pub mod cgroup2;

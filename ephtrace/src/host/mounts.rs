@@ -1,4 +1,5 @@
-//! The kernel's lists of mounts (`/proc/PID/mounts`, `/proc/PID/mountinfo`): how they write paths.
+//! The kernel's lists of mounts (`/proc/PID/mounts`, `/proc/PID/mountinfo`), and their encoding of
+//! paths.
 
 use std::{
     ffi::OsStr,
@@ -22,7 +23,7 @@ pub fn unescape(field: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Where cgroup v2 is mounted, from the text of `/proc/self/mounts`.
+/// Returns the mount point of cgroup v2, from the text of `/proc/self/mounts`.
 pub fn cgroup2_mount(mounts: &[u8]) -> Option<PathBuf> {
     mounts.split(|&b| b == b'\n').find_map(|line| {
         let mut fields = line.split(|&b| b == b' ');
@@ -31,10 +32,10 @@ pub fn cgroup2_mount(mounts: &[u8]) -> Option<PathBuf> {
     })
 }
 
-/// `command`, which mounts a file system of the kernel's own, as advice.
+/// Returns `command`, which mounts a kernel file system, as advice.
 ///
-/// `None` where its last word, the mount point, is not there, as the kernel has no such file system
-/// or `/sys` is another.
+/// `None` if its last word, the mount point, does not exist: the kernel lacks that file system, or
+/// `/sys` is another one.
 pub(crate) fn advice(command: &str) -> Option<String> {
     let mount_point = command.rsplit(' ').next().unwrap_or_default();
     Path::new(mount_point).is_dir().then(|| format!("`{command}`"))

@@ -1,8 +1,8 @@
-//! Which network namespaces there are, and how to get into one.
+//! The network namespaces of this host, and ways to enter one.
 //!
 //! A namespace is found by its processes, or by the file that it is mounted on (`ip netns` and
-//! container runtimes keep namespaces so). One that only an open file, a socket or a thread other
-//! than a process's first keeps alive is not found.
+//! container runtimes keep namespaces like this). A namespace that only an open file, a socket or a
+//! thread other than a process's first keeps alive is not found.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -23,47 +23,48 @@ use thiserror::Error;
 use super::{mounts::unescape, ns_file::NsFile};
 use crate::model::escape::shown;
 
-/// The namespace of this thread.
+/// Namespace of this thread.
 const OWN: &str = "/proc/thread-self/ns/net";
 
-/// Where `ip netns` keeps its namespaces; the second is a link to the first on most systems.
+/// Directories where `ip netns` keeps its namespaces; the second is a link to the first on most
+/// systems.
 const NAMED: [&str; 2] = ["/run/netns", "/var/run/netns"];
 
-/// How many ways into a namespace are remembered: a process may end before it is looked at.
+/// Maximum number of remembered ways into a namespace: a process may end before it is looked at.
 const MAX_DOORS: usize = 4;
 
-/// A network namespace, and how to get in.
+/// A network namespace, and ways to enter it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
-    /// Its inode number.
+    /// Inode number of the namespace.
     pub netns: u32,
-    /// The name of the file in `/run/netns` that it is mounted on, else the path of such a file.
+    /// Name of the file in `/run/netns` that it is mounted on, else the path of such a file.
     pub name: Option<String>,
-    /// Processes whose first thread is in it, as far as they may be looked at.
+    /// Number of processes whose first thread is in it, as far as they may be read.
     pub processes: u32,
-    /// Files that stand for it, at most a few.
+    /// Files that represent it, at most a few.
     pub doors: Vec<NsFile>,
 }
 
 /// All namespaces that can be found.
 #[derive(Debug, Default)]
 pub struct Namespaces {
-    /// By inode number.
+    /// Namespaces by inode number.
     pub found: BTreeMap<u32, Found>,
-    /// Processes whose namespace may not be looked at.
+    /// Number of processes whose namespace may not be read.
     pub hidden_processes: u32,
 }
 
-/// Why a namespace can't be entered. The text says what to do.
+/// Reason why a namespace can't be entered, with the remedy.
 #[derive(Debug, Error)]
 pub enum EnterError {
-    /// It is gone.
+    /// The namespace is gone.
     #[error("it no longer exists, or something is mounted over it")]
     Gone,
-    /// No right to open what stands for it.
+    /// Opening the file that represents it is not permitted.
     #[error("permission denied for {0}; run as root, or as the owner of that process")]
     Open(String),
-    /// No right to enter.
+    /// Entering it is not permitted.
     #[error("can't enter: this needs CAP_SYS_ADMIN here and in its user namespace: run as root")]
     NotPermitted,
     /// Another reason.
@@ -71,19 +72,19 @@ pub enum EnterError {
     Failed(io::Error),
 }
 
-/// Inode number of the namespace of this thread.
+/// Returns the inode number of the namespace of this thread.
 pub fn own() -> io::Result<u32> {
     inode(Path::new(OWN))
 }
 
-/// The name of namespace `netns` in the manner of `ip netns`, if it is mounted where this process
-/// sees it.
+/// Returns the name of namespace `netns` in the manner of `ip netns`, if it is mounted where this
+/// process sees it.
 pub fn name_of(netns: u32) -> Option<String> {
     let mounts = fs::read("/proc/thread-self/mountinfo").ok()?;
     mounted(&mounts).find(|(inode, _)| *inode == netns).map(|(_, path)| name(&path))
 }
 
-/// Looks at all processes and mounts below `proc`.
+/// Finds namespaces by all processes and mounts below `proc`.
 pub fn find_all(proc: &Path) -> io::Result<Namespaces> {
     let mut all = Namespaces::default();
     all.add_mounts(&proc.join("thread-self"), None);
@@ -100,7 +101,7 @@ pub fn find_all(proc: &Path) -> io::Result<Namespaces> {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 all.hidden_processes += 1;
             }
-            // It has ended.
+            // The process has ended.
             Err(_) => {}
         }
         if let Ok(mount_namespace) = fs::read_link(process.join("ns/mnt"))
@@ -117,8 +118,8 @@ impl Namespaces {
         self.found.entry(netns).or_insert_with(|| Found { netns, ..Found::default() })
     }
 
-    /// Namespaces that are mounted where `process` sees them; its root is `root`, unless that is
-    /// this process's own.
+    /// Adds namespaces that are mounted where `process` sees them; its root is `root`, unless that
+    /// is this process's own.
     fn add_mounts(&mut self, process: &Path, root: Option<&Path>) {
         let Ok(mounts) = fs::read(process.join("mountinfo")) else { return };
         for (netns, path) in mounted(&mounts) {
@@ -157,7 +158,7 @@ impl Found {
         Err(problem)
     }
 
-    /// Does `work` in this namespace, on a thread of its own.
+    /// Runs `work` in this namespace, on a thread of its own.
     pub fn inside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T, EnterError> {
         let file = self.open()?;
         thread::scope(|scope| {
@@ -174,7 +175,7 @@ impl Found {
     }
 }
 
-/// Folders of all processes below `proc`, by process id.
+/// Returns the directories of all processes below `proc`, by process id.
 pub(super) fn processes(proc: &Path) -> io::Result<Vec<PathBuf>> {
     let mut pids: Vec<u32> = fs::read_dir(proc)?
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
@@ -184,23 +185,23 @@ pub(super) fn processes(proc: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 fn inode(path: &Path) -> io::Result<u32> {
-    // The link, not what it leads to: that is quicker and takes no more rights.
+    // Read the link, not its target: that is quicker and needs no further rights.
     let link = fs::read_link(path)?;
     if link.as_os_str().is_empty() {
-        // What Linux 5.10 answers in place of an error (`proc_ns_readlink`).
+        // Linux 5.10 returns an empty link in place of an error (`proc_ns_readlink`).
         return Err(io::ErrorKind::PermissionDenied.into());
     }
     netns_of(link.as_os_str().as_bytes())
         .ok_or_else(|| io::Error::other(format!("{} is not a namespace", shown(&path))))
 }
 
-/// `net:[4026531840]`
+/// Parses `net:[4026531840]`.
 fn netns_of(text: &[u8]) -> Option<u32> {
     let number = text.strip_prefix(b"net:[")?.strip_suffix(b"]")?;
     std::str::from_utf8(number).ok()?.parse().ok()
 }
 
-/// Namespaces in the text of a `mountinfo`, with the paths that they are mounted on.
+/// Returns the namespaces in the text of a `mountinfo`, with the paths that they are mounted on.
 fn mounted(mounts: &[u8]) -> impl Iterator<Item = (u32, PathBuf)> {
     mounts.split(|&b| b == b'\n').filter_map(|line| {
         let mut fields = line.split(|&b| b == b' ').skip(3);

@@ -1,10 +1,10 @@
-//! Files that stand for a namespace, opened without trusting whoever made them.
+//! Files that represent a namespace, opened without trusting their creator.
 //!
-//! Another user's mount namespace may have a FIFO, a device or a file system of that user's where a
-//! namespace is said to be mounted. Opening a FIFO waits for good, and opening a device does
-//! something. So such a path is looked up without opening it (`O_PATH`), within that root and
-//! through no link, and opened only once it has proved to be the namespace. A file system that
-//! does not answer is given up.
+//! Another user's mount namespace may have a FIFO, a device or a file system of that user's at a
+//! namespace's mount point. Opening a FIFO may block forever, and opening a device has effects.
+//! Therefore such a path is looked up without opening it (`O_PATH`), within that root and through
+//! no link, and opened only once it has proved to be the namespace. A file system that does not
+//! answer is given up.
 
 use std::{
     fs::File,
@@ -27,29 +27,29 @@ use nix::{
 
 use crate::model::escape::shown;
 
-/// How long looking up a path may take. One on a local disk takes microseconds.
+/// Timeout of looking up a path. One on a local disk takes microseconds.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// A file that stands for a namespace.
+/// A file that represents a namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NsFile {
-    /// The root of the mount namespace that has it (`/proc/PID/root`); this process's own if none.
+    /// Root of the mount namespace that has it (`/proc/PID/root`); this process's own if `None`.
     root: Option<PathBuf>,
     path: PathBuf,
 }
 
 impl NsFile {
-    /// A path as this process sees it.
+    /// Creates a path as this process sees it.
     pub fn new(path: PathBuf) -> Self {
         Self { root: None, path }
     }
 
-    /// `path` as a process sees it whose root is `root` (`/proc/PID/root`).
+    /// Creates `path` as seen by a process whose root is `root` (`/proc/PID/root`).
     pub fn below(root: PathBuf, path: PathBuf) -> Self {
         Self { root: Some(root), path }
     }
 
-    /// Where it is from here.
+    /// Returns the path as seen from here.
     pub fn path(&self) -> PathBuf {
         let Some(root) = &self.root else { return self.path.clone() };
         let mut path = root.as_os_str().to_owned();
@@ -57,13 +57,13 @@ impl NsFile {
         path.into()
     }
 
-    /// Opens it if it is namespace `inode`; `NotFound` if it is something else by now.
+    /// Opens the file if it is namespace `inode`; `NotFound` if it is something else by now.
     pub fn open(&self, inode: u32) -> io::Result<File> {
         let (tell, told) = mpsc::channel();
         let file = self.clone();
-        // It stays behind where a file system hangs; the process can end all the same.
+        // The thread stays behind if a file system hangs; the process can end all the same.
         thread::Builder::new().name("namespace".into()).spawn(move || {
-            // Nobody waits any more if this fails.
+            // Sending fails only if the caller has stopped waiting.
             let _ = tell.send(file.open_now(inode));
         })?;
         told.recv_timeout(PATIENCE).unwrap_or_else(|_| {
@@ -82,11 +82,11 @@ impl NsFile {
         if !is_namespace || found.metadata()?.ino() != u64::from(inode) {
             return Err(io::ErrorKind::NotFound.into());
         }
-        // The file itself: whatever is at its path now does not matter.
+        // Reopen the file itself: its path may lead elsewhere by now.
         File::open(format!("/proc/self/fd/{}", found.as_raw_fd()))
     }
 
-    /// The file, not opened.
+    /// Looks up the file without opening it.
     fn find(&self) -> io::Result<OwnedFd> {
         let Some(root) = &self.root else { return look_at(&self.path) };
         let root = look_at(root)?;
@@ -101,7 +101,7 @@ impl NsFile {
 /// `NS_GET_NSTYPE` of `linux/nsfs.h`.
 const NS_GET_NSTYPE: libc::Ioctl = 0xb703;
 
-/// Whether `file`, which stands for a namespace, stands for one of networks.
+/// Returns whether `file`, which represents a namespace, is a network namespace.
 pub fn is_network(file: &File) -> bool {
     // SAFETY: the descriptor is open, and this request takes no argument.
     let kind = unsafe { libc::ioctl(file.as_raw_fd(), NS_GET_NSTYPE) };
@@ -113,7 +113,7 @@ fn look_at(path: &Path) -> io::Result<OwnedFd> {
     Ok(options.read(true).custom_flags(OFlag::O_PATH.bits()).open(path)?.into())
 }
 
-/// `openat2` within a root fails with EAGAIN while anything is renamed anywhere.
+/// Retries `openat2`, which fails within a root with EAGAIN while anything is renamed anywhere.
 fn retried<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {
     const TIMES: usize = 100;
     for _ in 1..TIMES {
@@ -139,7 +139,7 @@ mod tests {
         (path, u32::try_from(inode).unwrap())
     }
 
-    /// A path in a folder for all, where nothing is.
+    /// Returns an unused path in a shared directory.
     fn scratch(name: &str) -> PathBuf {
         std::env::temp_dir().join(format!("ephtrace-ns-{name}-{}", std::process::id()))
     }

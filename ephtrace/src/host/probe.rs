@@ -1,7 +1,7 @@
-//! Asks the kernel for a port, by sockets of ephtrace's own that are closed at once.
+//! Probes for a port with sockets of ephtrace's own that are closed at once.
 //!
-//! No packet is sent where TCP Fast Open may be used: a connect that is put off until the first
-//! write searches for its port, and that is all. Elsewhere a SYN goes out.
+//! No packet is sent if TCP Fast Open may be used: a connect that is deferred until the first write
+//! only searches for its port. Otherwise a SYN is sent.
 
 use std::{
     net::SocketAddr,
@@ -18,7 +18,7 @@ use nix::{
 
 use crate::inventory::explain::{Probed, Question, Transport, Way};
 
-/// Asks in each way that belongs to the question.
+/// Asks the kernel in each way that the question covers.
 pub(super) fn ask(question: &Question) -> Vec<Probed> {
     let any = |port| SocketAddr::from(([0, 0, 0, 0], port));
     let probed = |way, asked: nix::Result<OwnedFd>| {
@@ -78,7 +78,8 @@ fn open(kind: SockType, addr: SocketAddr) -> nix::Result<OwnedFd> {
     socket(family, kind, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None)
 }
 
-/// Has the SYN wait for data that never come. Where the kernel refuses, it is sent.
+/// Defers the SYN until data is written, which never happens. If the kernel refuses, the SYN is
+/// sent.
 fn put_off(socket: &OwnedFd) {
     const SIZE: libc::socklen_t = 4;
     let on: [u8; SIZE as usize] = 1_i32.to_ne_bytes();

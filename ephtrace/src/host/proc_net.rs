@@ -1,5 +1,5 @@
-//! The same list as in `diag`, from the text files of `/proc/net`: for kernels whose module for
-//! `sock_diag` is missing. Slower, and without sockets that are bound and nothing else.
+//! The list of `sock_diag`, from the text files of `/proc/net`: for kernels that lack the module
+//! for `sock_diag`. Slower, and without sockets that are only bound.
 
 use std::{
     fs::File,
@@ -11,17 +11,17 @@ use std::{
 use super::sock_diag::Transport;
 use crate::inventory::socket::{Socket, TcpState};
 
-/// Files of the namespace of this thread; those of `/proc/net` are of the process's first.
+/// Files of this thread's namespace; `/proc/net` shows that of the process's first thread.
 const PROC_NET: &str = "/proc/thread-self/net";
 
-/// Unit of the times in there, in milliseconds: `USER_HZ` is 100 on each architecture that ephtrace
-/// is built for.
+/// Unit of the times in these files, in milliseconds: `USER_HZ` is 100 on each architecture that
+/// ephtrace is built for.
 const MS_PER_TICK: u64 = 10;
 
-/// The timer that sends a packet again.
+/// Timer that retransmits a packet.
 const RETRANSMIT: &str = "01";
 
-/// The timer that ends a TIME_WAIT.
+/// Timer that ends a `TIME_WAIT`.
 const TIME_WAIT: &str = "03";
 
 /// Lists all sockets of `transport` with a local port, in any state but bound.
@@ -33,7 +33,7 @@ pub fn list(transport: Transport, mut each: impl FnMut(Socket)) -> io::Result<()
     read(File::open(Path::new(PROC_NET).join(v4))?, &mut each)?;
     match File::open(Path::new(PROC_NET).join(v6)) {
         Ok(file) => read(file, &mut each),
-        // A kernel without IPv6.
+        // The kernel lacks IPv6.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
     }
@@ -60,8 +60,8 @@ fn next<'a>(file: &mut impl BufRead, line: &'a mut String) -> io::Result<Option<
     Ok((read > 0).then_some(line))
 }
 
-/// `sl local remote state tx:rx tr:when retransmits uid timeout inode …` (`get_tcp4_sock` and its
-/// like); `None` for any other line.
+/// Parses `sl local remote state tx:rx tr:when retransmits uid timeout inode …` (`get_tcp4_sock`
+/// and similar functions); `None` for any other line.
 pub fn parse(line: &str) -> Option<Socket> {
     let mut fields = line.split_ascii_whitespace().skip(1);
     let (saddr, sport) = end(fields.next()?)?;
@@ -81,7 +81,7 @@ pub fn parse(line: &str) -> Option<Socket> {
     })
 }
 
-/// `0100007F:1F90`: words of an address as this processor reads them, and a port.
+/// Parses `0100007F:1F90`: words of an address in this processor's byte order, and a port.
 fn end(text: &str) -> Option<(IpAddr, u16)> {
     let (addr, port) = text.split_once(':')?;
     let word = |nth: usize| -> Option<[u8; 4]> {

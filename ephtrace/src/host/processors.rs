@@ -1,19 +1,19 @@
-//! How many processors this machine has.
+//! Number of processors of this machine.
 
 use std::{fs, thread};
 
 /// Processors that are online.
 const ONLINE: &str = "/sys/devices/system/cpu/online";
 
-/// How many processors are online; where the kernel does not show them, how many this process may
-/// use.
+/// Returns the number of online processors; if the kernel does not show it, the number that this
+/// process may use.
 pub fn online() -> u32 {
     let listed = fs::read_to_string(ONLINE).ok().and_then(|text| count(text.trim()));
     let own = || thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(1));
     listed.filter(|&count| count > 0).unwrap_or_else(own)
 }
 
-/// Of a list such as `0-3,8`.
+/// Counts the processors in a list such as `0-3,8`.
 fn count(list: &str) -> Option<u32> {
     let mut all = 0;
     for span in list.split(',').filter(|span| !span.is_empty()) {

@@ -1,5 +1,5 @@
-//! The rights that Linux grants piece by piece (capabilities): which ones ephtrace uses, what for,
-//! what is lost without each, and how a process gives up those that it needs no more.
+//! Capabilities: those that ephtrace uses, their purpose, the loss without each, and how a process
+//! drops those that it no longer needs.
 
 use std::io;
 
@@ -9,25 +9,25 @@ use rustix::thread::{
     CapabilitySets, capabilities, set_capabilities, set_keep_capabilities, set_no_new_privs,
 };
 
-/// One right.
+/// One capability.
 #[derive(Clone, Copy, Debug)]
 pub struct Right {
-    /// Its name, as `capabilities(7)` has it.
+    /// Name, as in `capabilities(7)`.
     pub name: &'static str,
-    /// The right.
+    /// The capability.
     pub right: Rights,
-    /// Rights any of which does instead.
+    /// Capabilities of which any one serves instead.
     pub or: Rights,
-    /// What ephtrace does with it.
+    /// Use that ephtrace makes of it.
     pub purpose: &'static str,
-    /// What is lost without it, as the end of a sentence.
+    /// Loss without it, as the end of a sentence.
     pub lost: &'static str,
 }
 
-/// No other right does instead.
+/// No other capability serves instead.
 const NONE: Rights = Rights::empty();
 
-/// All rights that ephtrace uses. docs/security.md has the same table, and a test that compares.
+/// All capabilities that ephtrace uses. docs/security.md has the same table; a test compares them.
 pub const RIGHTS: [Right; 13] = [
     Right {
         name: "CAP_BPF",
@@ -122,7 +122,7 @@ pub const RIGHTS: [Right; 13] = [
     },
 ];
 
-/// To load and attach, and what goes with it.
+/// Capabilities to load and attach programs, with everything around it.
 pub const TO_ATTACH: Rights = Rights::BPF
     .union(Rights::PERFMON)
     .union(Rights::NET_ADMIN)
@@ -131,29 +131,29 @@ pub const TO_ATTACH: Rights = Rights::BPF
     .union(Rights::SYS_RESOURCE)
     .union(Rights::DAC_READ_SEARCH);
 
-/// To write into directories of other users, and give files to them.
+/// Capabilities to write into directories of other users, and to give files to them.
 pub const TO_WRITE: Rights = Rights::DAC_OVERRIDE.union(Rights::CHOWN).union(Rights::FOWNER);
 
-/// To look at sockets, processes and network namespaces of everybody.
+/// Capabilities to look at the sockets, processes and network namespaces of all users.
 pub const TO_LOOK: Rights = Rights::SYS_ADMIN
     .union(Rights::SYS_PTRACE)
     .union(Rights::DAC_READ_SEARCH)
     .union(Rights::NET_ADMIN);
 
 impl Right {
-    /// Whether `held` has it, or what does instead.
+    /// Returns whether `held` has the capability, or one that serves instead.
     pub fn is_in(&self, held: Rights) -> bool {
         held.intersects(self.right.union(self.or))
     }
 }
 
-/// The rights in force for this thread.
+/// Returns the effective capabilities of this thread.
 pub fn held() -> io::Result<Rights> {
     Ok(capabilities(None)?.effective)
 }
 
-/// This thread has no other rights than these from now on, nor has what it starts. What it does not
-/// have, it does not get. The others of the process are not touched.
+/// Drops all capabilities of this thread but `rights`, for itself and everything that it starts.
+/// Capabilities that it lacks are not added. Other threads of the process are not affected.
 pub fn keep(rights: Rights) -> io::Result<()> {
     let permitted = capabilities(None)?.permitted.intersection(rights);
     let sets = CapabilitySets { effective: permitted, permitted, inheritable: Rights::empty() };
@@ -161,7 +161,7 @@ pub fn keep(rights: Rights) -> io::Result<()> {
     Ok(set_no_new_privs(true)?)
 }
 
-/// Whether `work` succeeds without `right`, which this thread may have again afterwards.
+/// Returns whether `work` succeeds without `right`, which this thread can regain afterwards.
 pub fn works_without(right: Rights, work: impl FnOnce() -> bool) -> bool {
     let Ok(before) = capabilities(None) else { return false };
     let without = CapabilitySets { effective: before.effective.difference(right), ..before };
@@ -169,19 +169,19 @@ pub fn works_without(right: Rights, work: impl FnOnce() -> bool) -> bool {
     set_capabilities(None, before).is_ok() && works
 }
 
-/// A user of this machine, whose rights a process may take in place of root's.
+/// A user of this machine, whose identity a process may take in place of root's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
-    /// User.
+    /// User id.
     pub uid: u32,
-    /// Group.
+    /// Group id.
     pub gid: u32,
-    /// Groups besides.
+    /// Supplementary groups.
     pub groups: Vec<u32>,
 }
 
-/// This process is of `account` from now on, with its groups, and keeps `rights` of those that it
-/// has. To be called before there are other threads.
+/// Makes `account` the user of this process, with its groups, and keeps `rights` of the
+/// capabilities at hand. Call it before other threads start.
 pub fn become_user(account: &Account, rights: Rights) -> io::Result<()> {
     set_keep_capabilities(true)?;
     let groups: Vec<Gid> = account.groups.iter().map(|&gid| Gid::from_raw(gid)).collect();

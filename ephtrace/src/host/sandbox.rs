@@ -1,8 +1,9 @@
-//! The rights of a process that reads files which strangers send: to read them, and to write where
-//! its user said.
+//! Sandbox of a process that reads untrusted files: it may read them, and write to the places that
+//! its user named.
 //!
-//! Landlock (Linux 5.13) keeps files, sockets and other processes away, seccomp what Landlock knows
-//! nothing of. A kernel that lacks one of them has the other; `-v` tells what there is.
+//! Landlock (Linux 5.13) restricts files, sockets and other processes, seccomp the system calls
+//! that Landlock does not cover. A kernel that lacks one of them still has the other; `-v` reports
+//! which are in force.
 
 use std::{
     env,
@@ -19,26 +20,25 @@ use nix::sys::statfs::{FsType, fstatfs};
 
 use super::calls::{self, Reason, Threads};
 
-/// The newest rules of Landlock that are asked for (Linux 6.12); an older kernel has fewer.
+/// Newest Landlock rules that are requested (Linux 6.12); an older kernel has fewer.
 const RULES: ABI = ABI::V6;
 
 /// Time zones, which are read again while a replay runs.
 const ZONES: [&str; 2] = ["/etc/localtime", "/usr/share/zoneinfo"];
 
-/// Files that are written to beside the outputs: the terminal of a live view, and the place for
-/// output that nobody reads.
+/// Files that are written besides the outputs: the terminal of a live view, and the null device.
 const DEVICES: [&str; 2] = ["/dev/tty", "/dev/null"];
 
 /// `PIPEFS_MAGIC` of the kernel's `include/uapi/linux/magic.h`.
 const PIPEFS: FsType = FsType(0x5049_5045);
 
-/// Sources of a hash's seed in a static binary.
+/// Seed sources for hashes in a static binary.
 const RANDOM: [&str; 2] = ["/dev/random", "/dev/urandom"];
 
-/// The kernel's word on which signals are ignored, and in which system call a thread waits.
+/// Files with the set of ignored signals, and the system call in which a thread waits.
 const OWN: [&str; 2] = ["/proc/self/status", "/proc/self/task"];
 
-/// The rights that are left to a process.
+/// The access that is left to a process.
 #[derive(Clone, Debug, Default)]
 pub struct Sandbox {
     read: Vec<PathBuf>,
@@ -46,15 +46,15 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// The file at `path` may be read; one that is not there need not be.
+    /// Allows reading the file at `path`; it need not exist.
     #[must_use]
     pub fn reads(mut self, path: &Path) -> Self {
         self.read.push(path.to_owned());
         self
     }
 
-    /// Files may be made, written and removed in the directory of the file at `path`: it is written
-    /// beside itself, or has others behind it.
+    /// Allows creating, writing and removing files in the directory of the file at `path`: it is
+    /// written beside itself, or further files follow it.
     #[must_use]
     pub fn writes_beside(mut self, path: &Path) -> Self {
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
@@ -62,7 +62,7 @@ impl Sandbox {
         self
     }
 
-    /// From now on, this thread and those that it starts can do no more.
+    /// Restricts this thread, and those that it starts, from now on.
     pub fn enter(&self) {
         match self.restrict() {
             Ok(status) => log::info!("Landlock: {}", in_words(&status)),
@@ -92,13 +92,13 @@ impl Sandbox {
             .handle_access(AccessNet::from_all(RULES))?
             .scope(Scope::from_all(RULES))?
             .create()?;
-        // What is not there can't be opened later either.
+        // A file that does not exist can't be opened later either.
         let ruleset = ruleset.add_rules(rules.flatten().map(Ok::<_, RulesetError>))?;
         Ok(ruleset.restrict_self()?.ruleset)
     }
 }
 
-/// Time zones of the user's own: `TZ=/path/to/zone`, and where the others are.
+/// Returns the user's own time zones: `TZ=/path/to/zone`, and the directory `TZDIR`.
 fn own_zones() -> Vec<PathBuf> {
     let named = ["TZ", "TZDIR"].into_iter().filter_map(env::var_os);
     let paths = named.map(|name| {
@@ -108,8 +108,8 @@ fn own_zones() -> Vec<PathBuf> {
     paths.filter(|path| path.is_absolute()).collect()
 }
 
-/// A file has no rights of a directory, and a pipe of a shell (`<(COMMAND)`) is in no directory: it
-/// needs no rule, and can have none.
+/// Returns the rule for a path. A file has no directory rights. A shell's pipe (`<(COMMAND)`) is in
+/// no directory: it needs no rule, and can have none.
 fn rule(path: &Path, access: BitFlags<AccessFs>) -> Option<PathBeneath<PathFd>> {
     let file = PathFd::new(path).ok()?;
     if fstatfs(&file).is_ok_and(|fs| fs.filesystem_type() == PIPEFS) {
@@ -132,7 +132,7 @@ fn filter_calls() -> Result<(), Reason> {
     calls::refuse(refused.map(|&call| (call, Vec::new())).collect(), Threads::This)
 }
 
-/// System calls that reading a file takes none of, beside those that ephtrace never makes.
+/// System calls that reading a file does not need, besides those that ephtrace never makes.
 const REFUSED: &[libc::c_long] = &[
     // The network.
     libc::SYS_socket,
@@ -144,18 +144,18 @@ const REFUSED: &[libc::c_long] = &[
     // Other processes.
     libc::SYS_kill,
     libc::SYS_tkill,
-    // What names alone are enough for.
+    // Changes that need only a name.
     libc::SYS_fchmodat,
     libc::SYS_fchownat,
     libc::SYS_utimensat,
-    // The kernel and what it shows to whom.
+    // The kernel, and the data that it shows to processes.
     libc::SYS_bpf,
     libc::SYS_perf_event_open,
     libc::SYS_setns,
     libc::SYS_fsopen,
 ];
 
-/// Those of them that only older machines have.
+/// Calls of this kind that only older architectures have.
 #[cfg(target_arch = "x86_64")]
 const REFUSED_HERE: &[libc::c_long] = &[libc::SYS_chmod, libc::SYS_chown, libc::SYS_lchown];
 
@@ -178,7 +178,7 @@ mod tests {
 
     use super::*;
 
-    /// Whoever reads in a sandbox is out to do something else.
+    /// Acts like a reader in a sandbox that tries other things.
     #[test]
     fn a_reader_that_misbehaves_gets_nowhere() {
         let folder = env::temp_dir().join(format!("ephtrace-sandbox-{}", std::process::id()));

@@ -29,39 +29,39 @@ use crate::inventory::{
     sysctls::Sysctls,
 };
 
-/// How often a list is asked for that changes while the kernel writes it.
+/// Number of attempts to read a list that changes while the kernel writes it.
 const MAX_ATTEMPTS: u32 = 3;
 
-/// Where processes are shown.
+/// Directory of the processes.
 const PROC: &str = "/proc";
 
-/// Linux lists sockets that are bound and nothing else from this version on.
+/// First kernel version that lists sockets which are only bound.
 const LISTS_BOUND: (u32, u32) = (6, 8);
 
-/// Which namespaces to look at.
+/// Namespaces to look at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Which {
-    /// The one that ephtrace runs in.
+    /// The namespace that ephtrace runs in.
     #[default]
     Own,
-    /// All that can be found.
+    /// All namespaces that can be found.
     All,
-    /// These.
+    /// These namespaces.
     These(Vec<Named>),
 }
 
-/// A namespace that was named.
+/// A namespace given by the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Named {
-    /// What was typed.
+    /// Text that the user typed.
     pub text: String,
-    /// Its inode number.
+    /// Inode number of the namespace.
     pub netns: u32,
-    /// A file that stands for it, where one was named.
+    /// File that represents it, if one was given.
     pub path: Option<PathBuf>,
 }
 
-/// Why there is no inventory.
+/// Reason why there is no inventory.
 #[derive(Debug, Error)]
 pub enum InventoryError {
     /// `/proc` can't be read.
@@ -73,15 +73,15 @@ pub enum InventoryError {
     /// The kernel gave no list.
     #[error(transparent)]
     Diag(#[from] DiagError),
-    /// A namespace that was named can't be entered.
+    /// A namespace given by the user can't be entered.
     #[error("network namespace {text}: {cause}")]
     Enter {
-        /// What was typed.
+        /// Text that the user typed.
         text: String,
-        /// Why not.
+        /// Reason of the failure.
         cause: EnterError,
     },
-    /// A namespace that was named by its number is not found.
+    /// A namespace given by its number is not found.
     #[error(
         "network namespace {0}: no visible process or mount refers to it; `ephtrace ports --netns \
          all` lists the visible ones"
@@ -89,10 +89,11 @@ pub enum InventoryError {
     NotFound(String),
 }
 
-/// Looks at what is in use now, with the fullest `limit` destinations of each namespace one by one.
+/// Takes an inventory of the ports in use now, with the fullest `limit` destinations of each
+/// namespace one by one.
 ///
-/// Takes about a microsecond of processor time for each socket, and five for each open file of all
-/// processes, up to where the last holder is found.
+/// The cost is about a microsecond of processor time for each socket, and five for each open file
+/// of all processes, up to the last holder found.
 pub fn snapshot(
     which: &Which,
     limit: usize,
@@ -104,7 +105,7 @@ pub fn snapshot(
     Ok(looked.describe(limit, &holders, past_owners))
 }
 
-/// As [`snapshot`], without those who have sockets open: for a caller that looks again and again.
+/// Takes an inventory like [`snapshot`], without the holders of sockets: for periodic callers.
 pub fn snapshot_without_holders(
     which: &Which,
     limit: usize,
@@ -203,7 +204,7 @@ impl Looked {
     }
 }
 
-/// Finds a namespace that was named.
+/// Finds a namespace given by the user.
 pub(super) fn find(named: &Named) -> Result<Found, InventoryError> {
     let Some(path) = &named.path else {
         let mut all = netns::find_all(Path::new(PROC)).map_err(InventoryError::Proc)?;
@@ -218,25 +219,25 @@ pub(super) fn find(named: &Named) -> Result<Found, InventoryError> {
     })
 }
 
-/// A namespace that was named, as outputs tell it.
+/// Returns the namespace as outputs show it.
 pub(super) fn place(found: &Found, own: bool) -> NetnsRef {
     let ns_path = found.doors.first().map(NsFile::path);
     NetnsRef { netns: found.netns, name: found.name.clone(), own, processes: None, ns_path }
 }
 
-/// Looks at a namespace from inside.
+/// Takes a census from inside a namespace.
 fn enter(found: &Found, place: NetnsRef) -> Result<Result<Census, InventoryError>, EnterError> {
     if place.own { Ok(take(place)) } else { found.inside(|| take(place)) }
 }
 
-/// Looks at the namespace of this thread.
+/// Takes a census of the namespace of this thread.
 fn take(place: NetnsRef) -> Result<Census, InventoryError> {
     let sysctls = sysctl::read(Path::new(PROC_SYS_NET))?;
     let listing = list(&sysctls)?;
     Ok(Census::new(place, sysctls, listing))
 }
 
-/// By `sock_diag`, or by `/proc/net` where the kernel has none or a sandbox forbids to ask.
+/// Lists sockets by `sock_diag`, or by `/proc/net` if the kernel lacks it or a sandbox forbids it.
 pub(super) fn list(sysctls: &Sysctls) -> Result<Listing, InventoryError> {
     let mut listing = match list_by_diag(sysctls) {
         Err(DiagError::Missing { .. } | DiagError::Open(_)) => {
@@ -275,7 +276,7 @@ fn list_by_proc(sysctls: &Sysctls) -> io::Result<Listing> {
     Ok(listing)
 }
 
-/// The first two numbers of the kernel's version.
+/// Returns the first two numbers of the kernel's version.
 fn kernel() -> Option<(u32, u32)> {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").ok()?;
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse);

@@ -1,7 +1,7 @@
-//! The kernel's list of sockets (`sock_diag`), of the namespace of this thread.
+//! The kernel's list of sockets (`sock_diag`), in the namespace of this thread.
 //!
-//! One request for each family, answered in pieces of bounded size, each of which is
-//! handed on before the next is asked for. Needs no right.
+//! One request for each family is answered in pieces of bounded size, each of which is passed on
+//! before the next is requested. No right is needed.
 
 use std::{io, net::IpAddr};
 
@@ -19,20 +19,20 @@ use thiserror::Error;
 
 use crate::inventory::socket::{Socket, TcpState};
 
-/// The kernel writes at most 32 KiB at once (`netlink_dump`).
+/// Size of the receive buffer; the kernel writes at most 32 KiB at once (`netlink_dump`).
 const ANSWER_BYTES: usize = 64 << 10;
 
 /// `NLMSG_ERROR`: the kernel refuses.
 const ERROR: u16 = 2;
 /// `NLMSG_DONE`: the end of the list.
 const DONE: u16 = 3;
-/// Messages begin at multiples of this (`NLMSG_ALIGNTO`).
+/// Alignment of messages (`NLMSG_ALIGNTO`).
 const ALIGN: usize = 4;
 
-/// Length and kind in front of an attribute (`struct nlattr`).
+/// Length and kind before an attribute's value (`struct nlattr`).
 const ATTRIBUTE_HEAD_BYTES: usize = 4;
 
-/// Bytes of an error number in front of the payload.
+/// Bytes of an error number at the start of the payload.
 const ERRNO_BYTES: usize = 4;
 
 /// Transport protocols that are listed.
@@ -51,16 +51,16 @@ enum Family {
     V6,
 }
 
-/// Why there is no list.
+/// Reason why there is no list.
 #[derive(Debug, Error)]
 pub enum DiagError {
-    /// No socket to ask through.
+    /// No netlink socket can be opened.
     #[error("can't list the kernel's sockets: {0}; this needs CONFIG_INET_DIAG")]
     Open(io::Error),
     /// The kernel does not list sockets of this protocol.
     #[error("the kernel does not list its {protocol} sockets; `sudo modprobe {module}` may help")]
     Missing {
-        /// Which.
+        /// Name of the protocol.
         protocol: &'static str,
         /// The kernel module that lists them.
         module: &'static str,
@@ -73,14 +73,14 @@ pub enum DiagError {
     Form(String),
 }
 
-/// Lists all sockets of `transport` with a local port, in any state. Says whether the kernel
+/// Lists all sockets of `transport` with a local port, in any state. Returns whether the kernel
 /// noticed that the list changed while it wrote it.
 pub fn list(transport: Transport, mut each: impl FnMut(Socket)) -> Result<bool, DiagError> {
     let mut interrupted = false;
     for family in [Family::V4, Family::V6] {
         match list_family(transport, family, &mut each) {
             Ok(changed) => interrupted |= changed,
-            // A kernel without IPv6 has IPv4 at least.
+            // A kernel without IPv6 still has IPv4.
             Err(DiagError::Missing { .. }) if family == Family::V6 => {}
             Err(error) => return Err(error),
         }
@@ -108,7 +108,7 @@ fn list_family(
     }
 }
 
-/// A signal is no reason to begin again: the kernel keeps the place.
+/// Retries a call that a signal interrupted: the kernel keeps its position in the list.
 fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match call() {
@@ -132,7 +132,7 @@ fn request(transport: Transport, family: Family) -> Vec<u8> {
             Transport::Udp => IPPROTO_UDP,
         },
         extensions: ExtensionFlags::empty(),
-        // All, also the ones that the crate has no name for: TCP_BOUND_INACTIVE is bit 13.
+        // All states, even those without a name in the crate: TCP_BOUND_INACTIVE is bit 13.
         states: StateFlags::from_bits_retain(u32::MAX),
         socket_id,
     };
@@ -144,7 +144,7 @@ fn request(transport: Transport, family: Family) -> Vec<u8> {
     bytes
 }
 
-/// Hands on the sockets of one piece of the answer; says whether it was the last.
+/// Passes on the sockets of one piece of the answer; returns whether it was the last.
 fn messages(
     mut bytes: &[u8],
     transport: Transport,
@@ -168,7 +168,7 @@ fn messages(
     Ok(false)
 }
 
-/// The last message has an error number, negative, or 0.
+/// Parses the last message, which has an error number, negative, or 0.
 fn end(payload: &[u8], transport: Transport) -> Result<(), DiagError> {
     let errno = payload.first_chunk::<ERRNO_BYTES>().map_or(0, |bytes| i32::from_ne_bytes(*bytes));
     match -errno {
@@ -184,21 +184,21 @@ fn end(payload: &[u8], transport: Transport) -> Result<(), DiagError> {
     }
 }
 
-/// Where `struct inet_diag_msg` has the time that a timer has left, in milliseconds.
+/// Offset of a timer's remaining time, in milliseconds, in `struct inet_diag_msg`.
 const EXPIRES_AT: usize = 52;
 
 /// Size of `struct inet_diag_msg`; attributes follow.
 const HEADER_BYTES: usize = 72;
 
-/// `INET_DIAG_SKV6ONLY`: told of IPv6 sockets without a peer, asked for or not.
+/// `INET_DIAG_SKV6ONLY`: sent for IPv6 sockets without a peer, requested or not.
 const V6ONLY: u16 = 11;
 
-/// What one message of the kernel's list says of a socket; `None` if that has no port.
+/// Parses one message of the kernel's list; `None` if the socket has no port.
 pub fn socket(payload: &[u8]) -> Result<Option<Socket>, DiagError> {
     let header = InetResponseHeader::parse(payload).map_err(|error| form(error.to_string()))?;
     let SocketId { source_port, destination_port, source_address, destination_address, .. } =
         header.socket_id;
-    // A state that came after this was written holds a port in some way that is not known.
+    // A newer, unknown state holds a port in some way that is not known.
     let state = TcpState::from_kernel(header.state).unwrap_or(TcpState::Close);
     let expires = payload.get(EXPIRES_AT..).and_then(|rest| rest.first_chunk());
     let expires_ms = expires.map(|bytes| u32::from_ne_bytes(*bytes));
@@ -223,7 +223,8 @@ pub fn socket(payload: &[u8]) -> Result<Option<Socket>, DiagError> {
     }))
 }
 
-/// The value of the attribute `kind`: each has its length, header included, and its kind in front.
+/// Returns the value of the attribute `kind`: each begins with its length, header included, and its
+/// kind.
 fn attribute(mut bytes: &[u8], kind: u16) -> Option<&[u8]> {
     loop {
         let (head, _) = bytes.split_at_checked(ATTRIBUTE_HEAD_BYTES)?;
@@ -250,7 +251,7 @@ mod tests {
 
     use super::*;
 
-    /// Length, type, flags, sequence, port id; then the payload.
+    /// Builds a message: length, type, flags, sequence, port id; then the payload.
     fn message(kind: u16, flags: u16, payload: &[u8]) -> Vec<u8> {
         let length = u32::try_from(16 + payload.len()).unwrap();
         let mut bytes = length.to_ne_bytes().to_vec();
@@ -262,7 +263,7 @@ mod tests {
         bytes
     }
 
-    /// What the kernel says of an IPv4 socket in `TIME_WAIT`.
+    /// Returns the kernel's message for an IPv4 socket in `TIME_WAIT`.
     fn time_wait() -> Vec<u8> {
         let mut payload = vec![AF_INET, 6, 3, 0, 0x9c, 0x40, 0x01, 0xbb];
         payload.extend([10, 0, 0, 1]);
@@ -288,7 +289,7 @@ mod tests {
         assert_eq!(with(&shutdown), None);
         assert_eq!(with(&[shutdown, only(1)].concat()), Some(true));
         assert_eq!(with(&[shutdown, only(0)].concat()), Some(false));
-        // Lengths that lie.
+        // Wrong lengths.
         for length in [0, 1, 4, 200] {
             with(&[length, 0, 11, 0, 1]);
             with(&[length, 0, 8, 0, 1]);

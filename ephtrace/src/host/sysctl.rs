@@ -1,7 +1,7 @@
-//! What a network namespace is set to, as far as ports are concerned.
+//! Settings of a network namespace that concern ports.
 //!
-//! [`read`] reads the files of `/proc/sys/net`, which show the namespace of the thread that
-//! opens them; what the texts mean needs no I/O.
+//! [`read`] reads the files of `/proc/sys/net`, which show the namespace of the thread that opens
+//! them; parsing their texts needs no I/O.
 
 use std::{
     fs::{self, File},
@@ -20,31 +20,31 @@ use crate::{
     model::{PortRange, escape::shown},
 };
 
-/// Where the kernel shows them.
+/// Directory of the settings.
 pub const PROC_SYS_NET: &str = "/proc/sys/net";
 
-/// Why a namespace's settings are not known.
+/// Reason why a namespace's settings are not known.
 #[derive(Debug, Error)]
 pub enum SysctlError {
     /// A file that every kernel has can't be read.
     #[error("can't read {file}: {cause}; mount /proc, and check that /proc/sys is not hidden")]
     Read {
-        /// Its path.
+        /// Path of the file.
         file: String,
-        /// What the system said.
+        /// Error of the system.
         cause: io::Error,
     },
-    /// A file holds something else.
+    /// A file has unexpected contents.
     #[error("can't parse {text:?} in {file}; please report it")]
     Text {
-        /// Its path.
+        /// Path of the file.
         file: String,
-        /// What is in it.
+        /// Contents of the file.
         text: String,
     },
 }
 
-/// Of the namespace of this thread, from the files below `root` ([`PROC_SYS_NET`]).
+/// Reads the settings of this thread's namespace, from the files below `root` ([`PROC_SYS_NET`]).
 pub fn read(root: &Path) -> Result<Sysctls, SysctlError> {
     let range = required(&root.join("ipv4/ip_local_port_range"), parse_range)?;
     let reserved = required(&root.join("ipv4/ip_local_reserved_ports"), parse_reserved)?;
@@ -76,11 +76,11 @@ fn required<T>(path: &Path, parse: impl Fn(&str) -> Option<T>) -> Result<T, Sysc
     parse(text.trim()).ok_or_else(|| SysctlError::Text { file: file(), text })
 }
 
-/// More than the longest sysctl has: every other port, with a comma each.
+/// Buffer size, larger than the longest sysctl: every other port, with a comma each.
 const MAX_BYTES: usize = 256 << 10;
 
-/// Reads a file of `/proc/sys` by one call: the kernel gives a list of ports to the first read and
-/// nothing to the second, however short the first one was (`proc_do_large_bitmap`).
+/// Reads a file of `/proc/sys` in one call: the kernel returns a list of ports to the first read
+/// and nothing to the second, however short the first one was (`proc_do_large_bitmap`).
 /// `fs::read_to_string` begins with 32 bytes.
 fn read_at_once(path: &Path) -> io::Result<String> {
     let mut bytes = vec![0; MAX_BYTES];
@@ -89,20 +89,20 @@ fn read_at_once(path: &Path) -> io::Result<String> {
     String::from_utf8(bytes).map_err(io::Error::other)
 }
 
-/// Two numbers with white space between.
+/// Parses two numbers separated by white space.
 pub fn parse_range(text: &str) -> Option<PortRange> {
     let mut ends = text.split_whitespace().map(str::parse);
     let (low, high) = (ends.next()?.ok()?, ends.next()?.ok()?);
     (low <= high && ends.next().is_none()).then_some(PortRange::new(low, high))
 }
 
-/// A list of ports and spans, such as `8080,9000-9100`; empty for none.
+/// Parses a list of ports and spans, such as `8080,9000-9100`; empty for none.
 pub fn parse_reserved(text: &str) -> Option<PortSet> {
     let mut set = PortSet::default();
     for span in text.split(',').map(str::trim).filter(|span| !span.is_empty()) {
         let (low, high) = span.split_once('-').unwrap_or((span, span));
         let (low, high): (u16, u16) = (low.parse().ok()?, high.parse().ok()?);
-        // A list that was cut short must not pass for a shorter list.
+        // A truncated list must not pass for a shorter list.
         if low > high {
             return None;
         }

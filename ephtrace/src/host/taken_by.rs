@@ -1,5 +1,5 @@
-//! Who has a port, or a connection, that another socket was refused: asked of the kernel at once,
-//! for one in `TIME_WAIT` is gone in a minute.
+//! Holder of a port, or of a connection, that another socket was refused. The kernel is asked at
+//! once, since a `TIME_WAIT` is gone in a minute.
 
 use std::path::{Path, PathBuf};
 
@@ -15,12 +15,12 @@ use crate::{
     model::{Comm, FlowKey, who::process_name},
 };
 
-/// At most so many are asked after: findings name no more of one kind.
+/// Maximum number of lookups: findings name no more of one kind.
 const MAX_ASKED: usize = 6;
 
 const PROC: &str = "/proc";
 
-/// Fills in who is in the way of those that were refused a port.
+/// Fills in the sockets that block those that were refused a port.
 pub fn add(destinations: &mut [DestinationFacts]) {
     let refused = destinations.iter_mut().filter(|d| d.refused > d.no_address);
     for one in refused.take(MAX_ASKED) {
@@ -29,7 +29,7 @@ pub fn add(destinations: &mut [DestinationFacts]) {
     }
 }
 
-/// Looks from inside of the namespace of `one`; `None` if that can't be entered.
+/// Runs `look` inside the namespace of `one`; `None` if it can't be entered.
 fn inside<T: Send>(one: &DestinationFacts, look: impl FnOnce() -> T + Send) -> Option<T> {
     let netns = one.flow.netns?;
     if netns::own().ok() == Some(netns) {
@@ -65,7 +65,7 @@ fn find(flow: &FlowKey, port: u16) -> Option<TakenBy> {
 fn find_by(transport: Transport, flow: &FlowKey, port: u16) -> Option<Socket> {
     let mut found: Option<Socket> = None;
     let see = |socket: Socket| {
-        // Of several, one that a process has open.
+        // Of several sockets, prefer one that a process has open.
         let is_better = found.is_none_or(|before| before.inode == 0 && socket.inode != 0);
         if is_better && is_in_the_way(&socket, flow, port) {
             found = Some(socket);

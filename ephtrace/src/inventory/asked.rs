@@ -1,10 +1,9 @@
-//! How many ports a program finds that asks for one without naming a destination: `bind()` to port
-//! 0, and a UDP socket's first use. No I/O.
+//! Ports left for a program that asks for one without naming a destination: `bind()` to port 0, and
+//! a UDP socket's first use. No I/O.
 //!
-//! Such a port must be free of every socket whose local address meets the address asked for
-//! (`inet_rcv_saddr_equal`), connected ones and `TIME_WAIT`s included, whatever their destination.
-//! The unspecified address meets all addresses, so that nobody finds fewer ports than who asks for
-//! it.
+//! Such a port must be free of every socket whose local address conflicts with the address asked
+//! for (`inet_rcv_saddr_equal`), connected ones and `TIME_WAIT`s included, whatever their
+//! destination. The unspecified address conflicts with all addresses, so it finds the fewest ports.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -17,7 +16,7 @@ use super::{
     sysctls::Sysctls,
 };
 
-/// What is asked for.
+/// Way of asking for a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -29,7 +28,7 @@ pub enum Ask {
 }
 
 impl Ask {
-    /// As it stands in every output.
+    /// Name, as in every output.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Bind => "bind",
@@ -37,7 +36,7 @@ impl Ask {
         }
     }
 
-    /// The error that a program gets when no port is left.
+    /// Error that a program gets when no port is left.
     pub fn error(self) -> &'static str {
         match self {
             Self::Bind => "EADDRINUSE",
@@ -46,13 +45,13 @@ impl Ask {
     }
 }
 
-/// What one way of asking finds.
+/// Ports as seen by one way of asking.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Asked {
     /// Kind of request.
     pub ask: Ask,
-    /// 4 or 6.
+    /// Address family: 4 or 6.
     pub family: u8,
     /// The address asked for: the unspecified one, which conflicts with all others.
     pub saddr: IpAddr,
@@ -73,23 +72,23 @@ pub struct Asked {
     pub may_share: bool,
     /// Who has most of `in_use`; empty while less than half of the ports are in use.
     pub holders: Vec<Holder>,
-    /// The program that has most of them, in whatever containers; null likewise.
+    /// Program that has most of them, over all containers; null likewise.
     pub program: Option<Program>,
 }
 
-/// Ports that sockets of one transport protocol take, as each family finds them.
+/// Ports taken by sockets of one transport protocol, as each family sees them.
 #[derive(Clone, Debug, Default)]
 pub struct Taken {
     v4: PortSet,
     v6: PortSet,
     unsure_v4: PortSet,
-    /// Those of which one socket at least is no TIME_WAIT that connect may take over.
+    /// Ports with at least one socket that is no `TIME_WAIT` that a connect may take over.
     firm: PortSet,
 }
 
 impl Taken {
-    /// Counts a socket, in whatever state it is, and whether it is a TIME_WAIT that connect may
-    /// take over. Says whether its port is new.
+    /// Counts a socket in any state; `is_reusable` for a `TIME_WAIT` that a connect may take over.
+    /// Returns whether its port is new.
     pub fn add(&mut self, socket: &Socket, is_reusable: bool) -> bool {
         if !is_reusable {
             self.firm.insert(socket.sport);
@@ -99,7 +98,8 @@ impl Taken {
         } else if meets_ipv4(socket).is_none() {
             self.unsure_v4.insert(socket.sport);
         }
-        // The unspecified IPv6 address, as long as both families are wanted, meets every address.
+        // The unspecified IPv6 address conflicts with every address, as long as both families are
+        // wanted.
         self.v6.insert(socket.sport)
     }
 
@@ -108,7 +108,7 @@ impl Taken {
         &self.v6
     }
 
-    /// What who asks for a port of either family finds.
+    /// Returns the ports left for either family.
     pub fn asked(&self, ask: Ask, sysctls: &Sysctls) -> [Asked; 2] {
         let one = |family, saddr, taken: &PortSet, unsure: &PortSet| {
             let usable = sysctls.usable();
@@ -139,9 +139,9 @@ impl Taken {
     }
 }
 
-/// Whether an IPv6 socket keeps IPv4 from its port; `None` if that can't be told. One that is bound
-/// to an address of its own takes IPv6 alone, and one that got its address from `connect()` takes
-/// both.
+/// Returns whether an IPv6 socket blocks its port for IPv4; `None` if that is not known. A socket
+/// bound to an address of its own blocks IPv6 alone, and one that got its address from `connect()`
+/// blocks both.
 fn meets_ipv4(socket: &Socket) -> Option<bool> {
     socket.is_v6only.map(|is_only| !is_only)
 }
@@ -174,7 +174,7 @@ mod tests {
             at("10.0.0.2", 40_000, TcpState::TimeWait, None),
             at("127.0.0.1", 40_001, TcpState::TimeWait, None),
             at("0.0.0.0", 40_002, TcpState::Listen, None),
-            // Reserved, or out of the range.
+            // Reserved, or outside of the range.
             at("0.0.0.0", 40_009, TcpState::Listen, None),
             at("0.0.0.0", 40_010, TcpState::Bound, None),
         ];

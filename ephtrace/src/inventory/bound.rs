@@ -7,10 +7,10 @@ use serde::Serialize;
 use super::owners::Owner;
 use crate::model::{Origin, names::serialize_origin};
 
-/// Ports of the range that bind or listen took: connect leaves them out whatever the destination.
+/// Ports of the range taken by bind or listen: a connect skips them whatever the destination.
 ///
 /// A socket that was bound and then connected takes its port in the same way, but the kernel does
-/// not list how a connected socket came by its port: only a recording tells.
+/// not list how a connected socket got its port: only a recording shows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Bound {
@@ -36,19 +36,19 @@ pub struct Bound {
     pub others: usize,
 }
 
-/// How a socket holds a port against every destination.
+/// State in which a socket blocks a port for every other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum HeldState {
     /// The socket listens.
     Listen,
-    /// The socket is bound and nothing else.
+    /// The socket is only bound.
     Bound,
 }
 
 impl HeldState {
-    /// As it stands in every output.
+    /// Name, as in every output.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Listen => "listen",
@@ -61,7 +61,7 @@ impl HeldState {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Held {
-    /// The port.
+    /// Number of the port.
     #[serde(rename = "sport")]
     pub port: u16,
     /// Which call.
@@ -69,7 +69,7 @@ pub struct Held {
     /// Whether the port is in `ip_local_reserved_ports`.
     #[serde(rename = "is_reserved")]
     pub reserved: bool,
-    /// The address that it is bound to.
+    /// Address that the socket is bound to.
     pub saddr: IpAddr,
     /// Number of sockets that share the port and address.
     pub sockets: usize,

@@ -1,7 +1,7 @@
-//! From what is in use now to the facts that findings are made of, alone or beside what was
-//! counted.
+//! Conversion of the ports in use to the facts of findings, alone or combined with counts of
+//! assignments.
 //!
-//! The only place that knows both `inventory` and `analyse`.
+//! No other file knows both `inventory` and `analyse`.
 
 use std::path::Path;
 
@@ -24,10 +24,10 @@ use crate::{
     },
 };
 
-/// How many holders a sentence names where none has most of the ports.
+/// Number of holders that a sentence names if none has most of the ports.
 const NAMED: usize = 3;
 
-/// What an inventory says by itself.
+/// Returns the facts in an inventory alone.
 pub fn of_inventory(inventory: &Inventory) -> Facts {
     let destinations = inventory.namespaces.iter().flat_map(|namespace| {
         let fullest = namespace.destinations.iter();
@@ -49,7 +49,7 @@ pub fn of_inventory(inventory: &Inventory) -> Facts {
     }
 }
 
-/// Adds to what was counted what is in use: of the same destinations, and of those that are past a
+/// Adds the ports in use to counted facts: of the same destinations, and of those that are past a
 /// mark although nothing was assigned.
 pub fn add_inventory(facts: &mut Facts, inventory: &Inventory) {
     let Facts { namespaces, asked, own_netns, conntrack, .. } = of_inventory(inventory);
@@ -87,7 +87,7 @@ fn add_in_use(facts: &mut Facts, namespace: &Namespace, one: &DestinationUse) {
     }
 }
 
-/// What a socket with `range` finds in use: others' ports count only in there.
+/// Returns the ports in use as a socket with `range` sees them: other ports don't count.
 fn in_use(
     namespace: &Namespace,
     one: &DestinationUse,
@@ -105,7 +105,7 @@ fn in_use(
         unsure: Some(one.left - one.left_least),
         usable: Some(namespace.settings.usable_in(part)),
         time_wait: Some(time_wait),
-        // All of one destination may be taken over, or none.
+        // Either all of one destination may be taken over, or none.
         reusable: one.time_wait_reusable.map(|all| all.min(time_wait)),
         reusable_now: one.time_wait_reusable_now.map(|all| all.min(time_wait)),
         states: Some(StateFacts {
@@ -135,8 +135,8 @@ fn asked(namespace: &Namespace, asked: &Asked) -> AskedFacts {
     }
 }
 
-/// `mostly php-fpm (25 processes in 2 containers)` of so many ports, if one program has more than
-/// half of them; else who has how many.
+/// Returns `mostly php-fpm (25 processes in 2 containers)` if one program has more than half of the
+/// `ports`; else the holders with their numbers.
 fn held_by(holders: &[Holder], program: Option<&Program>, ports: u32) -> Option<String> {
     if let Some(program) = program.filter(|program| 2 * program.ports > ports) {
         let is_all = |holder: &&Holder| {
@@ -152,7 +152,7 @@ fn held_by(holders: &[Holder], program: Option<&Program>, ports: u32) -> Option<
     (!named.is_empty()).then(|| format!("held by {}", named.join(", ")))
 }
 
-/// `curl (4711)`, `php-fpm (25 processes)` or `php-fpm (25 processes in 2 containers)`.
+/// Returns `curl (4711)`, `php-fpm (25 processes)` or `php-fpm (25 processes in 2 containers)`.
 fn many(name: &str, pid: Option<u32>, program: &Program) -> String {
     match (program.processes, program.containers, pid) {
         (0 | 1, _, Some(pid)) => format!("{name} ({pid})"),
@@ -203,8 +203,8 @@ fn namespace(namespace: &Namespace) -> NetnsFacts {
     }
 }
 
-/// What to type before a command so that it runs in there. Names are others' choice: one that a
-/// shell would not take as it is, is left out.
+/// Returns the command prefix that enters the namespace. Others choose its names, so one that needs
+/// quoting in a shell is left out.
 fn enter(place: &NetnsRef) -> Option<String> {
     let ns_path = place.ns_path.as_deref();
     let name = place.name.as_deref().filter(|name| !name.contains('/'));
@@ -215,7 +215,7 @@ fn enter(place: &NetnsRef) -> Option<String> {
     Some(format!("nsenter --net={ns_path}"))
 }
 
-/// Whether it is mounted where only another process sees it: `/proc/PID/root/…`.
+/// Returns whether it is mounted where only another process sees it: `/proc/PID/root/…`.
 fn is_elsewhere(ns_path: &Path) -> bool {
     ns_path.starts_with("/proc") && ns_path.iter().nth(3).is_some_and(|part| part == "root")
 }
@@ -251,7 +251,8 @@ mod tests {
         model::{FlowKey, PortRange},
     };
 
-    /// The default range; 5000 ports in use at its upper end, 10 in TIME_WAIT from 40000 on.
+    /// Creates an inventory with the default range; 5000 ports in use at its upper end, 10 in
+    /// `TIME_WAIT` from 40000 on.
     fn inventory() -> Inventory {
         let to = |sport, state| {
             Socket::new([10, 0, 0, 1].into(), [10, 0, 0, 2].into(), sport, 443, state)

@@ -1,5 +1,5 @@
-//! What is in use now, by network namespace and destination, with who holds what. Pure: `host`
-//! lists the sockets, this counts and explains them.
+//! The ports in use now, by network namespace and destination, with their holders. Pure: `host`
+//! lists the sockets; this module counts and explains them.
 //!
 //! ```text
 //! host: sysctls, sockets ─→ Census ─→ Namespace ┐
@@ -26,7 +26,7 @@ pub use self::{
     past_owners::PastOwners,
 };
 
-/// Everything that was found.
+/// Result of taking an inventory.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Inventory {
@@ -53,7 +53,7 @@ pub struct Inventory {
 }
 
 impl Inventory {
-    /// Of one namespace, looked at by who does not keep the time.
+    /// Creates an inventory of one namespace, without a time.
     pub fn of(namespace: Namespace, hidden_holders: u32) -> Self {
         Self {
             ts_ns: 0,
@@ -67,13 +67,13 @@ impl Inventory {
         }
     }
 
-    /// The destination with the largest share of its range, and its namespace.
+    /// Returns the destination with the largest share of its range, and its namespace.
     pub fn fullest(&self) -> Option<(&Namespace, &DestinationUse)> {
         let first = self.namespaces.first()?;
         Some((first, first.destinations.first()?))
     }
 
-    /// Leaves the fullest `limit` destinations of each namespace; those behind go to the others.
+    /// Keeps the fullest `limit` destinations of each namespace; the rest are added to the others.
     pub fn cut(&mut self, limit: usize) {
         self.namespaces.iter_mut().for_each(|namespace| namespace.cut(limit));
     }

@@ -1,4 +1,4 @@
-//! What is in use in one network namespace, as data: the keys of `ephtrace ports --json`.
+//! The ports in use in one network namespace, as data: the keys of `ephtrace ports --json`.
 
 use std::{net::IpAddr, path::PathBuf};
 
@@ -14,56 +14,55 @@ use super::{
 use crate::inventory::sysctls::{Conntrack, Sysctls};
 use crate::model::{FlowKey, PortRange, port_range::serialize_ends};
 
-/// Which namespace.
+/// Reference to a namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct NetnsRef {
-    /// Its inode number.
+    /// Inode number of the namespace.
     pub netns: u32,
     /// Its name as in `ip netns`: the name of the file that it is mounted on.
     pub name: Option<String>,
-    /// Whether ephtrace runs in this namespace.
+    /// True if ephtrace runs in this namespace.
     pub own: bool,
     /// Visible processes in it; null if not examined.
     #[serde(rename = "process_count")]
     pub processes: Option<u32>,
-    /// A file by which it can be entered, if one is known.
+    /// File by which it can be entered, if one is known.
     #[serde(skip)]
     pub ns_path: Option<PathBuf>,
 }
 
-/// What is in use in one network namespace.
+/// The ports in use in one network namespace.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Namespace {
-    /// Which.
+    /// The namespace.
     #[serde(flatten)]
     pub place: NetnsRef,
-    /// When its TCP sockets were listed, in nanoseconds since the Unix epoch.
+    /// Time of the list of TCP sockets, in nanoseconds since the Unix epoch.
     #[serde(skip)]
     pub listed_ns: u64,
-    /// What it is set to.
+    /// Settings of the namespace.
     pub settings: NetnsSettings,
-    /// Connected TCP sockets on ports that connect could have chosen: the sum of `in_use` over all
-    /// destinations.
+    /// Connected TCP sockets on ports that a connect could have chosen: the sum of all `in_use`.
     pub sockets: u64,
-    /// The same by state.
+    /// `sockets` by state.
     pub by_state: ByState,
-    /// Distinct ports that these sockets have: one port can serve many destinations.
+    /// Distinct ports of these sockets: one port can serve many destinations.
     pub ports: u32,
-    /// Even ones of `ports`.
+    /// Even ports of `ports`.
     pub even: u32,
-    /// Odd ones of `ports`.
+    /// Odd ports of `ports`.
     pub odd: u32,
-    /// Connected sockets in the range that a listener accepted: no use of the range.
+    /// Connected sockets in the range that a listener accepted; they do not use up the range.
     pub accepted: u64,
-    /// Connected sockets in the range on reserved ports: no use of the range either.
+    /// Connected sockets in the range on reserved ports; they do not use up the range either.
     pub on_reserved: u64,
     /// Number of destinations.
     pub destinations_known: usize,
-    /// The fullest, fullest first.
+    /// The fullest destinations, fullest first.
     pub destinations: Vec<DestinationUse>,
-    /// All others together; null if there are none.
+    /// All other destinations together; null if there are none.
     pub others: Option<Others>,
     /// Ports of the range that are unavailable for every destination.
     pub bound: Bound,
@@ -75,8 +74,8 @@ pub struct Namespace {
     pub tcp: TcpTotals,
     /// All UDP sockets; UDP and TCP ports are separate.
     pub udp: UdpTotals,
-    /// Usable ports that connect leaves out whatever the destination, in order: those of `bound`,
-    /// and those that were seen to be bound before they connected.
+    /// Usable ports that a connect skips whatever the destination, in order: those of `bound`, and
+    /// those that were seen to be bound before their socket connected.
     #[serde(skip)]
     pub taken: Vec<u16>,
     /// Ports of all listeners, inside the range or not, in order.
@@ -85,13 +84,13 @@ pub struct Namespace {
 }
 
 impl Namespace {
-    /// The share of the range that can't be had by whoever finds fewest ports: 0 to 1.
+    /// Returns the taken share, 0 to 1, of the range for the way of asking that finds fewest ports.
     pub fn fullest(&self) -> f64 {
         let connect = self.destinations.iter().map(|one| one.blocked_share(&self.settings));
         connect.chain(self.asked.iter().map(|asked| asked.share)).fold(0.0, f64::max)
     }
 
-    /// Ports of a [part](NetnsSettings::part) that connect could still choose for `one`.
+    /// Number of ports of a [part](NetnsSettings::part) that a connect can still choose for `one`.
     pub fn left_in(&self, one: &DestinationUse, part: PortRange) -> u32 {
         let from = self.taken.partition_point(|&port| port < part.low);
         let taken = self.taken.iter().skip(from).take_while(|&&port| port <= part.high);
@@ -101,14 +100,14 @@ impl Namespace {
         self.settings.usable_in(part).saturating_sub(taken)
     }
 
-    /// The same for a destination that has nothing in use.
+    /// Returns the number of such ports for a destination that has nothing in use.
     pub fn left_for_others(&self, part: PortRange) -> u32 {
         let taken = self.taken.iter().filter(|port| part.contains(**port)).count();
         let taken = u32::try_from(taken).unwrap_or(u32::MAX);
         self.settings.usable_in(part).saturating_sub(taken)
     }
 
-    /// Leaves the fullest `limit` destinations; those behind go to the others.
+    /// Keeps the fullest `limit` destinations; the rest are added to the others.
     pub fn cut(&mut self, limit: usize) {
         for one in self.destinations.drain(limit.min(self.destinations.len())..) {
             self.others.get_or_insert_default().add(&one);
@@ -116,7 +115,7 @@ impl Namespace {
     }
 }
 
-/// Where a list of sockets comes from.
+/// Source of a list of sockets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -124,15 +123,15 @@ pub enum Source {
     /// The kernel's `sock_diag`.
     #[default]
     SockDiag,
-    /// The files of `/proc/net`, as there is no `sock_diag` for TCP or UDP, or no right to ask it.
+    /// The files of `/proc/net`: there is no `sock_diag` for TCP or UDP, or no right to use it.
     Proc,
 }
 
-/// What a namespace is set to.
+/// Settings of a namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct NetnsSettings {
-    /// The ephemeral ports (`ip_local_port_range`).
+    /// Range of the ephemeral ports (`ip_local_port_range`).
     #[serde(flatten, serialize_with = "serialize_ends")]
     #[cfg_attr(test, schemars(with = "crate::model::port_range::Ends<u16>"))]
     pub range: PortRange,
@@ -146,7 +145,7 @@ pub struct NetnsSettings {
     pub longest_reserved: Option<PortRange>,
     /// Ports of the range that are not reserved: the full mark.
     pub usable: u32,
-    /// Usable ports that connect tries first, those of one parity: the half mark.
+    /// Usable ports that a connect tries first, those of one parity: the half mark.
     pub half_mark: u32,
     /// `ip_local_port_step_width`; null before Linux 7.1.
     pub step_width: Option<u32>,
@@ -163,7 +162,7 @@ pub struct NetnsSettings {
 }
 
 impl NetnsSettings {
-    /// What follows from the sysctls.
+    /// Derives the settings from the sysctls.
     pub fn new(sysctls: &Sysctls) -> Self {
         let range = sysctls.range;
         Self {
@@ -183,34 +182,34 @@ impl NetnsSettings {
         }
     }
 
-    /// The part of a socket's `range` that is inside this one; all of this if none is known, or if
-    /// it was another when the socket connected.
+    /// Returns the part of a socket's `range` that is inside this one; all of this one if no range
+    /// is known, or if this one was another when the socket connected.
     pub fn part(&self, range: Option<PortRange>) -> PortRange {
         let inside = range.map(|range| range.intersection(self.range));
         inside.filter(|part| !part.is_empty()).unwrap_or(self.range)
     }
 
-    /// Ports of a [part](Self::part) that connect can use.
+    /// Number of ports of a [part](Self::part) that a connect can use.
     pub fn usable_in(&self, part: PortRange) -> u32 {
         part.len_outside(self.reserved_runs.iter().copied())
     }
 }
 
-/// One destination, and how much of the range is in use for it.
+/// One destination, and its use of the range.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DestinationUse {
-    /// From where, and where to; the namespace stands above it.
+    /// Source and destination; the namespace is that of the parent object.
     #[serde(flatten, serialize_with = "addresses")]
     #[cfg_attr(test, schemars(with = "Addresses"))]
     pub flow: FlowKey,
-    /// Ports in use for it.
+    /// Ports in use for the destination.
     pub in_use: u32,
     /// `in_use` divided by the usable ports: 0 to 1.
     pub share: f64,
-    /// Even ones of `in_use`.
+    /// Even ports of `in_use`.
     pub even: u32,
-    /// Odd ones of `in_use`.
+    /// Odd ports of `in_use`.
     pub odd: u32,
     /// `in_use` by state.
     pub by_state: ByState,
@@ -233,11 +232,11 @@ pub struct DestinationUse {
     /// Upper bound on those in `TIME_WAIT` that connect can take over by `tcp_tw_reuse`, including
     /// young ones: the peer must also have sent timestamps, which the kernel does not list.
     pub time_wait_reusable: Option<u32>,
-    /// Those of them that are old enough now (`tcp_tw_reuse_delay`, or a second).
+    /// Ports of `time_wait_reusable` that are old enough now (`tcp_tw_reuse_delay`, or a second).
     pub time_wait_reusable_now: Option<u32>,
-    /// Who has most of `in_use`: processes of one name in one container are one.
+    /// Holders of most of `in_use`; processes of one name in one container are one holder.
     pub holders: Vec<Holder>,
-    /// The program that has most of `in_use`, in whatever containers; null if it is known of none.
+    /// Program that has most of `in_use`, over all containers; null if no holder is known.
     pub program: Option<Program>,
     /// Ports of holders that are not listed.
     pub other_holders: u32,
@@ -245,24 +244,24 @@ pub struct DestinationUse {
     pub unknown_open: u32,
     /// Ports that no process has open now, as in `TIME_WAIT`, and whose opening was not seen.
     pub unknown_closed: u32,
-    /// The ports in use, in order, and whether each is in `TIME_WAIT`.
+    /// Ports in use, in order, each with whether it is in `TIME_WAIT`.
     #[serde(skip)]
     pub ports: Vec<(u16, bool)>,
 }
 
 impl DestinationUse {
-    /// The share of the usable ports that no connect can have, not by taking over a TIME_WAIT
-    /// either: 0 to 1.
+    /// Share of the usable ports that no connect can have, even by taking over a `TIME_WAIT`: 0 to
+    /// 1.
     pub fn blocked_share(&self, settings: &NetnsSettings) -> f64 {
         f64::from(self.blocked(settings)) / f64::from(settings.usable.max(1))
     }
 
-    /// The usable ports that no connect can have, not by taking over a TIME_WAIT either.
+    /// Number of usable ports that no connect can have, even by taking over a `TIME_WAIT`.
     pub fn blocked(&self, settings: &NetnsSettings) -> u32 {
         settings.usable.saturating_sub(self.left + self.time_wait_reusable.unwrap_or(0))
     }
 
-    /// Ports in use in a part of the range, and how many of them are in `TIME_WAIT`.
+    /// Returns the number of ports in use in a part of the range, and of those in `TIME_WAIT`.
     pub fn in_use_in(&self, part: PortRange) -> (u32, u32) {
         let from = self.ports.partition_point(|(port, _)| *port < part.low);
         let inside = self.ports.iter().skip(from).take_while(|(port, _)| *port <= part.high);
@@ -270,15 +269,15 @@ impl DestinationUse {
     }
 }
 
-/// A flow whose namespace stands above it.
+/// A flow whose namespace is that of the parent object.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Addresses {
     /// Source address.
     saddr: IpAddr,
-    /// Destination address; null where it is not known.
+    /// Destination address; null if it is not known.
     daddr: Option<IpAddr>,
-    /// Destination port; null where it is not known.
+    /// Destination port; null if it is not known.
     dport: Option<u16>,
 }
 
@@ -287,21 +286,21 @@ fn addresses<S: Serializer>(flow: &FlowKey, serializer: S) -> Result<S::Ok, S::E
     Addresses { saddr, daddr, dport }.serialize(serializer)
 }
 
-/// How much of a range is taken for one destination, what is bound included.
+/// Level of use of a range for one destination, bound ports included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Mark {
     /// Less than half.
     None,
-    /// Half: connects get slow, for they try ports of the preferred parity first.
+    /// Half: connects get slow, since they try ports of the preferred parity first.
     Half,
-    /// All: connects fail, unless one takes over a TIME_WAIT.
+    /// All: connects fail, unless one takes over a `TIME_WAIT`.
     Full,
 }
 
 impl Mark {
-    /// As it stands in every output.
+    /// Name, as in every output.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -315,7 +314,7 @@ impl Mark {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Others {
-    /// How many.
+    /// Number of destinations.
     #[serde(rename = "destination_count")]
     pub destinations: usize,
     /// Sum of their `in_use`.
@@ -342,13 +341,13 @@ impl Others {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TcpTotals {
-    /// How many.
+    /// Number of sockets.
     pub sockets: u64,
-    /// Listening.
+    /// Listening sockets.
     pub listening: u64,
     /// Sockets that are only bound, as far as the kernel lists them.
     pub bound_only: u64,
-    /// Connected, by state.
+    /// Connected sockets, by state.
     #[serde(rename = "by_state")]
     pub connected: ByState,
     /// Sockets in the range that are in no other number, to bound memory.
@@ -361,7 +360,7 @@ pub struct TcpTotals {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct UdpTotals {
-    /// How many.
+    /// Number of sockets.
     pub sockets: u64,
     /// Distinct ports of the range that they have, even and odd.
     #[serde(flatten, serialize_with = "counted")]
@@ -369,15 +368,15 @@ pub struct UdpTotals {
     pub ports: Parity,
 }
 
-/// Ports as data has them: how many, and how many of each parity.
+/// Ports as data has them: the number, and the number of each parity.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Counted {
     /// Distinct ports of the range.
     ports: u32,
-    /// Even ones of `ports`.
+    /// Even ports of `ports`.
     even: u32,
-    /// Odd ones of `ports`.
+    /// Odd ports of `ports`.
     odd: u32,
 }
 
@@ -387,14 +386,14 @@ fn counted<S: Serializer>(ports: &Parity, serializer: S) -> Result<S::Ok, S::Err
     Counted { ports: ports.total(), even, odd }.serialize(serializer)
 }
 
-/// A namespace that could not be looked at.
+/// A namespace that could not be examined.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Unreadable {
-    /// Its inode number.
+    /// Inode number of the namespace.
     pub netns: u32,
     /// Its name as in `ip netns`.
     pub name: Option<String>,
-    /// Why, and what to do.
+    /// Reason, and remedy.
     pub reason: String,
 }

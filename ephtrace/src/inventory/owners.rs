@@ -1,4 +1,4 @@
-//! Whose sockets are: by what processes hold now, or by who was seen to open a connection. No I/O.
+//! Owners of sockets: processes that hold them now, or that were seen to open a connection. No I/O.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -17,35 +17,35 @@ const OF_BOUND: [Origin; 3] = [Origin::Bind, Origin::Listen, Origin::Explicit];
 /// A process that has a socket open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {
-    /// Its id, as `/proc` shows it.
+    /// Process id, as `/proc` shows it.
     pub pid: u32,
-    /// Its name.
+    /// Name of the process.
     pub comm: Option<Comm>,
-    /// Short id of its container.
+    /// Short id of the process's container.
     pub container: Option<Arc<str>>,
 }
 
-/// The process that has each socket open, by the socket's inode number.
+/// Process that has each socket open, by the socket's inode number.
 pub type OpenSockets = HashMap<u32, Arc<Process>, FxBuildHasher>;
 
-/// All that is known of owners.
+/// Known owners of sockets.
 #[derive(Clone, Copy, Debug)]
 pub struct Owners<'a> {
-    /// What processes have open.
+    /// Sockets that processes have open.
     pub open: &'a OpenSockets,
-    /// Who opened what is closed since.
+    /// Processes that opened connections which are closed since.
     pub past_owners: &'a PastOwners,
 }
 
-/// Whose a socket is.
+/// Owner of a socket.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Owner {
-    /// Process id; null if the recording does not tell.
+    /// Process id; null if the recording does not contain it.
     pub pid: Option<u32>,
     /// Name of the process.
     pub comm: Option<String>,
-    /// Short id of its container.
+    /// Short id of the process's container.
     pub container: Option<String>,
 }
 
@@ -53,7 +53,7 @@ pub struct Owner {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Holder {
-    /// Who: of several processes the one with most of the ports.
+    /// The process; of several, the one with most of the ports.
     #[serde(flatten)]
     pub owner: Owner,
     /// Number of processes.
@@ -67,11 +67,11 @@ pub struct Holder {
     pub closed: u32,
 }
 
-/// Processes of one name, in whatever containers.
+/// Processes of one name, over all containers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Program {
-    /// Their name.
+    /// Name of the processes.
     pub comm: String,
     /// The process with most of the ports; null if the recording does not tell.
     pub pid: Option<u32>,
@@ -85,16 +85,16 @@ pub struct Program {
     pub ports: u32,
 }
 
-/// An owner, and how that is known.
+/// An owner, and the kind of evidence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Owned {
     pub(super) by: Owner,
-    /// The process has the socket open now, and did not only open the connection once.
+    /// True if the process has the socket open now; false if it only opened the connection once.
     pub(super) is_open: bool,
 }
 
 impl Owners<'_> {
-    /// Whose `socket` of namespace `netns` is.
+    /// Returns the owner of `socket` of namespace `netns`.
     pub(super) fn of(&self, netns: u32, socket: &Socket) -> Option<Owned> {
         self.holder(socket).or_else(|| {
             let past_owner = self.past_owners.of(socket.flow(Some(netns)), socket.sport)?;
@@ -108,7 +108,7 @@ impl Owners<'_> {
         })
     }
 
-    /// Who has `socket` open.
+    /// Returns the process that has `socket` open.
     pub(super) fn holder(&self, socket: &Socket) -> Option<Owned> {
         let process = self.open.get(&socket.inode).filter(|_| socket.inode != 0)?;
         let comm = process.comm.as_ref().map(|comm| comm.as_str().to_owned());
@@ -120,20 +120,20 @@ impl Owners<'_> {
         Some(Owned { by, is_open: true })
     }
 
-    /// How a bound or listening socket came by its port, where that was seen.
+    /// Returns the origin of a bound or listening socket's port, if it was seen.
     pub(super) fn origin(&self, netns: u32, socket: &Socket) -> Option<Origin> {
         let past_owner = self.past_owners.of_bound(netns, socket.saddr, socket.sport)?;
         past_owner.origin.filter(|origin| OF_BOUND.contains(origin))
     }
 
-    /// How a socket came by its port, where that was seen.
+    /// Returns the origin of a socket's port, if it was seen.
     pub(super) fn origin_of(&self, netns: u32, socket: &Socket) -> Option<Origin> {
         let connected = || self.past_owners.of(socket.flow(Some(netns)), socket.sport)?.origin;
         self.origin(netns, socket).or_else(connected)
     }
 
-    /// Whether a connected socket was bound before; `None` if nobody saw it. That it was not is
-    /// sure only where binds to ports that programs name would have been seen.
+    /// Returns whether a connected socket was bound before; `None` if it was not seen. A negative
+    /// answer is certain only if binds to named ports would have been seen.
     pub(super) fn is_bound(&self, netns: u32, socket: &Socket) -> Option<bool> {
         if self.past_owners.is_empty() {
             return None;
@@ -144,7 +144,7 @@ impl Owners<'_> {
             self.past_owners.of_bound(netns, saddr, sport),
             self.past_owners.of_bound(netns, unspecified(saddr), sport),
         ];
-        // The last that was seen of the port counts: it may have been another's before.
+        // The latest observation of the port counts: earlier ones may be of another socket.
         let last = seen.into_iter().flatten().max_by_key(|past_owner| past_owner.ts_ns);
         let is_bound = OF_BOUND.contains(&last?.origin?);
         (is_bound || self.past_owners.has_explicit()).then_some(is_bound)

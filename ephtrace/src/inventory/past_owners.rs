@@ -1,5 +1,5 @@
-//! Who opened which connection, remembered beyond the connection's life: the kernel does not know
-//! whose a TIME_WAIT is. No I/O.
+//! Openers of connections, remembered beyond the connection's life: the kernel does not know the
+//! owner of a `TIME_WAIT`. No I/O.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -11,7 +11,7 @@ use lru::LruCache;
 
 use crate::model::{Assignment, Comm, FlowKey, Origin, Protocol};
 
-/// How many connections are remembered: as many in `TIME_WAIT` as Linux keeps by default at most
+/// Maximum number of remembered connections: the default limit of Linux on sockets in `TIME_WAIT`
 /// (`net.ipv4.tcp_max_tw_buckets`).
 pub const MAX_PAST_OWNERS: NonZeroUsize = NonZeroUsize::new(262_144).unwrap();
 
@@ -20,13 +20,13 @@ pub const MAX_PAST_OWNERS: NonZeroUsize = NonZeroUsize::new(262_144).unwrap();
 pub struct PastOwner {
     /// Time, in nanoseconds since the Unix epoch.
     pub ts_ns: u64,
-    /// Its id.
+    /// Id of the process.
     pub pid: Option<u32>,
-    /// Its name.
+    /// Name of the process.
     pub comm: Option<Comm>,
-    /// Its container.
+    /// Container of the process.
     pub container: Option<Arc<str>>,
-    /// How it came by the port.
+    /// Origin of the port.
     pub origin: Option<Origin>,
 }
 
@@ -45,16 +45,17 @@ impl Default for PastOwners {
 }
 
 impl PastOwners {
-    /// Remembers at most `limit`; beyond, the longest unheard of are forgotten and counted.
+    /// Creates a memory of at most `limit` connections; beyond it, the least recently seen are
+    /// forgotten and counted.
     pub fn with_limit(limit: NonZeroUsize) -> Self {
-        // Not of full size from the start: without a recording it stays empty.
+        // Not allocated at full size: without a recording it stays empty.
         let mut known = LruCache::unbounded();
         known.resize(limit);
         Self { known, evicted: 0, has_explicit: false }
     }
 
-    /// Remembers who was given a TCP port; all else is passed over. The latest counts, in whatever
-    /// order they come.
+    /// Remembers the process that was given a TCP port; other assignments are ignored. The latest
+    /// one counts, in whatever order they arrive.
     pub fn observe(&mut self, assignment: &Assignment) {
         let is_tcp = assignment.protocol.is_none_or(|protocol| protocol == Protocol::Tcp);
         self.has_explicit |= assignment.origin == Some(Origin::Explicit);
@@ -75,8 +76,8 @@ impl PastOwners {
         }
     }
 
-    /// Who opened the connection from port `sport` to `flow`. What was seen without its
-    /// namespace counts for each.
+    /// Returns the opener of the connection from port `sport` to `flow`. Observations without a
+    /// namespace apply to each.
     pub fn of(&self, flow: FlowKey, sport: u16) -> Option<&PastOwner> {
         self.known.peek(&(flow, sport)).or_else(|| {
             let anywhere = flow.in_any_netns();
@@ -84,29 +85,29 @@ impl PastOwners {
         })
     }
 
-    /// Who bound port `sport` of address `saddr`, or listens there.
+    /// Returns the process that bound port `sport` of address `saddr`, or listens there.
     pub fn of_bound(&self, netns: u32, saddr: IpAddr, sport: u16) -> Option<&PastOwner> {
         self.of(FlowKey { netns: Some(netns), saddr, daddr: None, dport: None }, sport)
     }
 
-    /// How many connections were forgotten for lack of room.
+    /// Number of connections forgotten for lack of room.
     pub fn evicted(&self) -> u64 {
         self.evicted
     }
 
-    /// Ports that programs name were seen, too (`--origin explicit`). Else a socket may have been
-    /// bound to a port that was another's when its connect was seen.
+    /// Returns whether named ports were seen, too (`--origin explicit`). Otherwise a socket may
+    /// have been bound to a port that was another's when its connect was seen.
     pub fn has_explicit(&self) -> bool {
         self.has_explicit
     }
 
-    /// Nobody is known.
+    /// Returns whether no owner is known.
     pub fn is_empty(&self) -> bool {
         self.known.is_empty()
     }
 }
 
-/// The unspecified address of the same family.
+/// Returns the unspecified address of the same family.
 pub(super) fn unspecified(like: IpAddr) -> IpAddr {
     match like {
         IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),

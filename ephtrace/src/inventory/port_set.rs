@@ -31,7 +31,7 @@ impl Extend<u16> for PortSet {
 }
 
 impl PortSet {
-    /// Puts `port` in; says whether it is new.
+    /// Adds `port`; returns whether it is new.
     pub fn insert(&mut self, port: u16) -> bool {
         let (word, bit) = place(port);
         let is_new = self.words[word] & bit == 0;
@@ -39,7 +39,7 @@ impl PortSet {
         is_new
     }
 
-    /// Keeps those that `is_kept` wants.
+    /// Keeps the ports for which `is_kept` holds.
     pub fn retain(&mut self, is_kept: impl Fn(u16) -> bool) {
         let gone: Vec<u16> = self.iter(PortRange::ALL).filter(|&port| !is_kept(port)).collect();
         for port in gone {
@@ -48,35 +48,35 @@ impl PortSet {
         }
     }
 
-    /// Whether `port` is in it.
+    /// Returns whether the set has `port`.
     pub fn contains(&self, port: u16) -> bool {
         let (word, bit) = place(port);
         self.words[word] & bit != 0
     }
 
-    /// Those of `range` that are in it.
+    /// Iterates over the ports of `range` in the set.
     pub fn iter(&self, range: PortRange) -> impl Iterator<Item = u16> {
         range.ports().filter(|&port| self.contains(port))
     }
 
-    /// How many of `range` are in it.
+    /// Number of ports of `range` in the set.
     pub fn count(&self, range: PortRange) -> u32 {
         self.split(range).total()
     }
 
-    /// How many of `range` are in it, even and odd.
+    /// Number of ports of `range` in the set, even and odd.
     pub fn split(&self, range: PortRange) -> Parity {
         let mut parity = Parity::default();
         self.iter(range).for_each(|port| parity.add(port));
         parity
     }
 
-    /// The longest run of neighbours inside `range`, the lowest among equals.
+    /// Returns the longest run of adjacent ports inside `range`; among equals, the lowest.
     pub fn longest_run(&self, range: PortRange) -> Option<PortRange> {
         self.runs(range).into_iter().rev().max_by_key(|run| run.len())
     }
 
-    /// Its runs of neighbours inside `range`.
+    /// Returns the runs of adjacent ports inside `range`.
     pub fn runs(&self, range: PortRange) -> Vec<PortRange> {
         let mut runs: Vec<PortRange> = Vec::new();
         for port in self.iter(range) {
@@ -93,12 +93,12 @@ fn place(port: u16) -> (usize, u64) {
     (usize::from(port >> 6), 1 << (port & 63))
 }
 
-/// Even and odd ports, counted.
+/// Numbers of even and odd ports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Parity {
-    /// Even ports.
+    /// Number of even ports.
     pub even: u32,
-    /// Odd ports.
+    /// Number of odd ports.
     pub odd: u32,
 }
 
@@ -108,7 +108,7 @@ impl Parity {
         if port.is_multiple_of(2) { self.even += 1 } else { self.odd += 1 }
     }
 
-    /// Even and odd.
+    /// Sum of both.
     pub fn total(self) -> u32 {
         self.even + self.odd
     }

@@ -1,4 +1,4 @@
-//! One socket as the kernel lists it, reduced to what counts here. No I/O.
+//! One socket as the kernel lists it, reduced to the relevant fields. No I/O.
 
 use std::net::IpAddr;
 
@@ -17,12 +17,12 @@ pub enum TcpState {
     SynSent,
     /// Being accepted.
     SynRecv,
-    /// Closed here, the peer has not confirmed that.
+    /// Closed here; the peer has not confirmed that.
     FinWait1,
-    /// Closed here; the peer has not closed. Also what became of such a socket once nobody holds
-    /// it.
+    /// Closed here; the peer has not closed. Also the successor of such a socket that no process
+    /// holds.
     FinWait2,
-    /// Closed on both sides, first on this: kept for a minute.
+    /// Closed on both sides, first on this one: kept for a minute.
     TimeWait,
     /// Closed.
     Close,
@@ -40,12 +40,12 @@ pub enum TcpState {
 }
 
 impl TcpState {
-    /// From the number in a `sock_diag` answer.
+    /// Converts the number in a `sock_diag` answer.
     pub fn from_kernel(number: u8) -> Option<Self> {
         Some(match number {
             1 => Self::Established,
             2 => Self::SynSent,
-            // 12 is TCP_NEW_SYN_RECV, which old kernels let through.
+            // 12 is TCP_NEW_SYN_RECV, which old kernels report.
             3 | 12 => Self::SynRecv,
             4 => Self::FinWait1,
             5 => Self::FinWait2,
@@ -60,7 +60,7 @@ impl TcpState {
         })
     }
 
-    /// As `ss` spells it.
+    /// Name, as `ss` spells it.
     pub fn ss_name(self) -> &'static str {
         match self {
             Self::Established => "ESTAB",
@@ -90,29 +90,29 @@ pub struct Socket {
     pub sport: u16,
     /// Remote port; 0 if there is none.
     pub dport: u16,
-    /// State.
+    /// State of the socket.
     pub state: TcpState,
-    /// Inode number of the open file; 0 if no process holds one, as with TIME_WAIT.
+    /// Inode number of the open file; 0 if no process holds one, as with `TIME_WAIT`.
     pub inode: u32,
-    /// An IPv6 socket that leaves IPv4 alone (`IPV6_V6ONLY`). `None` where the kernel does not
-    /// tell: it does for sockets that have no peer.
+    /// True for an IPv6 socket that excludes IPv4 (`IPV6_V6ONLY`). `None` if the kernel does not
+    /// report it: it does for sockets that have no peer.
     pub is_v6only: Option<bool>,
-    /// How often it has sent its oldest unanswered packet again: of a SYN_SENT, its SYN.
+    /// Number of retransmissions of its oldest unanswered packet; in `SYN_SENT`, of its SYN.
     pub retransmits: u8,
-    /// How long it stays in TIME_WAIT, in milliseconds; `None` in other states, or if unknown.
+    /// Remaining time in `TIME_WAIT`, in milliseconds; `None` in other states, or if unknown.
     pub time_wait_left_ms: Option<u16>,
 }
 
-/// How long the kernel keeps a TIME_WAIT, in milliseconds (`TCP_TIMEWAIT_LEN`).
+/// Time for which the kernel keeps a `TIME_WAIT`, in milliseconds (`TCP_TIMEWAIT_LEN`).
 pub const TIME_WAIT_MS: u16 = 60_000;
 
 impl Socket {
-    /// Its flow in namespace `netns`.
+    /// Returns its flow in namespace `netns`.
     pub fn flow(&self, netns: Option<u32>) -> FlowKey {
         FlowKey::from_kernel(netns, self.saddr, self.daddr, self.dport)
     }
 
-    /// A socket without a peer, or whatever is set besides: no timer runs.
+    /// Creates a socket with these fields, without a running timer.
     pub fn new(saddr: IpAddr, daddr: IpAddr, sport: u16, dport: u16, state: TcpState) -> Self {
         Self {
             saddr,
@@ -127,27 +127,27 @@ impl Socket {
         }
     }
 
-    /// Whether its program has closed it, and the connection has not ended: no process has it open,
-    /// and it is in none of the states that the kernel keeps without a program's doing.
+    /// Returns whether its program has closed it, and the connection has not ended: no process has
+    /// it open, and it is in none of the states that the kernel maintains without a program.
     pub fn is_orphan(&self) -> bool {
         let closing =
             [TcpState::FinWait1, TcpState::FinWait2, TcpState::LastAck, TcpState::Closing];
         self.inode == 0 && closing.contains(&self.state)
     }
 
-    /// For how long it has been in TIME_WAIT, in milliseconds, if that is known.
+    /// Returns the time that it has been in `TIME_WAIT`, in milliseconds, if that is known.
     pub fn time_wait_age_ms(&self) -> Option<u16> {
         self.time_wait_left_ms.map(|left| TIME_WAIT_MS.saturating_sub(left))
     }
 
-    /// Whether it has a peer, or had one.
+    /// Returns whether it has a peer, or had one.
     pub fn is_connected(&self) -> bool {
         self.dport != 0
             && !matches!(self.state, TcpState::Listen | TcpState::Close | TcpState::Bound)
     }
 }
 
-/// How many sockets there are of each state that holds an ephemeral port.
+/// Number of sockets in each state that holds an ephemeral port.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ByState {
@@ -172,7 +172,7 @@ pub struct ByState {
 }
 
 impl ByState {
-    /// Counts one socket that is connected.
+    /// Counts one connected socket.
     pub fn add(&mut self, state: TcpState) {
         *match state {
             TcpState::Established => &mut self.established,
@@ -203,7 +203,7 @@ impl ByState {
         *closing += other.closing;
     }
 
-    /// Each state by its name in every output, in the order of a connection's life.
+    /// Returns each state with its name in every output, in the order of a connection's life.
     pub fn named(&self) -> [(&'static str, u64); 9] {
         [
             ("syn_sent", self.syn_sent),
@@ -218,7 +218,7 @@ impl ByState {
         ]
     }
 
-    /// All states together.
+    /// Returns the sum over all states.
     pub fn total(&self) -> u64 {
         self.named().iter().map(|(_, n)| n).sum()
     }

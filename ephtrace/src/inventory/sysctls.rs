@@ -1,4 +1,4 @@
-//! What a network namespace is set to, as far as ports are concerned.
+//! Settings of a network namespace that concern ports.
 
 use std::ops::Add;
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::port_set::PortSet;
 use crate::model::PortRange;
 
-/// What is set in one network namespace.
+/// Settings of one network namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sysctls {
     /// `net.ipv4.ip_local_port_range`.
@@ -18,31 +18,31 @@ pub struct Sysctls {
     pub step_width: Option<u32>,
     /// `net.ipv4.tcp_tw_reuse`: 0 never, 1 always, 2 on loopback only.
     pub tw_reuse: Option<u8>,
-    /// `net.ipv4.tcp_tw_reuse_delay`, in milliseconds; `None` on older kernels, where it is a
+    /// `net.ipv4.tcp_tw_reuse_delay`, in milliseconds; `None` on older kernels, whose delay is a
     /// second.
     pub tw_reuse_delay_ms: Option<u32>,
-    /// `net.ipv4.tcp_timestamps`: 0 off, so that no TIME_WAIT can be taken over.
+    /// `net.ipv4.tcp_timestamps`: 0 is off, so that no `TIME_WAIT` can be taken over.
     pub timestamps: Option<u8>,
     /// `net.ipv4.ip_autobind_reuse`: sockets with `SO_REUSEADDR` may be bound to port 0 although
-    /// all ports are taken, and share one with others like them; `None` before Linux 5.7.
+    /// all ports are taken, and share one with similar sockets; `None` before Linux 5.7.
     pub autobind_reuse: Option<bool>,
     /// Connections in the conntrack table; `None` without connection tracking.
     pub conntrack: Option<Conntrack>,
 }
 
-/// How full the table of followed connections is.
+/// Use of the connection tracking table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Conntrack {
     /// `net.netfilter.nf_conntrack_count`: entries of this namespace.
     pub count: u64,
-    /// `net.netfilter.nf_conntrack_max`: how many there may be.
+    /// `net.netfilter.nf_conntrack_max`: maximum number of entries.
     pub max: u64,
     /// Its failures since the namespace was created; null if unreadable.
     pub counts: Option<TrackerCounts>,
 }
 
-/// What connection tracking could not do, all processors together (`struct ip_conntrack_stat`).
+/// Failures of connection tracking, all processors together (`struct ip_conntrack_stat`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TrackerCounts {
@@ -60,7 +60,7 @@ pub struct TrackerCounts {
 impl Add for TrackerCounts {
     type Output = Self;
 
-    /// Nothing counts beyond [`u64::MAX`]: the numbers are read from a file.
+    /// The sum saturates at [`u64::MAX`]: the numbers are read from a file.
     fn add(self, other: Self) -> Self {
         Self {
             insert_failed: self.insert_failed.saturating_add(other.insert_failed),
@@ -71,17 +71,17 @@ impl Add for TrackerCounts {
     }
 }
 
-/// How old a TIME_WAIT must be to be taken over, in milliseconds, where no sysctl says: older
+/// Minimum age of a `TIME_WAIT` to be taken over, in milliseconds, without the sysctl: older
 /// kernels compare full seconds (`tcp_twsk_unique`).
 const REUSE_DELAY_MS: u32 = 1000;
 
 impl Sysctls {
-    /// How old a TIME_WAIT must be to be taken over, in milliseconds.
+    /// Minimum age of a `TIME_WAIT` to be taken over, in milliseconds.
     pub fn reuse_delay_ms(&self) -> u32 {
         self.tw_reuse_delay_ms.unwrap_or(REUSE_DELAY_MS)
     }
 
-    /// Whether connect may use `port`: in the range, and not reserved.
+    /// Returns whether a connect may use `port`: in the range, and not reserved.
     pub fn is_usable(&self, port: u16) -> bool {
         self.range.contains(port) && !self.reserved.contains(port)
     }
@@ -91,8 +91,8 @@ impl Sysctls {
         self.range.len() - self.reserved.count(self.range)
     }
 
-    /// Number of usable ports that connect tries first: those of the parity of the range's low end
-    /// (`__inet_hash_connect`).
+    /// Number of usable ports that a connect tries first: those of the parity of the range's low
+    /// end (`__inet_hash_connect`).
     pub fn tried_first(&self) -> u32 {
         let parity = self.reserved.split(self.range);
         let reserved = if self.range.low.is_multiple_of(2) { parity.even } else { parity.odd };

@@ -1,4 +1,4 @@
-//! Attaches one hook, or says why not and what to do about it.
+//! Attaches one hook, or explains why it can't be, and the remedy.
 
 use std::{
     hash::{BuildHasher as _, RandomState},
@@ -108,19 +108,19 @@ pub fn attach_one(
     Ok(tracer)
 }
 
-/// What is to be attached: less and less of it, as far as the kernel refuses.
+/// Programs to attach: fewer after each refusal by the kernel.
 struct Plan {
     hook: Hook,
     settings: Settings,
     sites: Vec<Site>,
     unseen: Unseen,
     failed_calls: FailedCalls,
-    /// Why programs on the root cgroup can't see `bind()`.
+    /// Reason why programs on the root cgroup can't see `bind()`.
     no_binds: Option<String>,
 }
 
 impl Plan {
-    /// Loads and attaches all that can be.
+    /// Loads and attaches everything that the kernel accepts.
     fn carry_out(
         &mut self,
         support: &Support,
@@ -139,7 +139,7 @@ impl Plan {
         }
     }
 
-    /// Goes on without what could not be attached to `to`, if it can.
+    /// Continues without the programs that could not be attached to `to`, if possible.
     fn go_without(&mut self, to: &'static str, error: AttachError) -> Result<(), AttachError> {
         let features = &mut self.settings.features;
         if features.cookie_in_tracing != 0 && matches!(error, AttachError::Refused { .. }) {
@@ -155,7 +155,7 @@ impl Plan {
         Ok(())
     }
 
-    /// The root cgroup takes no programs that see `bind()`.
+    /// Continues without `bind()`: the root cgroup accepts no programs that see it.
     fn go_without_binds(&mut self, error: AttachError) -> Result<(), AttachError> {
         let origins = &mut self.settings.filter.origins;
         *origins &= !(origin_bit(Origin::Bind) | origin_bit(Origin::Udp));
@@ -179,7 +179,7 @@ impl Plan {
     }
 }
 
-/// Goes on without the sites that the hook turns out not to see, if it can.
+/// Continues without the sites that the hook proves not to see, if possible.
 fn prove(tracer: &mut Tracer, sites: &mut Vec<Site>) -> Result<(), AttachError> {
     let blind = tracer.self_test.run();
     for (site, why) in &blind {
@@ -229,7 +229,7 @@ fn tracer(
     })
 }
 
-/// Goes on without the function `to`, unless it is the one that matters most, or the only one.
+/// Continues without the function `to`, unless it is the most important one, or the only one.
 fn give_up(
     sites: &mut Vec<Site>,
     to: &str,
@@ -275,13 +275,13 @@ fn settings(
     Ok(Settings {
         filter: *filter,
         table_perturb: table_perturb.unwrap_or(0),
-        // Unpacking the configuration takes time, and only the table needs it.
+        // Only the table needs the configuration, which takes time to unpack.
         table_mask: table_perturb.map_or(0, |_| config::table_mask()),
         offsets,
         features: Features {
             ancestor_cgroup: u32::from(filter.cgroup_count > 0 && has_ancestor_helper()),
             attach_twice: u32::from(support.is_preemptible && hook != Hook::Kprobe),
-            // bpf_get_socket_cookie came to fexit programs with Linux 5.12: only a trial can tell.
+            // bpf_get_socket_cookie came to fexit programs with Linux 5.12: only a trial shows it.
             cookie_in_tracing: u32::from(hook == Hook::Fentry),
             ..offsets::features(btf)
         },
@@ -293,16 +293,16 @@ fn settings(
     })
 }
 
-/// A random number.
+/// Returns a random number.
 fn salt() -> u32 {
     // The standard library's hashes are keyed at random.
     u32::try_from(RandomState::new().hash_one(0) >> u32::BITS).unwrap_or(0)
 }
 
-/// Whether tracing programs may ask for an ancestor cgroup's id (Linux 5.11 and later).
+/// Returns whether tracing programs may ask for an ancestor cgroup's id (Linux 5.11 and later).
 ///
-/// Asked of the kernel; an error means no. Other tracing programs may call what raw tracepoints
-/// may.
+/// The kernel is asked; an error means no. Other tracing programs may call the helpers of raw
+/// tracepoints.
 fn has_ancestor_helper() -> bool {
     let helper = BpfHelper::BPF_FUNC_get_current_ancestor_cgroup_id;
     is_helper_supported(ProgramType::RawTracePoint, helper).unwrap_or(false)

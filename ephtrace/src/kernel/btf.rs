@@ -1,25 +1,25 @@
 //! BTF, the kernel's own description of its types: offsets of fields, parameters of functions.
 //!
-//! Only the queries of `kernel::offsets`, by hand: aya's reader keeps members to itself, and other
-//! crates take ten times as long. Bytes come from outside, so nothing here indexes unchecked
-//! or recurses without a bound.
+//! Hand-written, with only the queries of `kernel::offsets`: aya's reader keeps members private,
+//! and other crates take ten times as long. Bytes come from outside, so nothing here indexes
+//! unchecked or recurses without a bound.
 //!
 //! Format: <https://docs.kernel.org/bpf/btf.html>
 
 use thiserror::Error;
 
-/// Why BTF could not be read.
+/// Reason why BTF could not be read.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum BtfError {
-    /// Not BTF, or of the other byte order.
+    /// Not BTF, or in the other byte order.
     #[error("not BTF of this byte order: it begins with {0:#06x}, not 0xeb9f")]
     Magic(u16),
     /// A length or offset points past the end.
     #[error("truncated: {what} at byte {at} is past the end")]
     Truncated {
-        /// What was to be read.
+        /// Item that was to be read.
         what: &'static str,
-        /// Where it should have been.
+        /// Offset at which it should have been.
         at: usize,
     },
     /// A kind of type that this reader does not know, so that it can't find the next one.
@@ -27,16 +27,16 @@ pub enum BtfError {
     Kind {
         /// Id of the type.
         id: usize,
-        /// Its kind.
+        /// Kind of the type.
         kind: u32,
     },
 }
 
 const MAGIC: u16 = 0xeb9f;
-/// Deeper than any chain of typedefs or nested anonymous members in a kernel.
+/// Maximum depth: no chain of typedefs or nested anonymous members in a kernel is deeper.
 const MAX_DEPTH: u32 = 32;
 
-/// More than any structure has in it without a name; a damaged one may have itself in it.
+/// Maximum number of anonymous members of a structure; a damaged one may contain itself.
 const MAX_ANONYMOUS: u32 = 1024;
 
 mod kind {
@@ -70,7 +70,7 @@ pub struct Btf {
     strings: usize,
 }
 
-/// Where a member of a structure is.
+/// Position of a member of a structure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Member {
     /// Offset in bytes from the start of the outermost structure.
@@ -79,18 +79,18 @@ pub struct Member {
     pub size: u32,
 }
 
-/// What a function takes and returns.
+/// Parameters and result of a function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Function {
     /// Size of each parameter in bytes.
     pub params: Vec<u32>,
-    /// The function returns nothing.
+    /// True if the function returns nothing.
     pub returns_void: bool,
 }
 
 #[derive(Clone, Copy)]
 struct Type {
-    /// Byte offset of what follows the three common words.
+    /// Byte offset behind the three common words.
     tail: usize,
     name: u32,
     kind: u32,
@@ -100,7 +100,7 @@ struct Type {
 }
 
 impl Btf {
-    /// Parses `data`, keeping it.
+    /// Parses `data`, and keeps it.
     pub fn parse(data: Vec<u8>) -> Result<Self, BtfError> {
         let magic = u16_at(&data, 0, "magic")?;
         if magic != MAGIC {
@@ -120,18 +120,18 @@ impl Btf {
         Ok(btf)
     }
 
-    /// The member at `path` (`skc_net.net`) of structure `name`; anonymous members are searched.
+    /// Returns the member at `path` (`skc_net.net`) of structure `name`, also in anonymous members.
     pub fn member(&self, name: &str, path: &str) -> Option<Member> {
         let (bits, id) = self.place(name, path)?;
         Some(Member { offset: bits / 8, size: self.size(id, 0)? })
     }
 
-    /// Where the member at `path` of structure `name` begins, in bits: for bit fields.
+    /// Returns the offset of the member at `path` of structure `name`, in bits: for bit fields.
     pub fn bit(&self, name: &str, path: &str) -> Option<u32> {
         self.place(name, path).map(|(bits, _)| bits)
     }
 
-    /// The value of `name`, a constant of an enumeration of 32 bits.
+    /// Returns the value of `name`, a constant of an enumeration of 32 bits.
     pub fn constant(&self, name: &str) -> Option<u32> {
         let all = self.types.iter().filter_map(|&at| self.read(usize::try_from(at).ok()?).ok());
         all.filter(|ty| ty.kind == kind::ENUM).find_map(|ty| {
@@ -143,7 +143,7 @@ impl Btf {
         })
     }
 
-    /// Bit offset and type of the member at `path` of structure `name`.
+    /// Returns the bit offset and type of the member at `path` of structure `name`.
     fn place(&self, name: &str, path: &str) -> Option<(u32, u32)> {
         let mut id = self.find(name, &[kind::STRUCT])?;
         let mut bits: u32 = 0;
@@ -155,7 +155,7 @@ impl Btf {
         Some((bits, id))
     }
 
-    /// What function `name` takes and returns.
+    /// Returns the parameters and result of function `name`.
     pub fn function(&self, name: &str) -> Option<Function> {
         let function = self.get(self.find(name, &[kind::FUNC])?)?;
         let proto = self.get(function.size_or_id)?;
@@ -174,7 +174,8 @@ impl Btf {
         })
     }
 
-    /// Bit offset and type of member `name` of structure or union `id`, after `seen` others.
+    /// Returns the bit offset and type of member `name` of struct or union `id`, after `seen`
+    /// others.
     fn member_of(&self, id: u32, name: &str, depth: u32, seen: &mut u32) -> Option<(u32, u32)> {
         let ty = self.strip(id)?;
         *seen += 1;
@@ -196,7 +197,7 @@ impl Btf {
         })
     }
 
-    /// Size in bytes of type `id`.
+    /// Returns the size of type `id`, in bytes.
     fn size(&self, id: u32, depth: u32) -> Option<u32> {
         let ty = self.strip(id)?;
         match ty.kind {
@@ -212,7 +213,7 @@ impl Btf {
         }
     }
 
-    /// The type behind typedefs and qualifiers.
+    /// Returns the type behind typedefs and qualifiers.
     fn strip(&self, mut id: u32) -> Option<Type> {
         for _ in 0..MAX_DEPTH {
             let ty = self.get(id)?;
@@ -243,7 +244,7 @@ impl Btf {
         })
     }
 
-    /// How many bytes follow the three common words.
+    /// Returns the number of bytes that follow the three common words.
     fn tail_len(&self, ty: &Type) -> Result<usize, BtfError> {
         Ok(match ty.kind {
             kind::PTR
@@ -300,8 +301,8 @@ mod tests {
 
     use super::*;
 
-    /// `struct s { int a; struct { int b; } [anonymous]; }`, `void f(int)` and `enum { K = 19 }`,
-    /// by hand.
+    /// Returns `struct s { int a; struct { int b; } [anonymous]; }`, `void f(int)`, `enum { K = 19
+    /// }`.
     fn sample() -> Vec<u8> {
         let strings = b"\0s\0a\0b\0int\0f\0K\0";
         let types: &[u32] = &[

@@ -1,11 +1,11 @@
-//! What the running kernel was built and booted with.
+//! Build and boot configuration of the running kernel.
 
 use std::{fs, io::Read as _};
 
 use flate2::read::GzDecoder;
 
-/// Whether the kernel may take the processor away from a task in the middle of kernel code, BPF
-/// programs included. True where it can't be told: the price of that is small.
+/// Returns whether the kernel may preempt a task in the middle of kernel code, BPF programs
+/// included. True if it can't be determined: the price of that is small.
 pub(super) fn is_preemptible() -> bool {
     let version = fs::read_to_string("/proc/sys/kernel/version").unwrap_or_default();
     if !version.contains("PREEMPT") {
@@ -19,10 +19,10 @@ pub(super) fn is_preemptible() -> bool {
     !mode.is_some_and(|mode| matches!(mode.as_str(), "none" | "voluntary"))
 }
 
-/// Mask from the kernel's hash to an index of `table_perturb`: 1 less than
-/// `1 << CONFIG_INET_TABLE_PERTURB_ORDER`. The order is 16 unless `CONFIG_EXPERT` changed it; if it
-/// did and the configuration can't be read, the words contradict the rule, and no search is worked
-/// out.
+/// Returns the mask from the kernel's hash to an index of `table_perturb`: 1 less than `1 <<
+/// CONFIG_INET_TABLE_PERTURB_ORDER`. The order is 16 unless `CONFIG_EXPERT` changed it. If it was
+/// changed and the configuration can't be read, the words contradict the rule, and no search is
+/// reconstructed.
 pub(super) fn table_mask() -> u32 {
     let order = text().and_then(|config| table_order(&config)).unwrap_or(16);
     (1 << order) - 1
@@ -30,21 +30,21 @@ pub(super) fn table_mask() -> u32 {
 
 fn table_order(config: &str) -> Option<u32> {
     let set = |line: &str| line.strip_prefix("CONFIG_INET_TABLE_PERTURB_ORDER=")?.parse().ok();
-    // What `net/ipv4/Kconfig` allows.
+    // The bounds of `net/ipv4/Kconfig`.
     config.lines().find_map(set).filter(|order| (8..=24).contains(order))
 }
 
-/// The mode in brackets: `none (voluntary) full`.
+/// Returns the mode in parentheses: `none (voluntary) full`.
 fn active_mode(text: &str) -> Option<String> {
     Some(text.split('(').nth(1)?.split(')').next()?.to_owned())
 }
 
-/// `preempt=` on the kernel's command line.
+/// Returns `preempt=` of the kernel's command line.
 fn booted_mode(line: &str) -> Option<String> {
     line.split_whitespace().find_map(|word| word.strip_prefix("preempt=")).map(str::to_owned)
 }
 
-/// The default that was built in (`kernel/Kconfig.preempt`).
+/// Returns the built-in default (`kernel/Kconfig.preempt`).
 fn built_mode(config: &str) -> Option<String> {
     let modes = [
         ("CONFIG_PREEMPT_NONE=y", "none"),
@@ -56,7 +56,8 @@ fn built_mode(config: &str) -> Option<String> {
     modes.into_iter().find(|(name, _)| is_set(name)).map(|(_, mode)| mode.to_owned())
 }
 
-/// The kernel's configuration, where it is kept (`CONFIG_IKCONFIG_PROC`, or beside the image).
+/// Reads the kernel's configuration, if it is available (`CONFIG_IKCONFIG_PROC`, or beside the
+/// image).
 fn text() -> Option<String> {
     if let Ok(packed) = fs::File::open("/proc/config.gz") {
         let mut text = String::new();

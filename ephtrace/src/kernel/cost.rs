@@ -1,7 +1,7 @@
-//! What the attached programs cost, measured by the kernel itself for a small part of the time.
+//! Cost of the attached programs, measured by the kernel itself for a small part of the time.
 //!
 //! The kernel's own measurement (`kernel.bpf_stats_enabled`) costs more than the programs that it
-//! measures, so it is switched on for a window out of each interval only.
+//! measures, so it is switched on only for a window in each interval.
 
 use std::{
     os::fd::OwnedFd,
@@ -10,25 +10,25 @@ use std::{
 
 use aya::sys::{Stats, enable_stats};
 
-/// How long a window is at most.
+/// Maximum duration of a window.
 const WINDOW: Duration = Duration::from_millis(40);
 
-/// Searches that are enough for one.
+/// Number of searches that complete a window.
 const ENOUGH: u64 = 100;
 
-/// What was measured, in all windows so far.
+/// Measurements in all windows so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
-    /// Time spent in the programs, in nanoseconds.
+    /// Run time of the programs, in nanoseconds.
     pub run_time_ns: u64,
-    /// How often they ran.
+    /// Number of program runs.
     pub runs: u64,
-    /// Searches that began meanwhile.
+    /// Number of searches that began meanwhile.
     pub searches: u64,
 }
 
 impl Cost {
-    /// What was added since `earlier`.
+    /// Returns the increase since `earlier`.
     fn since(self, earlier: Self) -> Self {
         Self {
             run_time_ns: self.run_time_ns.saturating_sub(earlier.run_time_ns),
@@ -46,7 +46,7 @@ impl Cost {
     }
 }
 
-/// Opens a window now and then, and adds up what it saw.
+/// Opens a window now and then, and adds up its measurements.
 #[derive(Debug)]
 pub struct Meter {
     measures: bool,
@@ -56,22 +56,22 @@ pub struct Meter {
 
 #[derive(Debug)]
 struct Window {
-    /// The kernel measures for as long as this is open.
+    /// Handle of the measurement, which lasts while it is open.
     _stats: OwnedFd,
     since: Instant,
     before: Cost,
 }
 
 impl Meter {
-    /// Nothing measured yet. Unless it `measures`, no window is ever opened: the kernel patches its
-    /// own code where it begins and ends to measure (`bpf_stats_enabled_key`), which stops all
-    /// processors for a moment.
+    /// Creates a meter without measurements. Unless it `measures`, no window is ever opened: the
+    /// kernel patches its own code when it begins and ends measuring (`bpf_stats_enabled_key`),
+    /// which stops all processors for a moment.
     pub fn new(measures: bool) -> Self {
         Self { measures, open: None, total: Cost::default() }
     }
 
-    /// Begins to measure, if the kernel allows it and it does not already. `now` reads the
-    /// programs' own totals.
+    /// Opens a window, unless one is open or the kernel forbids it. `now` reads the programs' own
+    /// totals.
     pub fn open(&mut self, now: impl FnOnce() -> Cost) {
         if !self.measures || self.open.is_some() {
             return;
@@ -84,8 +84,8 @@ impl Meter {
         }
     }
 
-    /// Ends a window that has been open for long enough, or has seen enough. `searches` returns
-    /// their number so far.
+    /// Closes a window that has been open for long enough, or has seen enough searches. `searches`
+    /// returns their number so far.
     pub fn close_if_due(&mut self, searches: impl FnOnce() -> u64, now: impl FnOnce() -> Cost) {
         let is_due = self.open.as_ref().is_some_and(|window| {
             let seen = || searches().saturating_sub(window.before.searches);
@@ -96,14 +96,14 @@ impl Meter {
         }
     }
 
-    /// Ends the window, if one is open.
+    /// Closes the window, if one is open.
     pub fn close(&mut self, now: impl FnOnce() -> Cost) {
         if let Some(window) = self.open.take() {
             self.total = self.total.plus(now().since(window.before));
         }
     }
 
-    /// What was measured so far; `None` if nothing ran meanwhile.
+    /// Returns the measurements so far; `None` if nothing ran meanwhile.
     pub fn total(&self) -> Option<Cost> {
         (self.total.searches > 0 && self.total.runs > 0).then_some(self.total)
     }

@@ -1,4 +1,4 @@
-//! `&[u8]` → [`Decoded`]. Never panics, reads no clock.
+//! Decoding of `&[u8]` to [`Decoded`]. Never panics, reads no clock.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -12,31 +12,31 @@ use crate::{
     model::{Assignment, Comm, FlowKey, PortRange, RangeInForce},
 };
 
-/// Why bytes are not an assignment.
+/// Reason why bytes are not an assignment.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum DecodeError {
-    /// Not the size of a record.
+    /// The number of bytes is not the size of a record.
     #[error("a record has {} bytes, not {got}", size_of::<AssignmentRecord>())]
     Size {
-        /// How many there are.
+        /// Number of bytes.
         got: usize,
     },
-    /// A number that stands for nothing.
+    /// A number without a meaning.
     #[error("{field} has the unknown value {value}")]
     Unknown {
-        /// Which field.
+        /// Name of the field.
         field: &'static str,
-        /// Its value.
+        /// Value of the field.
         value: u16,
     },
 }
 
-/// One record: an assignment, and apart from it the secrets that must not reach an output.
+/// One record: an assignment, and separately the secrets that must not reach an output.
 #[derive(Clone, Debug)]
 pub struct Decoded {
-    /// The assignment, its search still unknown.
+    /// Assignment, with its search still unknown.
     pub assignment: Assignment,
-    /// The state of the kernel's search, for `analyse::selection`.
+    /// State of the kernel's search, for `analyse::selection`.
     pub secrets: SearchSecrets,
 }
 
@@ -79,7 +79,7 @@ fn assignment(record: &AssignmentRecord, machine: Machine) -> Result<Assignment,
         }),
         salt_epoch: is_known(known::JIFFIES).then(|| salt_epoch(record)).flatten(),
         word_step: None,
-        // The named port is the only one that is looked at.
+        // The named port is the only candidate.
         first_candidate: (!has_port && record.named_port != 0).then_some(record.named_port),
         tried: None,
         pass: None,
@@ -267,7 +267,7 @@ mod tests {
     #[test]
     fn the_epoch_is_of_the_search_s_start() {
         let mut record = record();
-        // 1,000 s after boot at 250 Hz, where the search began: 2,500 jiffies are an epoch.
+        // 1,000 s after boot at 250 Hz, at the start of the search: 2,500 jiffies are an epoch.
         record.jiffies = (1 << 32) - 300 * 250 + 1_000 * 250;
         record.latency_ns = 20_000_000_000;
         record.end_ns = 1_020_000_000_000;

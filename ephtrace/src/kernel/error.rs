@@ -1,4 +1,4 @@
-//! Why a hook can't be used: the cause and the next step, in words.
+//! Reasons why a hook can't be used: the cause and the next step, in words.
 
 use std::{fs, io};
 
@@ -15,7 +15,7 @@ use crate::host::{
     rights::{Rights, held},
 };
 
-/// Why a hook could not be used: the cause, and the next step.
+/// Reason why a hook could not be used: the cause, and the next step.
 #[derive(Debug, Error)]
 pub enum AttachError {
     /// The process may not load or attach programs.
@@ -32,20 +32,20 @@ pub enum AttachError {
     Refused {
         /// Name of the program.
         program: &'static str,
-        /// What the kernel returned.
+        /// Error that the kernel returned.
         error: String,
-        /// The verifier's own words.
+        /// Log of the verifier.
         log: String,
     },
     /// The filter has too many values.
     #[error(transparent)]
     Filter(#[from] TooManyValues),
-    /// The hook is attached and does not see what it is attached to.
+    /// The hook is attached, but does not see its target.
     #[error("attached, but {function} is not seen: the hook {why}")]
     Blind {
-        /// The function of the kernel.
+        /// Name of the kernel function.
         function: &'static str,
-        /// How it showed, and the likely cause.
+        /// Symptom, and its likely cause.
         why: String,
     },
     /// No hook can be used.
@@ -65,13 +65,13 @@ pub(super) fn explain(
     let errno = errno(error);
     if let ProgramError::LoadError { io_error, verifier_log } = error {
         let log = verifier_log.to_string();
-        // Under lockdown there is no such helper.
+        // Lockdown removes this helper.
         if let Ok(Some(mode)) = lockdown
             && log.contains("bpf_probe_read_kernel#")
         {
             return locked_down(mode);
         }
-        // A refusal by the verifier comes with its reason in the log, one by policy without.
+        // The verifier gives its reason in the log; a policy gives none.
         if errno != Some(libc::EPERM) && !log.trim().is_empty() {
             return AttachError::Refused { program: name, error: io_error.kind().to_string(), log };
         }
@@ -113,12 +113,13 @@ pub(super) fn explain(
     }
 }
 
-/// Whether function tracing is switched off: Linux 5.10 refuses to attach then, later ones don't.
+/// Returns whether function tracing is switched off: Linux 5.10 refuses to attach then, later
+/// kernels don't.
 pub(super) fn is_ftrace_off() -> bool {
     fs::read_to_string("/proc/sys/kernel/ftrace_enabled").is_ok_and(|text| text.trim() == "0")
 }
 
-/// Whether it is attached to functions or tracepoints.
+/// Returns the error for kprobes that `perf_event_paranoid` forbids.
 fn no_kprobes() -> AttachError {
     AttachError::NotPermitted(
         "kernel.perf_event_paranoid is above 2, so Debian and Ubuntu kernels allow kprobes only \
@@ -127,8 +128,8 @@ fn no_kprobes() -> AttachError {
     )
 }
 
-/// True where a patch of Debian's and Ubuntu's asks for `CAP_SYS_ADMIN` in `perf_event_open`, and
-/// this process lacks it.
+/// Returns whether a patch of Debian's and Ubuntu's kernels asks for `CAP_SYS_ADMIN` in
+/// `perf_event_open`, and this process lacks it.
 fn is_kept_from_kprobes(program: &Program) -> bool {
     if !matches!(program, Program::KProbe(_)) {
         return false;
@@ -139,6 +140,7 @@ fn is_kept_from_kprobes(program: &Program) -> bool {
     is_above_2 && !held().is_ok_and(|rights| rights.contains(Rights::SYS_ADMIN))
 }
 
+/// Returns whether the program is attached to functions or tracepoints.
 fn is_tracing(program: &Program) -> bool {
     matches!(
         program,
@@ -154,7 +156,8 @@ fn is_on_cgroup(program: &Program) -> bool {
     matches!(program, Program::SockOps(_) | Program::CgroupSockAddr(_) | Program::CgroupSock(_))
 }
 
-/// With all rights, a cgroup refuses a program because of another one.
+/// Explains why a cgroup refuses a program although all rights are held: another program is
+/// attached.
 fn not_on_cgroup(name: &str, support: &Support) -> AttachError {
     let holders = support.cgroup2.as_ref().and_then(exclusive::holders);
     AttachError::NotPermitted(holders.unwrap_or_else(|| {
@@ -171,15 +174,15 @@ fn locked_down(mode: &str) -> AttachError {
     ))
 }
 
-/// Whether this mode of lockdown forbids kprobes and reading kernel memory. Both reasons come after
-/// `LOCKDOWN_INTEGRITY_MAX`, so that `integrity`, the usual mode with secure boot, does not.
+/// Returns whether this mode of lockdown forbids kprobes and reading kernel memory. Both reasons
+/// come after `LOCKDOWN_INTEGRITY_MAX`, so `integrity`, the usual mode with secure boot, does not.
 ///
 /// <https://github.com/torvalds/linux/blob/v6.12/include/linux/security.h>
 fn forbids(mode: &str) -> bool {
     mode == "confidentiality"
 }
 
-/// The errno at the bottom of `error`, if it has one.
+/// Returns the errno at the bottom of `error`, if it has one.
 pub(super) fn errno(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -191,7 +194,7 @@ pub(super) fn errno(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
     None
 }
 
-/// `error` and its causes in one line.
+/// Returns `error` and its causes in one line.
 pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();

@@ -1,5 +1,5 @@
-//! Programs of others that keep ephtrace's off the root cgroup: attached by flags without
-//! `BPF_F_ALLOW_MULTI`, each holds its place alone.
+//! Foreign programs that keep ephtrace's off the root cgroup: attached without `BPF_F_ALLOW_MULTI`,
+//! each holds its attach point alone.
 
 use std::{
     fs::File,
@@ -11,13 +11,13 @@ use aya::programs::loaded_programs;
 
 use crate::{host::cgroup2::Cgroup2, model::escape::shown};
 
-/// `BPF_PROG_QUERY` (linux/bpf.h), which aya has for other places only.
+/// `BPF_PROG_QUERY` (linux/bpf.h), which aya has for other attach points only.
 const BPF_PROG_QUERY: libc::c_int = 16;
 
-/// `BPF_F_ALLOW_MULTI`: others may attach as well.
+/// `BPF_F_ALLOW_MULTI`: other programs may attach as well.
 const ALLOW_MULTI: u32 = 1 << 1;
 
-/// Places on a cgroup where ephtrace attaches (`enum bpf_attach_type`), as bpftool names them.
+/// Attach points of ephtrace on a cgroup (`enum bpf_attach_type`), as named by bpftool.
 const PLACES: [(u32, &str); 5] = [
     (3, "sock_ops"),
     (8, "cgroup_inet4_bind"),
@@ -39,17 +39,17 @@ struct Query {
     reserved: u32,
 }
 
-/// A program that holds a place alone.
+/// A program that holds an attach point alone.
 struct Holder {
     place: &'static str,
     id: u32,
 }
 
-/// The programs that hold places of the root cgroup alone, in words with what to do about it;
-/// `None` if there are none.
+/// Describes the programs that hold attach points of the root cgroup alone, and the remedy; `None`
+/// if there are none.
 pub(super) fn holders(root: &Cgroup2) -> Option<String> {
     let cgroup = File::open(root.folder()).ok()?;
-    // A mount of ephtrace's own is gone with it.
+    // A mount of ephtrace's own disappears with ephtrace.
     let (mount, path) = match &root.mount_point {
         Some(path) => ("", shown(path).to_string()),
         None => ("`mount -t cgroup2 none DIR` and then ", "DIR".to_owned()),
@@ -71,7 +71,7 @@ pub(super) fn holders(root: &Cgroup2) -> Option<String> {
     (!told.is_empty()).then(|| told.join("; "))
 }
 
-/// The program at a place of `cgroup`, if it lets no other attach there.
+/// Returns the program at an attach point of `cgroup`, if it lets no other attach there.
 fn sole(cgroup: BorrowedFd<'_>, attach_type: u32) -> io::Result<Option<u32>> {
     let mut id = 0_u32;
     let mut query = Query {
@@ -83,11 +83,11 @@ fn sole(cgroup: BorrowedFd<'_>, attach_type: u32) -> io::Result<Option<u32>> {
         prog_cnt: 1,
         reserved: 0,
     };
-    // SAFETY: the attribute is live and as large as said, and so is the room for one id.
+    // SAFETY: the attribute is live and has the given size, and so is the room for one id.
     let done =
         unsafe { libc::syscall(libc::SYS_bpf, BPF_PROG_QUERY, &raw mut query, size_of::<Query>()) };
     let error = io::Error::last_os_error();
-    // More than one program is never alone.
+    // Several programs are never exclusive.
     if done < 0 && error.raw_os_error() != Some(libc::ENOSPC) {
         return Err(error);
     }

@@ -1,6 +1,6 @@
-//! Calls whose failure is seen in a way of its own, where the kernel offers it: with the hook
-//! `sock_ops` by tracepoints on how a call ended, with the others by the functions that refuse an
-//! address before any search. What each costs is in docs/performance.md.
+//! Calls whose failure is seen separately, if the kernel supports it: with the hook `sock_ops` by
+//! tracepoints on the end of a call, with the others by the functions that refuse an address before
+//! any search. docs/performance.md has the cost of each.
 
 use std::path::Path;
 
@@ -19,10 +19,10 @@ use super::{
 };
 use crate::host::mounts;
 
-/// The category of the tracepoints that are found by way of tracefs.
+/// Category of the tracepoints that are found through tracefs.
 pub(super) const CATEGORY: &str = "syscalls";
 
-/// Where it is looked for, as aya does.
+/// Directories to look for them, as aya does.
 const TRACEFS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
 
 const BIND: &str = "sys_exit_bind";
@@ -31,9 +31,10 @@ const SEND: &str = "sock_send_length";
 const BIND_IPV4: &str = "__inet_bind";
 const BIND_IPV6: &str = "__inet6_bind";
 
-/// The calls that `hook` can see fail here: of a search all, where it sees the search itself.
+/// Returns the calls whose failure `hook` can see here; a function hook sees all failures of a
+/// search itself.
 pub(super) fn offered(hook: Hook, btf: &Btf, offsets: &Offsets) -> FailedCalls {
-    // Socket, address, its length, flags: where the result is behind them, fexit looks for it.
+    // Socket, address, its length, flags: fexit expects the result behind these four.
     let is_known = |name| btf.function(name).is_some_and(|function| function.params.len() == 4);
     match hook {
         Hook::Fentry => {
@@ -42,7 +43,7 @@ pub(super) fn offered(hook: Hook, btf: &Btf, offsets: &Offsets) -> FailedCalls {
                 Absent { ipv4: is_known(BIND_IPV4), ipv6: !has_ipv6 || is_known(BIND_IPV6) };
             FailedCalls { absent, ..FailedCalls::ALL }
         }
-        // Attaching tells, also where IPv6 is a module.
+        // Attaching decides, also if IPv6 is a module.
         Hook::Kprobe => FailedCalls::ALL,
         Hook::SockOps => seen_by_tracepoints(btf, offsets),
     }
@@ -57,13 +58,13 @@ fn seen_by_tracepoints(btf: &Btf, offsets: &Offsets) -> FailedCalls {
     }
 }
 
-/// Tells the kernel half.
+/// Passes the choice to the kernel half.
 pub(super) fn set(features: &mut Features, calls: FailedCalls) {
     features.bind_exit = u32::from(calls.bind);
     features.call_arguments = u32::from(calls.connect);
 }
 
-/// `calls` without the one that is seen at `to`; `None` if `to` is none of those places.
+/// Returns `calls` without the one that is seen at `to`; `None` if `to` is none of those places.
 pub(super) fn without(calls: FailedCalls, to: &str) -> Option<FailedCalls> {
     match to {
         BIND => Some(FailedCalls { bind: false, ..calls }),
@@ -75,8 +76,8 @@ pub(super) fn without(calls: FailedCalls, to: &str) -> Option<FailedCalls> {
     }
 }
 
-/// The programs that see `calls` of `rows` fail, with their tracepoints. They are attached before
-/// the programs that see a call begin.
+/// Returns the programs that see `calls` of `rows` fail, with their tracepoints. They are attached
+/// before the programs that see a call begin.
 pub(super) fn programs(
     rows: &[&SiteRow],
     calls: FailedCalls,
@@ -92,8 +93,8 @@ pub(super) fn programs(
     .map(|(program, to, _)| (program, to))
 }
 
-/// The programs with which the hook on functions sees `bind()` to an address that is not there: on
-/// the end of the function, on its start, and which function that is.
+/// Returns the programs with which a function hook sees `bind()` to an address that the host lacks:
+/// on the end and on the start of the function, with its name.
 pub(super) fn on_functions(
     hook: Hook,
     rows: &[&SiteRow],
@@ -115,7 +116,7 @@ pub(super) fn on_functions(
         })
 }
 
-/// What `hook` misses at `site`, although it sees others, in words.
+/// Describes the assignments that `hook` misses at `site`, although it sees others.
 pub(super) fn misses(hook: Hook, site: Site, calls: FailedCalls) -> Option<String> {
     let missed = sites::row(site).misses(hook).map(str::to_owned);
     if hook != Hook::SockOps {
@@ -146,8 +147,8 @@ fn is_in_tracefs(name: &str) -> bool {
     TRACEFS.into_iter().any(is_there)
 }
 
-/// Whether programs on tracepoints may ask for a task's registers. Asked of the kernel; an error
-/// means no.
+/// Returns whether programs on tracepoints may read a task's registers. The kernel is asked; an
+/// error means no.
 fn has_arguments() -> bool {
     let helper = BpfHelper::BPF_FUNC_task_pt_regs;
     is_helper_supported(ProgramType::TracePoint, helper).unwrap_or(false)

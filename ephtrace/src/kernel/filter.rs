@@ -1,6 +1,6 @@
-//! The filter as the kernel half takes it: bounded lists of plain numbers.
+//! The filter in the kernel half's form: bounded lists of plain numbers.
 //!
-//! The only place where a user's filter becomes the wire's: the bounds are the verifier's, and
+//! Only here does a user's filter become that of the wire: the bounds are the verifier's, and
 //! nothing outside of `kernel` has to respect them.
 
 use std::net::Ipv6Addr;
@@ -14,26 +14,26 @@ use crate::model::{
     filter::{Filter, Network},
 };
 
-/// A filter has more values than the kernel half compares.
+/// Error for a filter with more values than the kernel half compares.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error("too many values for '{flag}': expected at most {limit}, not {given}; {advice}")]
 pub struct TooManyValues {
     /// The flag, with its dashes.
     pub flag: &'static str,
-    /// How many it takes.
+    /// Maximum number of values.
     pub limit: usize,
-    /// How many there are.
+    /// Number of values given.
     pub given: usize,
-    /// What to do.
+    /// Advice to the user.
     pub advice: &'static str,
 }
 
-/// The bit of an origin in the wire's `origins`.
+/// Returns the bit of an origin in the wire's `origins`.
 pub fn origin_bit(origin: Origin) -> u32 {
     1 << origin.to_wire()
 }
 
-/// The filter that the kernel half compares; an error if it has too many values for that.
+/// Converts the filter for the kernel half; fails if it has too many values.
 pub fn to_wire(filter: &Filter) -> Result<WireFilter, TooManyValues> {
     let mut wire = WireFilter::new_zeroed();
     wire.origins = match &*filter.origins {
@@ -93,7 +93,7 @@ fn cidr(network: &Network) -> Cidr {
     Cidr { addr: halves(address), mask: halves(mask) }
 }
 
-/// Copies `values` to the front of `slots` and says how many there are.
+/// Copies `values` to the front of `slots` and returns their number.
 fn fill<T>(
     slots: &mut [T],
     values: impl ExactSizeIterator<Item = T>,

@@ -1,5 +1,5 @@
-//! Which generation of port selection this kernel has, by what is seen of it: its types and its
-//! list of symbols. Not by its release: distributions backport.
+//! Generation of this kernel's port selection, derived from its types and its list of symbols. The
+//! release does not decide: distributions backport.
 
 use serde::Serialize;
 
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::analyse::pattern::Algorithm;
 
-/// How this kernel selects ports, as far as that can be seen.
+/// Port selection of this kernel, as far as it can be determined.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Generation {
@@ -22,7 +22,7 @@ pub struct Generation {
     /// `IP_LOCAL_PORT_RANGE` (Linux 6.3 and 6.1.32): `by_one` searches all ports of the socket's
     /// range (6.8), `by_two` every second one first; null without that option.
     pub socket_range: Option<&'static str>,
-    /// `ip_local_port_step_width` is there (Linux 7.1).
+    /// True if the kernel has `ip_local_port_step_width` (Linux 7.1).
     #[serde(rename = "has_step_width")]
     pub step_width: bool,
     /// Whether a port used by `bind()` is free for `connect()` again once its last owner is gone
@@ -31,7 +31,8 @@ pub struct Generation {
 }
 
 impl Generation {
-    /// Of the kernel with these types; `table` is what its list of symbols says of `table_perturb`.
+    /// Determines the generation of the kernel with these types; `table` is the result of looking
+    /// up `table_perturb` in its list of symbols.
     pub fn of(btf: &Btf, table: Result<u64, NoTable>) -> Self {
         let has = |structure, member| btf.member(structure, member).is_some();
         let own_range = has("inet_sock", "local_port_range");
@@ -46,7 +47,7 @@ impl Generation {
         }
     }
 
-    /// In words, a line for each part.
+    /// Describes the generation, a line for each part.
     pub fn lines(&self) -> [(&'static str, String); 4] {
         let yes_no = |is: bool| if is { "yes" } else { "no" }.to_owned();
         let rule = match self.connect {
@@ -67,10 +68,10 @@ impl Generation {
     }
 }
 
-/// The rule of `connect()`, and what tells so.
+/// Returns the rule of `connect()`, and the evidence for it.
 ///
-/// `secure_ipv4_port_ephemeral` gives 64 bits since commit b2d057560b81 (Linux 5.18, stable
-/// 5.10.119), and a table of 65,536 words, made at boot, follows in 4c2c8f03a5ab (5.18, stable
+/// `secure_ipv4_port_ephemeral` returns 64 bits since commit b2d057560b81 (Linux 5.18, stable
+/// 5.10.119), and a table of 65,536 words, allocated at boot, follows in 4c2c8f03a5ab (5.18, stable
 /// 5.10.125). The hash of all ports is an argument since 86c2bc293b81 (6.15), long after both.
 fn connect(btf: &Btf, table: Result<u64, NoTable>) -> (Option<Algorithm>, &'static str) {
     let function = btf.function(sites::row(Site::Connect).function);
@@ -113,7 +114,8 @@ mod tests {
     use super::*;
     use crate::kernel::tests::types::Types;
 
-    /// Types with the search: bytes of its hash, and how many arguments it has.
+    /// Determines the rule from types with the search: bytes of its hash, and its number of
+    /// arguments.
     fn connect_of(hash_bytes: u32, args: usize, table: Result<u64, NoTable>) -> Option<Algorithm> {
         let mut types = Types::new();
         let (long, hash) = (types.integer(8), types.integer(hash_bytes));

@@ -7,11 +7,11 @@ use super::sites::SITES;
 /// One way to see assignments.
 #[derive(Debug, Clone, Copy)]
 pub struct HookRow {
-    /// Which one.
+    /// The hook.
     pub hook: Hook,
-    /// What the kernel must have, for people.
+    /// Kernel features that it needs, for people.
     pub needs: &'static str,
-    /// What it can tell, for people.
+    /// Information that it provides, for people.
     pub gives: &'static str,
 }
 
@@ -31,7 +31,7 @@ pub const HOOKS: [HookRow; 3] = [
     },
 ];
 
-/// The row of `hook`.
+/// Returns the row of `hook`.
 pub fn row(hook: Hook) -> &'static HookRow {
     // The table has a row for each hook, in the order of their numbers.
     let index = usize::from(hook.to_wire()) - 1;
@@ -39,7 +39,7 @@ pub fn row(hook: Hook) -> &'static HookRow {
 }
 
 impl HookRow {
-    /// What it attaches to, for people.
+    /// Attachment targets, for people.
     pub fn attaches(&self) -> String {
         let functions = |in_module: bool| {
             let rows = SITES.iter().filter(|row| row.module.is_some() == in_module);

@@ -1,30 +1,30 @@
-//! The kernel's tick rate, told from one pair of clocks.
+//! The kernel's tick rate, derived from one pair of clocks.
 //!
 //! The hash secret changes every `10 * HZ` jiffies (`net/core/secure_seq.c`), but a kernel does not
-//! say what its HZ is. It does start counting jiffies at a known value, so that one reading beside
-//! the monotonic clock gives it away.
+//! report its HZ. Since jiffies start at a known value, one reading beside the monotonic clock
+//! reveals it.
 
-/// What kernels are built with (`kernel/Kconfig.hz`).
+/// Tick rates of kernels (`kernel/Kconfig.hz`).
 const RATES: [u64; 4] = [100, 250, 300, 1000];
 
-/// How far both clocks may be apart, in nanoseconds: the first jiffies pass before the monotonic
+/// Maximum difference of both clocks, in nanoseconds: the first jiffies pass before the monotonic
 /// clock starts, and some are counted late.
 const TOLERANCE_NS: u64 = 3_000_000_000;
 
 const NS_PER_S: u64 = 1_000_000_000;
 
-/// Jiffies in one epoch of the hash secret, from `jiffies64` and `CLOCK_MONOTONIC` at the same
-/// moment.
+/// Returns the jiffies in one epoch of the hash secret, from `jiffies64` and `CLOCK_MONOTONIC` at
+/// the same moment.
 ///
-/// `None` where no rate fits, or more than one does (around 300 s after boot, where all are at the
-/// wrap that `INITIAL_JIFFIES` is there to provoke).
+/// `None` if no rate fits, or more than one does (around 300 s after boot, when all are at the wrap
+/// that `INITIAL_JIFFIES` is there to provoke).
 pub(crate) fn per_epoch(jiffies: u64, monotonic_ns: u64) -> Option<u64> {
     let mut fitting = RATES.into_iter().filter(|&rate| is_rate(rate, jiffies, monotonic_ns));
     let rate = fitting.next()?;
     fitting.next().is_none().then_some(10 * rate)
 }
 
-/// `INITIAL_JIFFIES` is -300 s as an unsigned 32-bit number, also where jiffies have 64 bits.
+/// `INITIAL_JIFFIES` is -300 s as an unsigned 32-bit number, even if jiffies have 64 bits.
 fn is_rate(rate: u64, jiffies: u64, monotonic_ns: u64) -> bool {
     let Some(ticks) = jiffies.checked_sub((1 << 32) - 300 * rate) else { return false };
     let ns = u128::from(ticks) * u128::from(NS_PER_S) / u128::from(rate);

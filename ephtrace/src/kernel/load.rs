@@ -19,8 +19,8 @@ use super::{
     support::Support,
 };
 
-/// Loads the object, and its programs for `settings`, and attaches them. An error comes with what
-/// could not be attached to, if it was that.
+/// Loads the object and its programs for `settings`, and attaches them. An error includes the
+/// target that could not be attached to, if any.
 pub(super) fn load_and_attach_all(
     programs: &Programs,
     settings: &Settings,
@@ -100,7 +100,8 @@ fn start_program(
         .map_err(|error| explain(name, program, &error, support))
 }
 
-/// Loads a program on a function of a module, or attaches it (`is_there`) once that is loaded.
+/// Loads a program on a function of a module, or attaches it (`is_there`) once the module is
+/// loaded.
 pub(super) fn start_late(
     ebpf: &mut Ebpf,
     Attachment { program: name, to }: Attachment,
@@ -156,7 +157,7 @@ fn load_and_attach(
             program.load()?;
             program.attach(failed_calls::CATEGORY, to).map(drop)
         }
-        // A link of its own each, beside which others may attach theirs.
+        // Each program has a link of its own, beside which others may attach theirs.
         Program::SockOps(program) => {
             program.load()?;
             program.attach(root_cgroup(support)?, CgroupAttachMode::Single).map(drop)

@@ -1,7 +1,7 @@
-//! The kernel half's maps: how many entries each gets, and the memory that they take.
+//! The kernel half's maps: their sizes, and the memory that they take.
 //!
-//! All are made when ephtrace starts, and none grows. Where sizes depend on the number of possible
-//! processors, which is more than there are, they are bounded.
+//! All maps are created when ephtrace starts, and none grows. Sizes that depend on the number of
+//! possible processors, which exceeds that of present ones, are bounded.
 
 use aya::util::nr_cpus;
 use ephtrace_common::{
@@ -11,48 +11,48 @@ use ephtrace_common::{
 
 use super::{options::TotalsMode, totals};
 
-/// Free entries of an LRU hash that a processor may keep to itself (`LOCAL_FREE_TARGET`, 128 before
+/// Free entries of an LRU hash that a processor may reserve (`LOCAL_FREE_TARGET`, 128 before
 /// mid-2025): on many processors, these lists alone use up a map of a fixed size.
 ///
 /// <https://github.com/torvalds/linux/blob/v6.12/kernel/bpf/bpf_lru_list.h>
 const LOCAL_FREE: u32 = 128;
 
-/// MPTCP sockets whose process is remembered, on up to 432 possible processors.
+/// Number of MPTCP sockets whose process is remembered, on up to 432 possible processors.
 const PRINCIPALS: u32 = 2048;
 
-/// Most entries for them, 7 MiB. On more processors, those that connect no MPTCP sockets leave the
-/// others enough.
+/// Maximum number of entries for them, 7 MiB. On more processors, those that connect no MPTCP
+/// sockets leave enough to the others.
 const MAX_PRINCIPALS: u32 = 56 << 10;
 
-/// Bytes for messages of the kernel half to the log.
+/// Size of the ring for the kernel half's log messages, in bytes.
 const LOG_BYTES: u32 = 128 << 10;
 
-/// Where nobody reads them: the least that a ring has.
+/// Minimum size of a ring, for messages that nobody reads.
 const PAGE: u32 = 4096;
 
-/// What decides on the maps of a run.
+/// Needs of a run that determine its maps.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Needs {
-    /// Bytes of the ring buffer.
+    /// Size of the ring buffer, in bytes.
     pub(super) ring_bytes: u32,
-    /// Which assignments are added up.
+    /// Assignments that are added up.
     pub(super) totals: TotalsMode,
-    /// Words of `table_perturb` are followed.
+    /// True if words of `table_perturb` are followed.
     pub(super) has_words: bool,
-    /// MPTCP sockets are.
+    /// True if MPTCP sockets are followed.
     pub(super) has_mptcp: bool,
-    /// Messages of the kernel half are read.
+    /// True if messages of the kernel half are read.
     pub(super) has_log: bool,
 }
 
-/// What an entry of a map takes besides its value.
+/// Overhead of a map's entry besides its value.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
-    /// A hash with the given bytes of a key.
+    /// A hash with keys of the given size in bytes.
     Hash(usize),
-    /// One that evicts.
+    /// A hash that evicts.
     LruHash(usize),
-    /// Nothing.
+    /// No overhead.
     Array,
     /// A value for each possible processor.
     PerCpuArray,
@@ -60,23 +60,23 @@ enum Kind {
     Ring,
 }
 
-/// A map, as large as it is made.
+/// A map with its size.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Map {
-    /// Its name in the object.
+    /// Name of the map in the object.
     pub(super) name: &'static str,
-    /// Its number of entries.
+    /// Number of entries.
     pub(super) entries: u32,
     kind: Kind,
     value: usize,
 }
 
-/// Number of possible processors, of which the kernel prepares for each.
+/// Returns the number of possible processors, for each of which the kernel reserves memory.
 pub fn possible_processors() -> u32 {
     nr_cpus().ok().and_then(|cpus| u32::try_from(cpus).ok()).unwrap_or(1)
 }
 
-/// All maps, but for the settings and what is larger than their page by a few bytes.
+/// Returns all maps except for the settings and those that exceed their page by a few bytes.
 pub(super) fn maps(needs: Needs, processors: u32) -> [Map; 15] {
     use Kind::{Array, Hash, LruHash, PerCpuArray, Ring};
     let map = |name, kind, value, entries| Map { name, entries, kind, value };
@@ -112,17 +112,18 @@ fn principals(processors: u32) -> u32 {
     LOCAL_FREE.saturating_mul(processors).saturating_add(PRINCIPALS).min(MAX_PRINCIPALS)
 }
 
-/// Bytes of kernel memory that all maps take on this machine.
+/// Returns the bytes of kernel memory that all maps take on this machine.
 pub(super) fn bytes(needs: Needs) -> u64 {
     bytes_on(needs, possible_processors())
 }
 
-/// Bytes that all maps of a trace with a ring of so many bytes take on this machine at most.
+/// Returns an upper bound on the bytes that all maps of a trace with a ring of `ring_bytes` take on
+/// this machine.
 pub fn trace_bytes(ring_bytes: u32) -> u64 {
     bytes(Needs::most(ring_bytes, TotalsMode::Fallback))
 }
 
-/// Bytes that all maps take at most where everything is only added up.
+/// Returns an upper bound on the bytes that all maps take if everything is only added up.
 pub fn totals_bytes() -> u64 {
     bytes(Needs::most(PAGE, TotalsMode::Only(None)))
 }
@@ -132,27 +133,27 @@ fn bytes_on(needs: Needs, processors: u32) -> u64 {
 }
 
 impl Needs {
-    /// All that there is on any kernel.
+    /// Returns the needs on a kernel with every feature.
     fn most(ring_bytes: u32, totals: TotalsMode) -> Self {
         Self { ring_bytes, totals, has_words: true, has_mptcp: true, has_log: false }
     }
 }
 
-/// `struct htab_elem` up to its key.
+/// Size of `struct htab_elem` up to its key.
 const ELEMENT: u64 = 48;
 
-/// `struct bucket`.
+/// Size of `struct bucket`.
 const BUCKET: u64 = 16;
 
-/// What a hash keeps for each possible processor: lists of free entries, locks.
+/// Memory of a hash for each possible processor: lists of free entries, locks.
 const HASH_PROCESSOR: u64 = 64;
 
-/// `struct bpf_array`, `struct bpf_htab` and whatever else a map has once.
+/// Size of `struct bpf_array`, `struct bpf_htab` and other data that a map has once.
 const ONCE: u64 = 512;
 
 impl Map {
-    /// Bytes of kernel memory, as `kernel/bpf/{hashtab,arraymap,ringbuf}.c` allocate them (Linux
-    /// 5.10 to 7.2).
+    /// Returns the bytes of kernel memory, as `kernel/bpf/{hashtab,arraymap,ringbuf}.c` allocate
+    /// them (Linux 5.10 to 7.2).
     fn bytes(&self, processors: u32) -> u64 {
         let (entries, processors) = (u64::from(self.entries), u64::from(processors));
         let value = words(self.value);
@@ -162,7 +163,7 @@ impl Map {
                 + processors * HASH_PROCESSOR
         };
         let all = match self.kind {
-            // One element more for each processor, to replace others with.
+            // One spare element for each processor, to replace others with.
             Kind::Hash(key) => hash(key, entries + processors),
             Kind::LruHash(key) => hash(key, entries),
             Kind::Array => entries * value,
@@ -175,7 +176,7 @@ impl Map {
     }
 }
 
-/// Rounded up to whole words.
+/// Rounds up to whole words.
 fn words(bytes: usize) -> u64 {
     bytes.next_multiple_of(8) as u64
 }

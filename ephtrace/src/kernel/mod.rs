@@ -1,11 +1,11 @@
-//! The kernel side of the loader: everything that names aya, and nothing else does.
+//! The kernel side of the loader: the only code that names aya.
 //!
-//! [`support`] finds out what this machine offers, [`preflight`] whether a hook can work with it.
-//! [`hooks`] and [`sites`] are the tables, out of which [`programs`] chooses what `load` loads;
-//! [`attach`] makes a [`tracer`] of it, which proves itself by a `self_test`. [`ring`] reads its
-//! records, [`totals`] its totals, [`cost`] its run time. [`btf`] and [`offsets`] answer where this
-//! kernel keeps its fields: Rust's eBPF target has no relocations for that, so the loader passes
-//! the answers on as read-only data. [`generation`] tells how it selects ports.
+//! [`support`] determines the features of this machine, [`preflight`] whether a hook can work with
+//! them. [`hooks`] and [`sites`] are the tables, from which [`programs`] chooses the programs for
+//! `load`; [`attach`] turns them into a [`tracer`], which proves itself by a `self_test`. [`ring`]
+//! reads its records, [`totals`] its totals, [`cost`] its run time. [`btf`] and [`offsets`] find
+//! the fields of this kernel: Rust's eBPF target has no relocations for that, so the loader passes
+//! the offsets on as read-only data. [`generation`] determines how the kernel selects ports.
 
 pub mod attach;
 pub mod btf;

@@ -1,17 +1,17 @@
-//! Modules of the kernel with functions that search, which may be loaded long after ephtrace was
-//! started: their programs are loaded at the start, and attached as soon as the module is there.
+//! Kernel modules with functions that search, which may be loaded long after ephtrace started:
+//! their programs are loaded at the start, and attached once the module is loaded.
 //!
-//! Looks, and never makes the kernel load a module. A module that has been loaded stays: the
-//! kernel's own control sockets use it.
+//! ephtrace never makes the kernel load a module. A loaded module stays: the kernel's own control
+//! sockets use it.
 
 use std::{fs, path::Path};
 
 use super::{error::AttachError, sites::Module};
 
-/// Whether the module's functions are in the kernel now, be they built in.
+/// Returns whether the module's functions are in the kernel now, built in or loaded.
 ///
-/// A module has its folder before it has run its own start, and says so; one that is built in says
-/// nothing.
+/// A module has its directory before its init function has run, and reports that state; a built-in
+/// one reports none.
 pub fn is_loaded(module: Module) -> bool {
     let folder = format!("/sys/module/{}", module.name);
     match fs::read_to_string(format!("{folder}/initstate")) {
@@ -20,7 +20,7 @@ pub fn is_loaded(module: Module) -> bool {
     }
 }
 
-/// Why the module's ports are not seen now, in words; `None` if they are.
+/// Explains why the module's ports are not seen now; `None` if they are.
 pub fn absence(module: Module, release: &str) -> Option<String> {
     if is_loaded(module) {
         return None;
@@ -29,7 +29,7 @@ pub fn absence(module: Module, release: &str) -> Option<String> {
     Some(in_words(module.name, fs::read_to_string(&list).ok().as_deref(), &list))
 }
 
-/// `modules` is depmod's list of all modules, if it can be read.
+/// Explains the absence; `modules` is depmod's list of all modules, if it can be read.
 fn in_words(name: &str, modules: Option<&str>, list: &str) -> String {
     match modules {
         Some(text) if text.contains(&format!("/{name}.ko")) => {
@@ -45,9 +45,9 @@ fn in_words(name: &str, modules: Option<&str>, list: &str) -> String {
 /// A module that programs waited for was loaded.
 #[derive(Debug)]
 pub struct Change {
-    /// Which one.
+    /// The module.
     pub module: Module,
-    /// Whether its functions are hooked now.
+    /// Result of hooking its functions.
     pub attached: Result<(), AttachError>,
 }
 

@@ -8,7 +8,7 @@ use super::{
     sites::{self, Site},
 };
 
-/// The kernel's types lack something that no hook can do without.
+/// Error for types that lack something that no hook can do without.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("the kernel's BTF has no `{structure}.{member}`: this kernel is not supported")]
 pub struct MissingField {
@@ -16,7 +16,7 @@ pub struct MissingField {
     member: &'static str,
 }
 
-/// Offsets of every field that the eBPF half reads.
+/// Returns the offsets of every field that the eBPF half reads.
 pub fn offsets(btf: &Btf) -> Result<Offsets, MissingField> {
     let needed = |structure, member| {
         let found = btf.member(structure, member).map(|m| m.offset);
@@ -81,13 +81,13 @@ pub fn offsets(btf: &Btf) -> Result<Offsets, MissingField> {
 /// RISC-V.
 const FIRST_ARGUMENT: [&str; 3] = ["di", "orig_x0", "orig_a0"];
 
-/// Where a task's registers keep it.
+/// Returns the offset of that register in a task's registers.
 fn first_argument(btf: &Btf) -> Option<u32> {
     let mut members = FIRST_ARGUMENT.iter().filter_map(|name| btf.member("pt_regs", name));
     members.next().map(|member| member.offset)
 }
 
-/// Whether programs can find the socket that a system call is about, if the helper is there.
+/// Returns whether programs can find the socket of a system call, given the helper.
 pub(super) fn leads_to_socket(offsets: &Offsets) -> bool {
     let steps = [
         offsets.task_files,
@@ -102,8 +102,8 @@ pub(super) fn leads_to_socket(offsets: &Offsets) -> bool {
     !steps.contains(&Offsets::ABSENT)
 }
 
-/// The bit of `inet_sock` that is set while the SYN waits for the first write (TCP Fast Open): a
-/// bit field, or from Linux 6.6 on one of `inet_flags`, which an enumeration numbers.
+/// Returns the bit of `inet_sock` that is set while the SYN waits for the first write (TCP Fast
+/// Open): a bit field, or from Linux 6.6 on one of `inet_flags`, numbered by an enumeration.
 fn defer_connect(btf: &Btf) -> Option<u32> {
     let flags = btf.bit("inet_sock", "inet_flags");
     match flags {
@@ -112,7 +112,8 @@ fn defer_connect(btf: &Btf) -> Option<u32> {
     }
 }
 
-/// Features that follow from the kernel's types. The caller sets those that only a trial can tell.
+/// Returns the features that follow from the kernel's types. The caller sets those that only a
+/// trial can show.
 pub fn features(btf: &Btf) -> Features {
     let search = btf.function(sites::row(Site::Connect).function);
     let params = search.as_ref().map_or(&[][..], |f| &f.params);
@@ -130,10 +131,11 @@ pub fn features(btf: &Btf) -> Features {
     }
 }
 
-/// Whether `IP_LOCAL_PORT_RANGE` makes the search step by one and walk both parities (Linux 6.8);
-/// `None` where the kernel's types have no such function.
+/// Returns whether `IP_LOCAL_PORT_RANGE` makes the search step by one and walk both parities (Linux
+/// 6.8); `None` if the kernel's types have no such function.
 ///
-/// `inet_sk_get_local_port_range` tells its caller so since then, and returned nothing before.
+/// `inet_sk_get_local_port_range` returns this to its caller since then; before, it returned
+/// nothing.
 pub fn own_range_steps_by_one(btf: &Btf) -> Option<bool> {
     btf.function("inet_sk_get_local_port_range").map(|f| !f.returns_void)
 }

@@ -1,4 +1,4 @@
-//! What to load the kernel half with.
+//! Options for loading the kernel half.
 
 use ephtrace_common::totals::mode;
 
@@ -7,29 +7,30 @@ use crate::model::Filter;
 /// Options of the kernel half.
 #[derive(Debug, Clone, Copy)]
 pub struct Options<'a> {
-    /// Which assignments to keep; no more values than the kernel half compares.
+    /// Filter of assignments; it has no more values than the kernel half compares.
     pub filter: &'a Filter,
     /// Size of the ring buffer in bytes.
     pub ring_bytes: u32,
-    /// Which assignments the kernel half adds up.
+    /// Assignments that the kernel half adds up.
     pub totals: TotalsMode,
     /// Level of the kernel half's own log messages: 0 none … 5 trace.
     pub log_level: u8,
 }
 
-/// Which assignments the kernel half adds up itself.
+/// Assignments that the kernel half adds up itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TotalsMode {
     /// None.
     Off,
-    /// Those that find no room in the ring buffer.
+    /// Assignments that find no room in the ring buffer.
     Fallback,
-    /// All; the ring buffer stays empty. So many rows, or as many as the memory bound allows.
+    /// All assignments; the ring buffer stays empty. The number of rows is the one given, or as
+    /// many as the memory bound allows.
     Only(Option<u32>),
 }
 
 impl TotalsMode {
-    /// As it stands in the kernel half's settings.
+    /// Value in the kernel half's settings.
     pub(super) fn mode(self) -> u32 {
         match self {
             Self::Off => mode::OFF,

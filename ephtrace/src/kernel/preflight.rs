@@ -1,4 +1,4 @@
-//! Whether a hook can work here, as far as can be told without a trial.
+//! Checks whether a hook can work here, as far as that shows without a trial.
 
 use ephtrace_common::Hook;
 
@@ -9,7 +9,7 @@ use super::{
     support::Support,
 };
 
-/// Rights that every hook needs.
+/// Checks the rights that every hook needs.
 pub fn check_rights(support: &Support) -> Result<(), AttachError> {
     if support.missing_rights.is_empty() {
         return Ok(());
@@ -18,7 +18,7 @@ pub fn check_rights(support: &Support) -> Result<(), AttachError> {
     Err(AttachError::NotPermitted(format!("this process lacks {rights}; run `sudo ephtrace`")))
 }
 
-/// Parts of the kernel that `hook` needs.
+/// Checks the parts of the kernel that `hook` needs.
 pub fn check_hook(hook: Hook, support: &Support) -> Result<(), AttachError> {
     let unsupported = |why: String| Err(AttachError::Unsupported(why));
     match hook {
@@ -40,13 +40,13 @@ pub fn check_hook(hook: Hook, support: &Support) -> Result<(), AttachError> {
     }
 }
 
-/// Whether `hook` can see the assignments of `site`.
+/// Checks whether `hook` can see the assignments of `site`.
 pub fn check_site(hook: Hook, site: Site, support: &Support, btf: &Btf) -> Result<(), String> {
     let row = sites::row(site);
     match hook {
         Hook::SockOps => row.sock_ops.blind.map_or(Ok(()), |why| Err(why.to_owned())),
         Hook::Fentry | Hook::Kprobe => match row.module {
-            // In no BTF that ephtrace reads, and maybe not in the kernel yet.
+            // A module is in no BTF that ephtrace reads, and maybe not in the kernel yet.
             Some(_) if support.has_kprobes => Ok(()),
             Some(module) => Err(format!(
                 "functions of the module {} need kprobes, which this kernel lacks",
@@ -69,8 +69,8 @@ fn check_function(row: &SiteRow, btf: &Btf) -> Result<(), String> {
     }
 }
 
-/// The sites that `hook` is to see for `origins` (bits of `Filter::origins`), and those of them
-/// that it can't. An error if it can see none.
+/// Divides the sites that `hook` is to see for `origins` (bits of `Filter::origins`) into those
+/// that it can see and those that it can't. Fails if it can see none.
 pub(super) fn divide(
     hook: Hook,
     support: &Support,

@@ -12,64 +12,65 @@ use super::{
 pub struct Attachment {
     /// Name of the program.
     pub program: &'static str,
-    /// A function, a tracepoint or [`BINDS`]; empty for the root cgroup otherwise.
+    /// Target: a function, a tracepoint or [`BINDS`]; empty for the root cgroup otherwise.
     pub to: &'static str,
 }
 
 /// The programs that make up a hook. Ends are attached first and starts detached first, so that
-/// every search that is seen to begin is seen to end.
+/// every search whose beginning is seen is also seen to end.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Programs {
-    /// See the end of a search.
+    /// Programs that see the end of a search.
     pub ends: Vec<Attachment>,
-    /// See its start.
+    /// Programs that see its start.
     pub starts: Vec<Attachment>,
 }
 
-/// Everything that decides which programs fit a kernel.
+/// Facts that decide which programs fit a kernel.
 #[derive(Debug, Clone, Copy)]
 pub struct Fit {
     /// Number of arguments of the kernel's search function.
     pub arguments: u32,
-    /// The kernel has its own BTF, so that programs may load fields directly.
+    /// True if the kernel has its own BTF, so that programs may load fields directly.
     pub is_typed: bool,
-    /// Each program is attached twice: the kernel may preempt one, and skips it for other tasks
-    /// meanwhile.
+    /// True if each program is attached twice: the kernel may preempt one, and skips it for other
+    /// tasks meanwhile.
     pub attach_twice: bool,
-    /// The kernel has MPTCP.
+    /// True if the kernel has MPTCP.
     pub has_mptcp: bool,
-    /// Whether the root cgroup takes programs that see `bind()`.
+    /// State of the root cgroup's attach points for programs that see `bind()`.
     pub binds: Binds,
-    /// Calls that are to be seen as they fail, where the search does not tell.
+    /// Calls whose failure is to be seen if the search does not show it.
     pub failed_calls: FailedCalls,
 }
 
-/// Places on the root cgroup for programs that see `bind()`.
+/// State of the root cgroup's attach points for programs that see `bind()`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Binds {
     /// Free, as far as is known.
     Free,
-    /// Held by a program of somebody else, or refused.
+    /// Held by a foreign program, or refused.
     Held,
 }
 
 impl Fit {
-    /// How often each program is attached.
+    /// Number of times that each program is attached.
     fn copies(&self) -> usize {
         if self.attach_twice { 2 } else { 1 }
     }
 }
 
-/// Stands for the root cgroup where programs see `bind()` there.
+/// Target name of the root cgroup for programs that see `bind()` there.
 pub const BINDS: &str = "bind()";
 
-/// The tracepoint of the hook `sock_ops`.
+/// Tracepoint of the hook `sock_ops`.
 pub const STATE: &str = "inet_sock_set_state";
 
-/// Sees tasks end, whatever the hook: what the kernel half keeps for them goes with them.
+/// Program that sees tasks end, whatever the hook: the kernel half's state of a task is removed
+/// with it.
 const TASK_END: Attachment = Attachment { program: "eph_task_end", to: "sched_process_exit" };
 
-/// The programs with which `hook` sees `sites`, those of modules left out.
+/// Returns the programs with which `hook` sees `sites`, without those of modules.
 pub fn programs(hook: Hook, sites: &[Site], fit: Fit) -> Programs {
     let mut programs = Programs { ends: vec![TASK_END], starts: Vec::new() };
     let rows = sites.iter().map(|&site| sites::row(site));
@@ -90,8 +91,8 @@ pub fn programs(hook: Hook, sites: &[Site], fit: Fit) -> Programs {
     programs
 }
 
-/// The programs that see `site`, which is in a module, with `fentry` and `kprobe` alike: aya can't
-/// read the types of modules, which fentry takes.
+/// Returns the programs that see `site`, which is in a module, for `fentry` and `kprobe` alike: aya
+/// can't read the types of modules, which fentry needs.
 pub fn module_programs(site: Site) -> Programs {
     let row = sites::row(site);
     let mut programs = Programs::default();
@@ -123,7 +124,7 @@ impl Programs {
         }
     }
 
-    /// A tracepoint, and programs on the root cgroup, which the kernel never skips.
+    /// Adds a tracepoint, and programs on the root cgroup, which the kernel never skips.
     fn add_cgroup(&mut self, rows: &[&SiteRow], fit: Fit) {
         if rows.iter().any(|row| row.sock_ops.by_state) {
             let state = if fit.is_typed {
@@ -161,13 +162,14 @@ impl Programs {
         self.starts.extend(more.starts);
     }
 
-    /// All of them, in the order in which they are attached.
+    /// Returns all programs, in the order in which they are attached.
     pub fn all(&self) -> impl Iterator<Item = &Attachment> {
         self.ends.iter().chain(&self.starts)
     }
 }
 
-/// The set that fits a search function with so many arguments; the only one, where there is one.
+/// Returns the set of programs for a search function with this many arguments; the only set, if
+/// there is one.
 fn traced(row: &SiteRow, arguments: u32) -> Option<Traced> {
     let position = row.arguments.iter().position(|&count| count == arguments as usize);
     let fitting = position.and_then(|index| row.fentry.get(index));
@@ -198,7 +200,7 @@ mod tests {
         }
     }
 
-    /// All programs that any hook attaches to any kernel.
+    /// Returns all programs that any hook attaches to any kernel.
     fn all() -> Vec<&'static str> {
         let fits = [fit(4, false), fit(5, true)];
         let by_hook =
@@ -219,7 +221,7 @@ mod tests {
 
     #[test]
     fn the_tables_name_every_program_of_the_object_and_no_other() {
-        // Symbols stand between NULs, and the names of programs alone begin so.
+        // Symbols are separated by NULs, and only names of programs begin like this.
         let words = object::bytes().split(|&byte| byte == 0);
         let symbols = words.filter_map(|word| str::from_utf8(word).ok());
         let mut programs: Vec<_> = symbols.filter(|name| name.starts_with("eph_")).collect();

@@ -1,8 +1,8 @@
-//! Reads the ring buffer, on demand: the kernel side never wakes anybody up.
+//! Reads the ring buffer on demand: the kernel side never wakes the reader.
 
 use aya::maps::{MapData, RingBuf};
 
-/// How many records one call takes at most, so that a storm can't keep it from returning: two
+/// Maximum number of records that one call takes, so that a storm can't keep it from returning: two
 /// rounds through the default ring.
 pub const MAX_PER_DRAIN: usize = 1 << 17;
 
@@ -10,13 +10,13 @@ pub const MAX_PER_DRAIN: usize = 1 << 17;
 pub struct Ring(RingBuf<MapData>);
 
 impl Ring {
-    /// Reads from `ring`.
+    /// Creates a reader of `ring`.
     pub fn new(ring: RingBuf<MapData>) -> Self {
         Self(ring)
     }
 
-    /// Hands each waiting record to `take`, oldest first, until none is left, [`MAX_PER_DRAIN`]
-    /// were taken, or `take` fails. Returns how many were taken.
+    /// Passes each waiting record to `take`, oldest first, until none is left, [`MAX_PER_DRAIN`]
+    /// were taken, or `take` fails. Returns the number taken.
     pub fn drain<E>(&mut self, mut take: impl FnMut(&[u8]) -> Result<(), E>) -> Result<usize, E> {
         for taken in 0..MAX_PER_DRAIN {
             let Some(item) = self.0.next() else { return Ok(taken) };

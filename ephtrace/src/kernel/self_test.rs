@@ -1,11 +1,11 @@
-//! A hook proves itself: ephtrace searches for a port, and the hook must have seen it, with the
+//! Self-test of a hook: ephtrace searches for a port, and the hook must have seen it, with the
 //! right port.
 //!
-//! Attaching without an error proves little: with `kernel.ftrace_enabled=0`, where the compiler has
+//! Attaching without an error proves little: with `kernel.ftrace_enabled=0`, or if the compiler has
 //! inlined the function or a live patch has replaced it, programs are attached and never run.
 //!
-//! The kernel half knows ephtrace's searches by the process id. They bypass the filter and end in
-//! the map `SELF_TEST`, so that no output, total or verdict has them.
+//! The kernel half recognizes ephtrace's searches by the process id. They bypass the filter and end
+//! in the map `SELF_TEST`, so that no output, total or verdict includes them.
 
 use std::{
     fs,
@@ -35,20 +35,20 @@ use super::{
 };
 use crate::{host::pid_namespace, model::Assignment};
 
-/// How often a hook has to prove itself. One search costs some microseconds.
+/// Interval between self-tests of a hook. One search costs some microseconds.
 const EVERY: Duration = Duration::from_mins(1);
 
-/// A port that is rarely in use, in case that the kernel has none to reserve.
+/// A port that is rarely in use, in case the kernel has none to reserve.
 const DISCARD: u16 = 9;
 
 /// Outcome of one test.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sight {
-    /// The search was seen, and everything that was seen of it is right.
+    /// The search was seen, and all of its fields are right.
     Proven,
     /// No search took place, for this reason.
     Inconclusive(String),
-    /// A search took place and was not seen, or not as it was; for this reason.
+    /// A search took place, but was not seen, or not correctly; for this reason.
     Blind(String),
 }
 
@@ -56,14 +56,14 @@ pub enum Sight {
 pub(super) struct SelfTest {
     last: Array<MapData, [u8; size_of::<AssignmentRecord>()]>,
     hook: Hook,
-    /// The sites that it sees, each with an origin that it is to record.
+    /// Sites that the hook sees, each with an origin to record.
     subjects: Vec<(Site, Origin)>,
     due: Instant,
 }
 
 impl SelfTest {
-    /// Tests of `hook`, which sees `sites`, for `origins` (bits of `Filter::origins`). `last` is
-    /// the map `SELF_TEST`.
+    /// Creates the tests of `hook`, which sees `sites`, for `origins` (bits of `Filter::origins`).
+    /// `last` is the map `SELF_TEST`.
     pub(super) fn new(
         last: Array<MapData, [u8; size_of::<AssignmentRecord>()]>,
         hook: Hook,
@@ -79,7 +79,7 @@ impl SelfTest {
         }
     }
 
-    /// The sites that `hook` sees no search of although there was one, with the reason.
+    /// Returns the sites where a search took place that `hook` did not see, with the reason.
     pub(super) fn run(&mut self) -> Vec<(Site, String)> {
         self.due = Instant::now() + EVERY;
         let subjects = self.subjects.clone();
@@ -94,7 +94,7 @@ impl SelfTest {
         subjects.into_iter().filter_map(test).collect()
     }
 
-    /// The same if it is due, each site once: it is not tested again.
+    /// Runs the tests if they are due. Each blind site is returned once: it is not tested again.
     pub(super) fn run_if_due(&mut self) -> Vec<(Site, String)> {
         if Instant::now() < self.due {
             return Vec::new();
@@ -104,19 +104,19 @@ impl SelfTest {
         blind
     }
 
-    /// Tests these sites no more.
+    /// Stops testing these sites.
     pub(super) fn forget(&mut self, blind: &[(Site, String)]) {
         self.subjects.retain(|(site, _)| blind.iter().all(|(other, _)| other != site));
     }
 
-    /// How each site that is not blind does, once more.
+    /// Returns the outcome of one more test of each site that is not blind.
     pub(super) fn outcomes(&mut self) -> Vec<(Site, Sight)> {
         let subjects = self.subjects.clone();
         subjects.into_iter().map(|(site, origin)| (site, self.test(site, origin))).collect()
     }
 
     fn test(&mut self, site: Site, origin: Origin) -> Sight {
-        // The kernel half could not tell the search from others', and would show it.
+        // Otherwise the kernel half could not recognize the search, and would show it.
         if pid_namespace::own_pid(Path::new("/proc")) == 0 {
             return Sight::Inconclusive("ephtrace's own process id is unknown".into());
         }
@@ -142,13 +142,13 @@ impl SelfTest {
                 "did not see this process get port {port}{}",
                 self.reason(site)
             )),
-            // Without room in the range, bind programs see nothing.
+            // If the range has no room, bind programs see nothing.
             (Err(_), Some(Ok(_))) => Sight::Proven,
             (Err(errno), None) => Sight::Inconclusive(format!("no port: {errno}")),
         }
     }
 
-    /// What is known to blind function hooks.
+    /// Returns the likely reason why the hook is blind.
     fn reason(&self, site: Site) -> String {
         let function = sites::row(site).function;
         match self.hook {
@@ -163,13 +163,13 @@ impl SelfTest {
     }
 }
 
-/// Whether a test's socket has its address when it gets its port: a ping socket gets the port
-/// first, and `listen()` on an unbound socket gives it none.
+/// Returns whether a test's socket has its address when it gets its port: a ping socket gets the
+/// port first, and `listen()` on an unbound socket assigns no address.
 fn has_address(site: Site, origin: Origin) -> bool {
     site != Site::Ping && origin != Origin::Listen
 }
 
-/// Whether what was seen of a search for `port` is right.
+/// Returns whether the record of a search for `port` is right.
 fn compare(seen: &Assignment, has_address: bool, port: u16) -> Sight {
     if seen.sport != Some(port) {
         let other = seen.sport.map_or("none".to_owned(), |port| port.to_string());
@@ -191,11 +191,11 @@ fn compare(seen: &Assignment, has_address: bool, port: u16) -> Sight {
 struct Search {
     socket: OwnedFd,
     act: Act,
-    /// Holds the port that is connected to, so that nobody listens there.
+    /// Socket that occupies the port that is connected to, so that nobody listens there.
     _closed: Option<OwnedFd>,
 }
 
-/// The call by which the kernel searches.
+/// Call that makes the kernel search.
 enum Act {
     Bind(u16),
     Listen,
@@ -203,7 +203,7 @@ enum Act {
 }
 
 impl Search {
-    /// Everything before the call itself.
+    /// Prepares everything before the call itself.
     fn prepare(site: Site, origin: Origin) -> nix::Result<Self> {
         let socket = open(site)?;
         match (site, origin) {
@@ -235,7 +235,7 @@ impl Search {
         Ok(Self { socket, act: Act::Connect(port), _closed: Some(closed) })
     }
 
-    /// Makes it, and returns the port; an error if the kernel assigned none.
+    /// Makes the call, and returns the port; fails if the kernel assigned none.
     fn make(&self) -> nix::Result<u16> {
         let fd = self.socket.as_raw_fd();
         match self.act {
@@ -253,7 +253,7 @@ impl Search {
     }
 }
 
-/// A socket whose port is assigned at `site`.
+/// Opens a socket whose port is assigned at `site`.
 fn open(site: Site) -> nix::Result<OwnedFd> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     let (kind, protocol) = sites::row(site).socket;

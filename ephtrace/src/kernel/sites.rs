@@ -1,5 +1,4 @@
-//! The table of sites: functions of the kernel that search for a port, with the programs that see
-//! each.
+//! The table of sites: kernel functions that search for a port, with the programs that see each.
 //!
 //! A new site is a row here, a variant of [`Site`] and a file in the kernel half.
 
@@ -10,58 +9,58 @@ use nix::sys::socket::{SockProtocol, SockType};
 
 use super::filter::origin_bit;
 
-/// A function that searches for a port, with the programs that see it begin and end.
+/// A function that searches for a port, with the programs that see its start and end.
 #[derive(Debug, Clone, Copy)]
 pub struct SiteRow {
-    /// Which site.
+    /// The site.
     pub site: Site,
     /// Name of the function.
     pub function: &'static str,
-    /// The socket that the self-test opens, for which the function searches.
+    /// Kind of socket that the self-test opens, for which the function searches.
     pub socket: (SockType, SockProtocol),
-    /// Numbers of arguments that it may take.
+    /// Possible numbers of arguments.
     pub arguments: &'static [usize],
     /// Origins of the ports that it assigns.
     pub origins: &'static [Origin],
-    /// The module that the function is in; `None` if it is in the kernel itself.
+    /// Module that the function is in; `None` if it is in the kernel itself.
     pub module: Option<Module>,
-    /// Programs of the hook `fentry`. More than one set where they depend on the number of
+    /// Programs of the hook `fentry`. There is more than one set if they depend on the number of
     /// arguments: one for each of `arguments`. None for a module, whose types aya can't read.
     pub fentry: &'static [Traced],
     /// Programs of the hook `kprobe`; for a module, of both function hooks.
     pub kprobe: Probed,
-    /// Other functions that have to be seen besides.
+    /// Further functions that have to be hooked.
     pub companions: &'static [Companion],
-    /// How the hook `sock_ops` sees it.
+    /// Means by which the hook `sock_ops` sees the site.
     pub sock_ops: SockOps,
 }
 
-/// A module of the kernel, which may be loaded at any time.
+/// A kernel module, which may be loaded at any time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Module {
-    /// Its name.
+    /// Name of the module.
     pub name: &'static str,
 }
 
 /// fentry and fexit programs: each with a second copy, for preemptible kernels.
 #[derive(Debug, Clone, Copy)]
 pub struct Traced {
-    /// See the search begin.
+    /// Programs that see the search begin.
     pub starts: [&'static str; 2],
-    /// See it end.
+    /// Programs that see it end.
     pub ends: [&'static str; 2],
 }
 
 /// kprobe and kretprobe programs, which run with preemption off.
 #[derive(Debug, Clone, Copy)]
 pub struct Probed {
-    /// Sees the search begin.
+    /// Program that sees the search begin.
     pub start: &'static str,
-    /// Sees it end.
+    /// Program that sees it end.
     pub end: &'static str,
 }
 
-/// A function that does not search, but says something of a search.
+/// A function that does not search, but has information about a search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Companion {
     /// Name of the function.
@@ -70,36 +69,35 @@ pub struct Companion {
     pub fentry: &'static [&'static str],
     /// kprobe program.
     pub kprobe: &'static str,
-    /// Kernels that have it.
+    /// Kernels that have the function.
     pub on: Kernels,
-    /// Consequence where the function can't be hooked; `None` if the site can't do without.
+    /// Consequence if the function can't be hooked; `None` if the site needs it.
     pub without: Option<&'static str>,
 }
 
 /// Kernels that have a companion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kernels {
-    /// All.
+    /// All kernels.
     All,
-    /// Those with MPTCP.
+    /// Kernels with MPTCP.
     WithMptcp,
 }
 
-/// How programs on tracepoints and on the root cgroup see a site.
+/// Means by which programs on tracepoints and on the root cgroup see a site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SockOps {
-    /// A change of the socket's state, and the sock_ops program.
+    /// True for a change of the socket's state, and the sock_ops program.
     pub by_state: bool,
-    /// Programs before and after `bind()`.
+    /// True for programs before and after `bind()`.
     pub by_bind: bool,
-    /// Assignments that it misses although it sees others; failures are told apart, see
-    /// `failed_calls`.
+    /// Assignments that it misses although it sees others; for failures see `failed_calls`.
     pub misses: Option<&'static str>,
-    /// Why it sees none; `None` if it sees some.
+    /// Reason why it sees none; `None` if it sees some.
     pub blind: Option<&'static str>,
 }
 
-/// The kernel binds a socket by itself. A static function, which a compiler may have inlined.
+/// The kernel binds a socket by itself. The function is static; a compiler may have inlined it.
 const AUTOBIND: Companion = Companion {
     function: "inet_autobind",
     fentry: &["eph_auto", "eph_auto_2"],
@@ -223,24 +221,24 @@ pub const SITES: [SiteRow; Site::ALL.len()] = [
 /// Sites that a hook can't see, with the reason.
 pub type Unseen = Vec<(Site, String)>;
 
-/// The row of `site`.
+/// Returns the row of `site`.
 pub fn row(site: Site) -> &'static SiteRow {
     // Numbers begin at 1, and the table has a row for each, in their order.
     &SITES[site.to_wire() as usize - 1]
 }
 
 impl SiteRow {
-    /// Whether any of `origins` (bits of `Filter::origins`) comes about here.
+    /// Returns whether any of `origins` (bits of `Filter::origins`) occurs here.
     pub fn is_wanted(&self, origins: u32) -> bool {
         self.first_wanted(origins).is_some()
     }
 
-    /// The first origin of `origins` (bits of `Filter::origins`) that comes about here.
+    /// Returns the first origin of `origins` (bits of `Filter::origins`) that occurs here.
     pub fn first_wanted(&self, origins: u32) -> Option<Origin> {
         self.origins.iter().copied().find(|&origin| origins & origin_bit(origin) != 0)
     }
 
-    /// Assignments that `hook` misses here, although it sees others.
+    /// Returns the assignments that `hook` misses here, although it sees others.
     pub fn misses(&self, hook: Hook) -> Option<&'static str> {
         match hook {
             Hook::Fentry | Hook::Kprobe => None,
@@ -249,7 +247,7 @@ impl SiteRow {
     }
 }
 
-/// Consequence of not seeing `function`, where a hook can do without it.
+/// Returns the consequence of not seeing `function`, if a hook can do without it.
 pub fn unknown_without(function: &str) -> Option<&'static str> {
     let mut companions = SITES.iter().flat_map(|row| row.companions);
     companions.find(|companion| companion.function == function)?.without

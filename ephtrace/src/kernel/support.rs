@@ -1,4 +1,4 @@
-//! What this machine offers: kernel, rights, lockdown, BTF, cgroup v2. Looks, changes nothing.
+//! Features of this machine: kernel, rights, lockdown, BTF, cgroup v2. Read-only.
 
 use std::{
     fs,
@@ -9,43 +9,43 @@ use super::{btf::Btf, config};
 use crate::host::cgroup2::Cgroup2;
 use crate::model::escape::shown;
 
-/// The running kernel's BTF.
+/// File with the running kernel's BTF.
 pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 
 /// Facts about this machine, as far as they can be seen with the rights at hand.
 #[derive(Debug, Clone)]
 pub struct Support {
-    /// `uname -r`.
+    /// Kernel release (`uname -r`).
     pub release: String,
-    /// Effective user id is 0.
+    /// True if the effective user id is 0.
     pub is_root: bool,
     /// Capabilities that tracing needs and this process lacks.
     pub missing_rights: Vec<&'static str>,
     /// Active lockdown mode (`integrity`, `confidentiality`), `None` if off; an error if securityfs
-    /// is not there to read it from.
+    /// is not mounted.
     pub lockdown: Result<Option<String>, LockdownUnknown>,
-    /// The BTF file that is used, or why there is none.
+    /// BTF file in use, or why there is none.
     pub btf: Result<PathBuf, String>,
-    /// Kernel has kprobes that BPF programs can be attached to.
+    /// True if the kernel has kprobes that BPF programs can be attached to.
     pub has_kprobes: bool,
-    /// The kernel may preempt a task in the middle of a program, as far as can be told.
+    /// True if the kernel may preempt a task in the middle of a program, as far as is known.
     pub is_preemptible: bool,
-    /// The root of the cgroup v2 hierarchy.
+    /// Root of the cgroup v2 hierarchy.
     pub cgroup2: Option<Cgroup2>,
 }
 
-/// The lockdown mode can't be read: securityfs is not mounted, or hidden.
+/// Error for an unreadable lockdown mode: securityfs is not mounted, or hidden.
 #[derive(Debug, Clone, Copy)]
 pub struct LockdownUnknown;
 
-/// `CAP_*` bits: what each is needed for is in [`missing_rights`].
+/// `CAP_*` bits; [`missing_rights`] has the use of each.
 const CAP_NET_ADMIN: u32 = 12;
 const CAP_SYS_ADMIN: u32 = 21;
 const CAP_PERFMON: u32 = 38;
 const CAP_BPF: u32 = 39;
 
 impl Support {
-    /// Looks at the running system. `btf` is a file to use in place of the kernel's own.
+    /// Examines the running system. `btf` is a file to use in place of the kernel's own.
     pub fn gather(btf: Option<&Path>) -> Self {
         let path = btf.unwrap_or(Path::new(VMLINUX));
         let usable = fs::metadata(path).map(|_| path.to_path_buf()).map_err(|error| {
@@ -61,7 +61,7 @@ impl Support {
         Self {
             release: read("/proc/sys/kernel/osrelease").unwrap_or_else(|| "unknown".into()),
             is_root: effective_uid() == Some(0),
-            // Without /proc, a trial tells.
+            // Without /proc, a trial decides.
             missing_rights: effective_capabilities().map_or_else(Vec::new, missing_rights),
             lockdown: read("/sys/kernel/security/lockdown")
                 .map(|text| active_lockdown(&text))
@@ -73,7 +73,7 @@ impl Support {
         }
     }
 
-    /// The parsed BTF.
+    /// Returns the parsed BTF.
     pub fn load_btf(&self) -> Result<Btf, String> {
         let path = self.btf.clone()?;
         let data = fs::read(&path)
@@ -100,9 +100,9 @@ fn effective_capabilities() -> Option<u64> {
     u64::from_str_radix(&status_field("CapEff")?, 16).ok()
 }
 
-/// Which of the rights that tracing needs are not in `caps` (`CapEff`).
+/// Returns the rights that tracing needs and that are not in `caps` (`CapEff`).
 ///
-/// `CAP_BPF` and `CAP_PERFMON` came with Linux 5.8, both out of what `CAP_SYS_ADMIN` may do.
+/// `CAP_BPF` and `CAP_PERFMON` came with Linux 5.8, both split off from `CAP_SYS_ADMIN`.
 fn missing_rights(caps: u64) -> Vec<&'static str> {
     let has = |bit: u32| caps >> bit & 1 == 1;
     let admin = has(CAP_SYS_ADMIN);
@@ -114,7 +114,7 @@ fn missing_rights(caps: u64) -> Vec<&'static str> {
     needed.into_iter().filter(|(_, is_there)| !is_there).map(|(name, _)| name).collect()
 }
 
-/// The mode in brackets: "none [integrity] confidentiality".
+/// Returns the mode in brackets: `none [integrity] confidentiality`.
 fn active_lockdown(text: &str) -> Option<String> {
     let mode = text.split('[').nth(1)?.split(']').next()?;
     (mode != "none").then(|| mode.to_owned())

@@ -7,16 +7,17 @@ use std::{
 
 use thiserror::Error;
 
-/// The variable whose words the search is perturbed by.
+/// Symbol of the variable whose words perturb the search.
 const TABLE: &[u8] = b" table_perturb";
 
-/// A variable that each kernel has, and lists with `CONFIG_KALLSYMS_ALL`.
+/// Symbol of a variable that each kernel has, and lists with `CONFIG_KALLSYMS_ALL`.
 const VARIABLE: &[u8] = b" jiffies_64";
 
-/// A table that is a pointer takes 8 bytes; the array of Linux 5.12 to 5.17 took 1024.
+/// Distance to the next symbol that separates a pointer, which takes 8 bytes, from the array of
+/// Linux 5.12 to 5.17, which took 1024.
 const POINTER_GAP: u64 = 512;
 
-/// Why the address of `table_perturb` is not known, so that the candidates of a search are not.
+/// Reason why the address of `table_perturb`, and thus the candidates of a search, are not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum NoTable {
     /// The kernel shows zeros (`kernel.kptr_restrict`), or no list.
@@ -25,13 +26,13 @@ pub enum NoTable {
          kernel.kptr_restrict below 2"
     )]
     Hidden,
-    /// Not in the list, nor is any other variable.
+    /// Neither the table nor any other variable is in the list.
     #[error("this kernel does not list table_perturb, which needs CONFIG_KALLSYMS_ALL")]
     Absent,
-    /// Not in the list, which has variables.
+    /// The list has variables, but not the table.
     #[error("this kernel has no table_perturb (Linux before 5.12)")]
     Older,
-    /// The symbol is of another kind.
+    /// The symbol is an array, not a pointer.
     #[error(
         "table_perturb is an array in this kernel (Linux 5.12 to 5.17), which ephtrace does not \
          read"
@@ -39,20 +40,20 @@ pub enum NoTable {
     Array,
 }
 
-/// Address of the pointer `table_perturb`.
+/// Returns the address of the pointer `table_perturb`.
 ///
-/// Needs root (`kptr_restrict`) and a kernel with `CONFIG_KALLSYMS_ALL`.
+/// The list needs root (`kptr_restrict`) and a kernel with `CONFIG_KALLSYMS_ALL`.
 pub fn table_perturb() -> Result<u64, NoTable> {
     let symbols = File::open("/proc/kallsyms").map_err(|_| NoTable::Hidden)?;
     pointer_address(BufReader::new(symbols))
 }
 
-/// The address of `TABLE` in a list of symbols in the order of their addresses, unless the symbol
-/// after it is so far away that it must be an array.
+/// Returns the address of `TABLE` in a list of symbols sorted by address, unless the next symbol is
+/// so far away that it must be an array.
 pub fn pointer_address(mut symbols: impl BufRead) -> Result<u64, NoTable> {
     let (mut table, mut has_variables) = (None, false);
     let mut line = Vec::new();
-    // A hundred thousand lines: one buffer for all, and a look at the end of each.
+    // A hundred thousand lines: one buffer for all, and a comparison of each line's end only.
     while symbols.read_until(b'\n', &mut line).map_err(|_| NoTable::Hidden)? > 0 {
         let text = line.trim_ascii_end();
         match table {
@@ -69,7 +70,7 @@ pub fn pointer_address(mut symbols: impl BufRead) -> Result<u64, NoTable> {
     Err(if has_variables { NoTable::Older } else { NoTable::Absent })
 }
 
-/// The number that a line begins with, unless it is hidden (zero).
+/// Parses the number at the beginning of a line, unless it is hidden (zero).
 fn address(line: &[u8]) -> Result<u64, NoTable> {
     let hex = line.split(|&byte| byte == b' ').next().and_then(|hex| str::from_utf8(hex).ok());
     let address = hex.and_then(|hex| u64::from_str_radix(hex, 16).ok());

@@ -1,8 +1,8 @@
 //! Reads the totals that the kernel half keeps, without losing an addition.
 //!
-//! Two pairs of maps: [`TotalsReader::switch`] sends programs to the other one; [`GRACE`] later no
-//! program can be in the middle of an addition to the first one, and [`TotalsReader::take`] reads
-//! and empties it.
+//! There are two pairs of maps. [`TotalsReader::switch`] directs programs to the other one;
+//! [`GRACE`] later no program can be in the middle of an addition to the first one, and
+//! [`TotalsReader::take`] reads and empties it.
 
 use std::{io, time::Duration};
 
@@ -15,17 +15,16 @@ use zerocopy::{FromBytes as _, FromZeros as _};
 
 use super::options;
 
-/// Both maps of rows.
+/// Names of both maps of rows.
 pub(super) const MAPS: [&str; 2] = ["TOTALS_A", "TOTALS_B"];
 
-/// How long an addition may take at most: programs don't sleep, but a preemptible kernel may put
-/// one off.
+/// Maximum duration of an addition: programs don't sleep, but a preemptible kernel may suspend one.
 pub const GRACE: Duration = Duration::from_millis(10);
 
-/// Most rows of one map: 10 MiB of kernel memory for both.
+/// Maximum number of rows of one map: 10 MiB of kernel memory for both.
 const MAX_ROWS: usize = 8192;
 
-/// Rows of each map while the trace only falls back to them: 2 MiB for both.
+/// Number of rows of each map while the trace only falls back to them: 2 MiB for both.
 const FALLBACK_ROWS: usize = 1024;
 
 const KEY: usize = size_of::<TotalsKey>();
@@ -33,7 +32,7 @@ const VALUE: usize = size_of::<Totals>();
 
 type Rows = HashMap<MapData, [u8; KEY], [u8; VALUE]>;
 
-/// How many rows each map gets.
+/// Number of rows of each map.
 pub(super) fn rows(totals: options::TotalsMode) -> u32 {
     let rows = match totals {
         options::TotalsMode::Off => 1,
@@ -45,12 +44,12 @@ pub(super) fn rows(totals: options::TotalsMode) -> u32 {
     u32::try_from(rows).unwrap_or(1)
 }
 
-/// Totals since the last time.
+/// Totals since the previous call.
 #[derive(Clone, Debug, Default)]
 pub struct Taken {
-    /// A value for each key.
+    /// Totals by key.
     pub rows: Vec<(TotalsKey, Totals)>,
-    /// Assignments that found no room; `None` if all did.
+    /// Totals of assignments that found no room; `None` if all did.
     pub other: Option<Totals>,
 }
 
@@ -74,7 +73,7 @@ impl TotalsReader {
         })
     }
 
-    /// From now on, programs add to the other maps. The ones that they left can be taken after
+    /// Directs programs to the other maps from now on. The previous ones can be taken after
     /// [`GRACE`].
     pub fn switch(&mut self) -> io::Result<()> {
         self.in_use = 1 - self.in_use;
@@ -101,7 +100,7 @@ impl TotalsReader {
 }
 
 fn take_rows(map: &mut Rows) -> Result<Vec<(TotalsKey, Totals)>, MapError> {
-    // Nobody writes to this map, so that keys can be collected before they are removed.
+    // No program writes to this map, so that keys can be collected before they are removed.
     let keys = map.keys().collect::<Result<Vec<_>, _>>()?;
     let mut rows = Vec::with_capacity(keys.len());
     for key in keys {
@@ -115,7 +114,7 @@ fn take_rows(map: &mut Rows) -> Result<Vec<(TotalsKey, Totals)>, MapError> {
     Ok(rows)
 }
 
-/// All CPUs' values as one.
+/// Sums the values of all CPUs.
 fn sum(values: &PerCpuValues<[u8; VALUE]>) -> Totals {
     let mut total = Totals::new_zeroed();
     for value in values.iter().filter_map(|bytes| Totals::read_from_bytes(bytes).ok()) {

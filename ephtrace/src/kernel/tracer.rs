@@ -29,32 +29,32 @@ use super::{
 
 /// The loaded and attached kernel half. Dropping it detaches everything.
 pub struct Tracer {
-    /// How it is attached.
+    /// Hook that is attached.
     pub hook: Hook,
-    /// Hooks that would have been better, with the reason why each can't be used.
+    /// Better hooks that can't be used, with the reason for each.
     pub passed_over: Vec<(Hook, String)>,
-    /// `IP_LOCAL_PORT_RANGE` makes the search step by one on this kernel; `None` where its types
-    /// don't tell.
+    /// True if `IP_LOCAL_PORT_RANGE` makes the search step by one on this kernel; `None` if its
+    /// types don't show it.
     pub own_range_steps_by_one: Option<bool>,
-    /// The kernel has a table of 65,536 counters; false where that can't be seen.
+    /// True if the kernel has a table of 65,536 counters; false if that is not visible.
     pub has_large_table: bool,
     /// Bytes of kernel memory that the maps take.
     pub map_bytes: u64,
-    /// Why candidates are not known although the hook sees the search; `None` if they are.
+    /// Reason why candidates are not known although the hook sees the search; `None` if they are.
     pub no_table: Option<NoTable>,
-    /// Why programs on the root cgroup can't see `bind()`; `None` if they do, or need not.
+    /// Reason why programs on the root cgroup can't see `bind()`; `None` if they do, or need not.
     pub no_binds: Option<String>,
-    /// Sites that the hook was asked to see and can't, with the reason.
+    /// Requested sites that the hook can't see, with the reason.
     pub unseen: Unseen,
-    /// Sites of which it sees only a part, with the assignments that it misses.
+    /// Sites that the hook sees only in part, with the assignments that it misses.
     pub seen_in_part: Vec<(Site, String)>,
-    /// Calls that it sees fail.
+    /// Calls whose failure the hook sees.
     pub failed_calls: FailedCalls,
     pub(super) programs: Programs,
     pub(super) ebpf: Ebpf,
     /// Sites whose programs wait for a module.
     pub(super) awaited: Vec<Awaited>,
-    /// Reads the kernel half's own messages; only where they were asked for.
+    /// Reader of the kernel half's own messages; only if they were requested.
     pub(super) logger: Option<EbpfLogger<&'static dyn Log>>,
     pub(super) counters: PerCpuArray<MapData, u64>,
     pub(super) missed: Missed,
@@ -62,7 +62,7 @@ pub struct Tracer {
     pub(super) self_test: SelfTest,
 }
 
-/// A site whose programs are loaded, and attached once its module is there.
+/// A site whose programs are loaded, and attached once its module is loaded.
 pub(super) struct Awaited {
     site: Site,
     support: Support,
@@ -71,10 +71,10 @@ pub(super) struct Awaited {
 /// Searches that ended without a start that the hook saw.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Missed {
-    /// All but the first `before`, which began before the hook was attached in full, as did the
-    /// calls of the first `ends_alone`.
+    /// All of them except for the first `before`, which began before the hook was fully attached,
+    /// as did the calls of the first `ends_alone`.
     Counting { before: u64, ends_alone: u64 },
-    /// So many, until the programs on their start were detached.
+    /// Final number, taken when the programs on the start were detached.
     Stopped { missed: u64 },
 }
 
@@ -82,12 +82,12 @@ pub(super) enum Missed {
 pub type Counts = [u64; Counter::COUNT as usize];
 
 impl Tracer {
-    /// The ring buffer of records. `None` if it was taken before.
+    /// Takes the ring buffer of records. `None` if it was taken before.
     pub fn take_ring(&mut self) -> Option<RingBuf<MapData>> {
         RingBuf::try_from(self.ebpf.take_map("EVENTS")?).ok()
     }
 
-    /// The totals that the kernel half keeps. `None` if they were taken before.
+    /// Takes the totals that the kernel half keeps. `None` if they were taken before.
     pub fn take_totals(&mut self) -> Option<TotalsReader> {
         TotalsReader::new(&mut self.ebpf)
     }
@@ -99,7 +99,7 @@ impl Tracer {
         }
     }
 
-    /// Values of the counters; [`Counter::HookMissed`] since [`Tracer::settle`].
+    /// Returns the values of the counters; [`Counter::HookMissed`] since [`Tracer::settle`].
     pub fn counts(&self) -> io::Result<Counts> {
         let mut counts = self.raw_counts()?;
         let count = &mut counts[Counter::HookMissed as usize];
@@ -110,8 +110,8 @@ impl Tracer {
         Ok(counts)
     }
 
-    /// From now on, a search that ends without a start was missed; before, it may have begun before
-    /// the hook was attached in full.
+    /// Starts counting searches that end without a start as missed; until now, they may have begun
+    /// before the hook was fully attached.
     pub fn settle(&mut self) -> io::Result<()> {
         let counts = self.raw_counts()?;
         let ends_alone = counts[Counter::EndsAlone as usize];
@@ -128,17 +128,17 @@ impl Tracer {
         Ok(counts)
     }
 
-    /// Summed over all CPUs.
+    /// Returns a counter, summed over all CPUs.
     fn counter(&self, counter: Counter) -> io::Result<u64> {
         let per_cpu = self.counters.get(&(counter as u32), 0).map_err(io::Error::other)?;
         Ok(per_cpu.iter().sum())
     }
 
-    /// How often the kernel skipped a kprobe on the start of a search, as its processor was in the
-    /// middle of a program or of a change to a map (`bpf_prog_active`): a preemptible kernel may
-    /// suspend that for another task, whose return probes it skips too, so that no program notices.
-    /// The number includes searches that no filter would have kept. `trace_call_bpf` counts since
-    /// Linux 6.7.
+    /// Returns the number of times that the kernel skipped a kprobe on the start of a search
+    /// because its processor was in the middle of a program or of a change to a map
+    /// (`bpf_prog_active`). A preemptible kernel may suspend that for another task, whose return
+    /// probes it skips too, so that no program notices. The number includes searches that no filter
+    /// would have kept. `trace_call_bpf` counts since Linux 6.7.
     fn starts_skipped(&self) -> u64 {
         let starts = self.programs.starts.iter();
         let searches = starts.filter(|start| SITES.iter().any(|row| row.function == start.to));
@@ -149,16 +149,16 @@ impl Tracer {
         misses.sum()
     }
 
-    /// Attempts that fail without being seen, in words.
+    /// Describes attempts that fail without being seen.
     ///
-    /// Among them those of which the kernel does not tell how many it kept from the hook.
+    /// They include those that the kernel kept from the hook without a count.
     pub fn unseen_failures(&self) -> Option<String> {
         let known = self.failed_calls.unseen(self.hook);
         let parts: Vec<_> = known.into_iter().chain(self.left_out().in_words()).collect();
         (!parts.is_empty()).then(|| parts.join("; "))
     }
 
-    /// Calls that the kernel kept from the hook without telling how many.
+    /// Returns the calls that the kernel kept from the hook without a count.
     fn left_out(&self) -> LeftOut {
         match self.left_out {
             LeftOut::Nothing => LeftOut::changes(&self.ebpf, &self.programs.starts),
@@ -166,12 +166,12 @@ impl Tracer {
         }
     }
 
-    /// Searches that began so far.
+    /// Returns the number of searches that began so far.
     pub fn searches(&self) -> u64 {
         self.counter(Counter::Seen).unwrap_or(0)
     }
 
-    /// The attached programs' totals, as far as the kernel counted them.
+    /// Returns the attached programs' totals, as far as the kernel counted them.
     pub fn cost(&self) -> Cost {
         let mut cost = Cost { searches: self.searches(), ..Cost::default() };
         for attachment in self.programs.all() {
@@ -184,7 +184,7 @@ impl Tracer {
         cost
     }
 
-    /// Loads the programs for a site in a module, and attaches them if its functions are there.
+    /// Loads the programs for a site in a module, and attaches them if its functions are loaded.
     pub(super) fn add_module(&mut self, site: Site, support: &Support) -> Result<(), AttachError> {
         for &attachment in programs::module_programs(site).all() {
             start_late(&mut self.ebpf, attachment, support, false)?;
@@ -193,23 +193,23 @@ impl Tracer {
         self.follow_module().map_or(Ok(()), |change| change.attached)
     }
 
-    /// Tests once a minute whether the hook still sees what it is attached to. Sites that it has
-    /// gone blind to, each once, with the reason. To be called often.
+    /// Tests once a minute whether the hook still sees its targets. Returns sites that it has gone
+    /// blind to, each once, with the reason. Call it often.
     pub fn blinded(&mut self) -> Vec<(Site, String)> {
         self.self_test.run_if_due()
     }
 
-    /// How the sites that the hook sees do in one more test each.
+    /// Tests each site that the hook sees once more, and returns the outcomes.
     pub fn test(&mut self) -> Vec<(Site, Sight)> {
         self.self_test.outcomes()
     }
 
-    /// Whether any programs wait for a module.
+    /// Returns whether any programs wait for a module.
     pub fn awaits_module(&self) -> bool {
         !self.awaited.is_empty()
     }
 
-    /// Attaches the programs that wait for a module, once one is there. Cheap: to be called often.
+    /// Attaches the programs that wait for a module, once one is loaded. Cheap; call it often.
     pub fn follow_module(&mut self) -> Option<Change> {
         let loaded = |awaited: &Awaited| {
             sites::row(awaited.site).module.filter(|&module| module::is_loaded(module))
@@ -227,7 +227,7 @@ impl Tracer {
         let programs = programs::module_programs(site);
         for &attachment in programs.all() {
             if let Err(error) = start_late(&mut self.ebpf, attachment, support, true) {
-                // None of them without the others: a start whose end is not seen is a loss.
+                // Detach all of them if one fails: a start whose end is not seen is a loss.
                 programs.all().for_each(|one| unload(&mut self.ebpf, one.program));
                 return Err(error);
             }
@@ -253,8 +253,8 @@ impl Tracer {
             self.left_out = LeftOut::changes(&self.ebpf, &starts);
         }
         let first_copies = FirstCopies::of(&self.ebpf, &starts);
-        // A second copy before the first: a call that the second one alone sees would be one too
-        // many.
+        // Detach a second copy before the first: a call that only the second one sees would be one
+        // too many.
         for start in starts.iter().rev() {
             unload(&mut self.ebpf, start.program);
         }

@@ -1,7 +1,7 @@
-//! Calls that no program has seen, where the kernel leaves programs out: neither copy of that which
-//! sees a search begin, nor of that which sees it end.
+//! Calls that no program has seen, because the kernel skipped programs: neither copy of the one
+//! that sees a search begin, nor of the one that sees it end.
 //!
-//! The kernel counts how often it left a program out (Linux 5.12). With how often the program ran,
+//! The kernel counts how often it skipped a program (Linux 5.12). Together with the program's runs,
 //! that is the number of calls; the kernel half counts those that any program has noticed.
 
 use std::{
@@ -22,7 +22,7 @@ use super::{
 pub(super) struct FirstCopies(Vec<OwnedFd>);
 
 impl FirstCopies {
-    /// Those among `starts` that have a second copy there.
+    /// Returns those of `starts` that have a second copy there.
     pub(super) fn of(ebpf: &Ebpf, starts: &[Attachment]) -> Self {
         let is_attached = |name: &str| starts.iter().any(|start| start.program == name);
         let traced = |Traced { starts, .. }: &Traced| starts.iter().all(|name| is_attached(name));
@@ -36,10 +36,11 @@ impl FirstCopies {
         Self(names.iter().filter_map(fd).collect())
     }
 
-    /// Calls that no program has noticed, once all of these are detached. `counter` tells the value
-    /// of a counter, and `ends_alone` how many calls were seen to end alone.
+    /// Returns the number of calls that no program has noticed, once all of these are detached.
+    /// `counter` returns the value of a counter; `ends_alone` is the number of calls whose end
+    /// alone was seen.
     ///
-    /// None where the kernel does not count what it leaves out.
+    /// `None` if the kernel does not count skipped programs.
     pub(super) fn unnoticed(
         &self,
         counter: impl Fn(Counter) -> Option<u64>,
@@ -52,23 +53,24 @@ impl FirstCopies {
     }
 }
 
-/// Calls that the kernel kept from a hook, where nothing tells how many they are.
+/// Calls that the kernel kept from a hook without a count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LeftOut {
     /// None.
     Nothing,
-    /// At most so many changes of sockets' states, the start or the failure of a search among them
-    /// or not. A search that succeeds is seen to end whatever happens.
+    /// Upper bound on skipped changes of sockets' states, which may include the start or the
+    /// failure of a search. A search that succeeds is always seen to end.
     Changes(u64),
-    /// Any number of probes.
+    /// An unknown number of probes.
     Probes,
 }
 
-/// Counts the kprobes that it leaves out from here on.
+/// First kernel version that counts skipped kprobes.
 const COUNTS_PROBES: (u32, u32) = (6, 7);
 
 impl LeftOut {
-    /// By kprobes, which a kernel leaves out only if it preempts its own code.
+    /// Returns the calls that kprobes may miss: a kernel skips them only if it preempts its own
+    /// code.
     pub(super) fn of_probes(hook: Hook, support: &Support) -> Self {
         let is_counted = version(&support.release).is_some_and(|this| this >= COUNTS_PROBES);
         if hook == Hook::Kprobe && support.is_preemptible && !is_counted {
@@ -78,8 +80,8 @@ impl LeftOut {
         }
     }
 
-    /// Changes of state that neither copy of the program in `starts` may have seen: as many as the
-    /// one missed that missed fewer, at most.
+    /// Returns the changes of state that neither copy of the program in `starts` may have seen: at
+    /// most as many as the copy missed that missed fewer.
     pub(super) fn changes(ebpf: &Ebpf, starts: &[Attachment]) -> Self {
         let copies = starts.iter().filter(|start| start.to == STATE);
         let missed = copies.map(|start| match ebpf.program(start.program) {
@@ -87,14 +89,14 @@ impl LeftOut {
             Some(Program::RawTracePoint(program)) => recursion_misses(program.fd().ok()?.as_fd()),
             _ => None,
         });
-        // A kernel that counts none leaves none out (Linux 6.2).
+        // A kernel that counts no skips makes none (Linux 6.2).
         match missed.flatten().min() {
             None | Some(0) => Self::Nothing,
             Some(most) => Self::Changes(most),
         }
     }
 
-    /// What is not known.
+    /// Describes the unknown calls.
     pub(super) fn in_words(self) -> Option<String> {
         match self {
             Self::Nothing => None,
@@ -111,14 +113,14 @@ impl LeftOut {
     }
 }
 
-/// The first two numbers of a kernel's release.
+/// Returns the first two numbers of a kernel's release.
 fn version(release: &str) -> Option<(u32, u32)> {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
-/// How often the kernel skipped a program: a line of its file descriptor's text (Linux 5.12), which
-/// aya does not read.
+/// Returns the number of times that the kernel skipped a program: a line of its file descriptor's
+/// text (Linux 5.12), which aya does not read.
 pub(super) fn recursion_misses(program: BorrowedFd<'_>) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/self/fdinfo/{}", program.as_raw_fd())).ok()?;
     text.lines().find_map(|line| line.strip_prefix("recursion_misses:")?.trim().parse().ok())

@@ -14,13 +14,14 @@ use super::{
 /// One decision of the kernel: this socket gets this local port, or none.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Assignment {
-    /// When the decision was known, in nanoseconds since the Unix epoch.
+    /// Time at which the decision was known, in nanoseconds since the Unix epoch.
     pub ts_ns: u64,
-    /// Process id (`tgid`) in the pid namespace that ephtrace sees; `None` for a process outside.
+    /// Process id (`tgid`) in the pid namespace that ephtrace sees; `None` for a process outside of
+    /// it.
     pub pid: Option<u32>,
     /// Thread id, likewise.
     pub tid: Option<u32>,
-    /// Process id in the initial pid namespace; `None` where that is the one that ephtrace sees.
+    /// Process id in the initial pid namespace; `None` if that is the one that ephtrace sees.
     pub host_pid: Option<u32>,
     /// Name of the process, not of the thread.
     pub comm: Option<Comm>,
@@ -28,58 +29,58 @@ pub struct Assignment {
     pub uid: Option<u32>,
     /// cgroup v2 id: the inode number of its directory.
     pub cgroup_id: Option<u64>,
-    /// Short id of the container that the task runs in, if it runs in one.
+    /// Short id of the task's container, if it is in one.
     pub container: Option<Arc<str>>,
-    /// What the kernel's hash is keyed on.
+    /// Key of the kernel's hash.
     pub flow: FlowKey,
     /// Transport protocol.
     pub protocol: Option<Protocol>,
-    /// How the assignment came about.
+    /// Origin of the assignment.
     pub origin: Option<Origin>,
-    /// The assigned port; `None` for a failed assignment.
+    /// Assigned port; `None` for a failed assignment.
     pub sport: Option<u16>,
-    /// 0 for success, else the positive errno; `None` where the source does not tell.
+    /// 0 for success, else the positive errno; `None` if the source does not contain it.
     pub errno: Option<u16>,
-    /// Time that the kernel spent choosing, in nanoseconds.
+    /// Port search latency, in nanoseconds.
     pub latency_ns: Option<u64>,
-    /// The range in force for this socket.
+    /// Range in force for this socket.
     pub range: Option<RangeInForce>,
     /// Growth of the kernel's perturbation word during the search; see `analyse::selection`. Two
-    /// ports in a row say as much, so that it is no secret.
+    /// consecutive ports reveal as much, so that it is no secret.
     pub word_step: Option<u32>,
     /// Epoch of the kernel's hash secret: `jiffies64 / (10 * HZ)`.
     pub salt_epoch: Option<u64>,
-    /// Where the search began; see `analyse::selection`.
+    /// First candidate of the search; see `analyse::selection`.
     pub first_candidate: Option<u16>,
-    /// How many candidates the search looked at, the chosen one included.
+    /// Number of candidates that the search tried, the chosen one included.
     pub tried: Option<u32>,
-    /// Whether the search stayed with the parity it prefers.
+    /// Pass of the search: whether it stayed with the preferred parity.
     pub pass: Option<Pass>,
-    /// Why the search is not known, or not all of it.
+    /// Reason why the search is not known, or only in part.
     pub search_unknown: Option<Unknown>,
-    /// This port minus the one before in the same lane, wrap-around undone.
+    /// Difference from the previous port in the same lane, wrap-around undone.
     pub step: Option<i32>,
-    /// Whether the kernel's hash secret changed since the one before in the same lane, so that the
-    /// step is none of the counter's.
+    /// True if the kernel's hash secret changed since the previous assignment in the same lane, so
+    /// that the step does not reflect the counter.
     pub resalted: Option<bool>,
     /// Socket cookie (`SO_COOKIE`).
     pub cookie: Option<u64>,
-    /// How it was seen; `None` for a foreign recording.
+    /// Hook that saw the assignment; `None` for a foreign recording.
     pub hook: Option<Hook>,
 }
 
 impl Assignment {
-    /// The ports that the search could choose from.
+    /// Returns the ports that the search could choose from.
     pub fn ports(&self) -> Option<PortRange> {
         self.range.map(|range| range.ports)
     }
 
-    /// The kernel found no port.
+    /// Returns whether the kernel found no port.
     pub fn is_failed(&self) -> bool {
         self.sport.is_none()
     }
 
-    /// The socket would connect to itself: source and destination are the same.
+    /// Returns whether the socket would connect to itself: source and destination are the same.
     pub fn is_self_connect(&self) -> bool {
         Some(self.flow.saddr) == self.flow.daddr
             && self.sport.is_some()

@@ -1,10 +1,10 @@
-//! What there is to say of a column; which ones there are is in `columns`.
+//! Properties of a column; `columns` has the list of columns.
 
 use std::net::IpAddr;
 
 use super::{assignment::Assignment, draft::Draft};
 
-/// What an assignment has in one column.
+/// Value of an assignment in one column.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Value<'a> {
     /// Not known, or none.
@@ -17,7 +17,7 @@ pub enum Value<'a> {
     Bool(bool),
     /// Text from outside, which may hold anything.
     Str(&'a str),
-    /// One of a few words of our own.
+    /// One of a few words of ephtrace's own.
     Name(&'static str),
     /// An address.
     Ip(IpAddr),
@@ -25,21 +25,21 @@ pub enum Value<'a> {
     Time(u64),
 }
 
-/// What a number means.
+/// Unit of a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
-    /// Itself.
+    /// No unit.
     None,
     /// A point in time, in nanoseconds since the Unix epoch.
     UnixNs,
     /// A length of time, in nanoseconds.
     Ns,
-    /// 0 or the positive number of an error.
+    /// 0 or the positive errno.
     Errno,
 }
 
 impl Unit {
-    /// As documentation and metadata have it; `None` for a number that is just itself.
+    /// Name, as in documentation and metadata; `None` for a number without a unit.
     pub fn name(self) -> Option<&'static str> {
         match self {
             Self::None => None,
@@ -50,13 +50,13 @@ impl Unit {
     }
 }
 
-/// Puts a value into an assignment that is being read; `None` is one that is not known.
+/// Stores a value in an assignment that is being read; `None` is an unknown one.
 pub(super) type Set<T> = fn(&mut Draft, Option<T>);
 
-/// How a recorded value is read back, by what it is.
+/// Reader of a recorded value, by kind.
 #[derive(Clone, Copy, Debug)]
 pub enum Read {
-    /// Not at all: it follows from other columns.
+    /// Not read: the value follows from other columns.
     Derived,
     /// A number of 64 bits.
     U64(Set<u64>),
@@ -70,20 +70,20 @@ pub enum Read {
     Port(Set<u16>),
     /// An address: a row with anything else is broken.
     Address(Set<IpAddr>),
-    /// Text. What is no word of ours is not known.
+    /// Text. An unknown word is read as unknown.
     Text(fn(&mut Draft, Option<&str>)),
 }
 
-/// What values a column has.
+/// Kind of a column's values.
 #[derive(Clone, Copy, Debug)]
 pub enum Kind {
-    /// A whole number that fits into so many bits.
+    /// A whole number of this many bits.
     Unsigned(u32),
     /// A difference, of 32 bits.
     Signed,
     /// Yes or no.
     Bool,
-    /// Text from outside, or a word that may be any of many.
+    /// Text from outside, or a word of an open set.
     Text,
     /// One of these words.
     Words(fn() -> Vec<&'static str>),
@@ -98,18 +98,18 @@ pub enum Kind {
 pub struct Column {
     /// Key in JSON, header in CSV.
     pub name: &'static str,
-    /// Header in text, its unit in parentheses where text has another than the value.
+    /// Header in text, with its unit in parentheses if text has another unit than the value.
     pub header: &'static str,
     /// Unit of the value.
     pub unit: Unit,
-    /// What values it has.
+    /// Kind of its values.
     pub kind: Kind,
-    /// Whether it may be null.
+    /// True if it may be null.
     pub is_optional: bool,
-    /// What it means, and what null means, in a few words.
+    /// Meaning of the value and of null, in a few words.
     pub meaning: &'static str,
     /// Takes the value from an assignment.
     pub value: for<'a> fn(&'a Assignment) -> Value<'a>,
-    /// Takes a recorded value back.
+    /// Stores a recorded value.
     pub read: Read,
 }

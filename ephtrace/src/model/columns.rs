@@ -1,8 +1,8 @@
-//! Each column once: its name, its header, its unit, what it means and of which kind its values
-//! are, where its value comes from, and how a value that was recorded goes back into an assignment.
+//! Each column once: its name, header, unit, meaning and kind of values, how its value is taken
+//! from an assignment, and how a recorded value goes back into one.
 //!
-//! All outputs, the readers of recordings and the schema walk this, so a field has one name and one
-//! meaning everywhere. How a value is written is the business of the output.
+//! All outputs, the readers of recordings and the schema use this list, so a field has one name and
+//! one meaning everywhere. The output determines how a value is written.
 
 use ephtrace_common::{Hook, Origin, Protocol};
 
@@ -16,7 +16,7 @@ use super::{
     search::{Pass, Unknown},
 };
 
-/// The kind of a column's values, and what they mean.
+/// Kind of a column's values, and their meaning.
 type About = (Kind, &'static str);
 
 const fn column(
@@ -41,7 +41,7 @@ const ID32: Kind = Kind::Unsigned(32);
 const ID64: Kind = Kind::Unsigned(64);
 const PORT: Kind = Kind::Unsigned(16);
 
-/// When the decision was known.
+/// Time at which the decision was known.
 pub const TS: Column = never_null(column(
     "ts",
     "TIME",
@@ -49,7 +49,7 @@ pub const TS: Column = never_null(column(
     |a| Value::Time(a.ts_ns),
     Read::Derived,
 ));
-/// The same as a number; in text, seconds since the start.
+/// Time as a number; in text, seconds since the start.
 pub const TS_NS: Column = never_null(with_unit(
     column(
         "ts_ns",
@@ -116,7 +116,7 @@ pub const CONTAINER: Column = column(
     |a| a.container.as_deref().map_or(Value::Null, Value::Str),
     Read::Text(Draft::set_container),
 );
-/// 4 or 6; an IPv4-mapped destination is 4.
+/// Address family: 4 or 6; an IPv4-mapped destination is 4.
 pub const FAMILY: Column = never_null(column(
     "family",
     "IP",
@@ -132,7 +132,7 @@ pub const PROTOCOL: Column = column(
     |a| name(a.protocol.map(Protocol::name)),
     Read::Text(|d, name| d.row.protocol = name.and_then(Protocol::from_name)),
 );
-/// How the assignment came about.
+/// Origin of the assignment.
 pub const ORIGIN: Column = column(
     "origin",
     "ORIGIN",
@@ -148,16 +148,16 @@ pub const SADDR: Column = never_null(column(
     |a| Value::Ip(a.flow.saddr),
     Read::Address(Draft::set_source),
 ));
-/// The assigned port; null for a failed assignment.
+/// Assigned port; null for a failed assignment.
 pub const SPORT: Column = column(
     "sport",
     "SPORT",
     (PORT, "the assigned port; null if the kernel found none"),
     |a| number(a.sport),
-    // Nobody is given port 0.
+    // Port 0 is never assigned.
     Read::Port(|d, port| d.row.sport = port.filter(|&port| port != 0)),
 );
-/// Destination address; null where there is none yet.
+/// Destination address; null if there is none yet.
 pub const DADDR: Column = column(
     "daddr",
     "DADDR",
@@ -165,7 +165,7 @@ pub const DADDR: Column = column(
     |a| a.flow.daddr.map_or(Value::Null, Value::Ip),
     Read::Address(|d, address| d.row.flow.daddr = address),
 );
-/// Destination port; null where there is none yet.
+/// Destination port; null if there is none yet.
 pub const DPORT: Column = column(
     "dport",
     "DPORT",
@@ -192,7 +192,7 @@ pub const ERROR: Column = column(
     |a| name(a.errno.and_then(errno_name)),
     Read::Derived,
 );
-/// Time that the kernel spent choosing, in nanoseconds; in text, in microseconds.
+/// Port search latency, in nanoseconds; in text, in microseconds.
 pub const LATENCY_NS: Column = with_unit(
     column(
         "latency_ns",
@@ -219,7 +219,7 @@ pub const RANGE_HIGH: Column = column(
     |a| number(a.ports().map(|range| range.high)),
     Read::U16(|d, port| d.high = port),
 );
-/// Who set the range: the namespace (sysctl) or the socket (`IP_LOCAL_PORT_RANGE`).
+/// Setter of the range: the namespace (sysctl) or the socket (`IP_LOCAL_PORT_RANGE`).
 pub const RANGE_SOURCE: Column = column(
     "range_source",
     "RANGE OF",
@@ -235,7 +235,7 @@ pub const SALT_EPOCH: Column = column(
     |a| number(a.salt_epoch),
     Read::U64(|d, epoch| d.row.salt_epoch = epoch),
 );
-/// Where the search began.
+/// First candidate of the search.
 pub const FIRST_CANDIDATE: Column = column(
     "first_candidate",
     "FIRST",
@@ -247,7 +247,7 @@ pub const FIRST_CANDIDATE: Column = column(
     |a| number(a.first_candidate),
     Read::U16(|d, port| d.row.first_candidate = port),
 );
-/// How many candidates the search looked at.
+/// Number of candidates that the search tried.
 pub const TRIED: Column = column(
     "tried",
     "TRIED",
@@ -255,7 +255,7 @@ pub const TRIED: Column = column(
     |a| number(a.tried),
     Read::U32(|d, tried| d.row.tried = tried),
 );
-/// Whether the search stayed with the parity it prefers.
+/// Pass of the search: whether it stayed with the preferred parity.
 pub const PASS: Column = column(
     "pass",
     "PASS",
@@ -263,7 +263,7 @@ pub const PASS: Column = column(
     |a| name(a.pass.map(Pass::as_str)),
     Read::Text(|d, name| d.row.pass = name.and_then(Pass::from_name)),
 );
-/// Why the search is not known, or not all of it.
+/// Reason why the search is not known, or only in part.
 pub const SEARCH_UNKNOWN: Column = column(
     "search_unknown",
     "UNKNOWN",
@@ -271,7 +271,7 @@ pub const SEARCH_UNKNOWN: Column = column(
     |a| name(a.search_unknown.map(Unknown::as_str)),
     Read::Text(|d, name| d.row.search_unknown = name.and_then(Unknown::from_name)),
 );
-/// This port minus the one before in the same lane, wrap-around undone.
+/// Difference from the previous port in the same lane, wrap-around undone.
 pub const STEP: Column = column(
     "step",
     "STEP",
@@ -279,7 +279,7 @@ pub const STEP: Column = column(
     |a| a.step.map_or(Value::Null, |step| Value::I64(step.into())),
     Read::I32(|d, step| d.row.step = step),
 );
-/// The socket would connect to itself.
+/// True if the socket would connect to itself.
 pub const SELF_CONNECT: Column = never_null(column(
     "self_connect",
     "SELF",
@@ -295,7 +295,7 @@ pub const COOKIE: Column = column(
     |a| number(a.cookie),
     Read::U64(|d, id| d.row.cookie = id),
 );
-/// How it was seen.
+/// Hook that saw the assignment.
 pub const HOOK: Column = column(
     "hook",
     "HOOK",
@@ -303,7 +303,7 @@ pub const HOOK: Column = column(
     |a| name(a.hook.map(Hook::name)),
     Read::Text(|d, name| d.row.hook = name.and_then(Hook::from_name)),
 );
-/// Process id in the initial pid namespace, where ephtrace is in another one.
+/// Process id in the initial pid namespace, if ephtrace is in another one.
 pub const HOST_PID: Column = column(
     "host_pid",
     "HOST PID",
@@ -312,10 +312,10 @@ pub const HOST_PID: Column = column(
     Read::U32(|d, id| d.row.host_pid = id),
 );
 
-/// Without these it is no recording.
+/// Columns that every recording must have.
 pub const NEEDED: [&str; 5] = [TS_NS.name, SADDR.name, SPORT.name, DADDR.name, DPORT.name];
 
-/// All of them, in the order in which JSON and CSV have them.
+/// All columns, in the order of JSON and CSV.
 pub static COLUMNS: [Column; 32] = [
     TS,
     TS_NS,

@@ -10,7 +10,7 @@ pub struct Comm {
 }
 
 impl Comm {
-    /// From the kernel's NUL-terminated form; bytes that are not UTF-8 become `?`.
+    /// Converts the kernel's NUL-terminated form; bytes that are not UTF-8 become `?`.
     pub fn from_kernel(mut bytes: [u8; 16]) -> Self {
         let end = bytes.iter().position(|&b| b == 0).unwrap_or(16);
         bytes[end..].fill(0);
@@ -21,7 +21,7 @@ impl Comm {
         Self { bytes, len: u8::try_from(end).unwrap_or(16) }
     }
 
-    /// The longest prefix of `name` that fits.
+    /// Creates a name from the longest prefix of `name` that fits.
     pub fn new(name: &str) -> Self {
         let mut bytes = [0; 16];
         let mut end = name.len().min(15);
@@ -32,12 +32,12 @@ impl Comm {
         Self::from_kernel(bytes)
     }
 
-    /// In the kernel's form, padded with NULs.
+    /// Returns the kernel's form, padded with NULs.
     pub fn to_kernel(self) -> [u8; 16] {
         self.bytes
     }
 
-    /// The name as text.
+    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.bytes[..usize::from(self.len)]).unwrap_or("?")
     }

@@ -11,30 +11,31 @@ use super::{
     port_range::{PortRange, RangeInForce, RangeSource},
 };
 
-/// Longest name of a container that is kept, in bytes: Kubernetes allows 253, and Docker's ids have
+/// Maximum length of a container's name, in bytes: Kubernetes allows 253, and Docker's ids have 64.
+/// Tens of thousands of rows wait to be sorted, at worst each with a name of its own.
 /// 64. Tens of thousands of rows wait to be put in order, each with a name of its own at worst.
 const MAX_CONTAINER_BYTES: usize = 256;
 
-/// The columns of a row, in any order, until all of them are there.
+/// The columns of a row, set in any order.
 ///
-/// A column that is not set keeps what it had in the row before: a reader need not set again what
-/// neighbours share, and sets to `None` what is missing.
+/// A column that is not set keeps its value from the previous row: a reader need not set again what
+/// neighbours share, and sets missing columns to `None`.
 #[derive(Debug, Default)]
 pub struct Draft {
-    /// What needs nothing but its own column.
+    /// Fields that need only their own column.
     pub(super) row: Assignment,
     pub(super) ts_ns: Option<u64>,
     pub(super) low: Option<u16>,
     pub(super) high: Option<u16>,
     pub(super) range_source: Option<RangeSource>,
-    /// The last one that there was: neighbours often share it.
+    /// Last container, which neighbours often share.
     container: Option<Arc<str>>,
-    /// The length of one that is too long.
+    /// Length of a container's name that is too long.
     too_long: Option<usize>,
 }
 
 impl Draft {
-    /// Both ends of the range in force, for a recording that has them in one value.
+    /// Sets both ends of the range in force, for a recording that has them in one value.
     pub fn set_range(&mut self, low: Option<u16>, high: Option<u16>) {
         (self.low, self.high) = (low, high);
     }
@@ -53,7 +54,7 @@ impl Draft {
         self.row.container = name.map(shared);
     }
 
-    /// The assignment of this row, or what is wrong with it.
+    /// Returns the assignment of this row, or the error in it.
     pub fn assignment(&self) -> Result<Assignment, String> {
         if self.row.sport.is_none() && self.row.errno == Some(0) {
             return Err("neither a port (`sport`) nor an error (`errno`)".to_owned());
@@ -76,7 +77,7 @@ impl Draft {
     }
 }
 
-/// An unspecified address with port 0 or without a port stands for no destination.
+/// Replaces an unspecified address with port 0, or without a port, by no destination.
 fn known(flow: FlowKey) -> FlowKey {
     let is_known = flow.dport.unwrap_or(0) != 0 || flow.daddr.is_some_and(|a| !a.is_unspecified());
     if is_known { flow } else { FlowKey { daddr: None, dport: None, ..flow } }

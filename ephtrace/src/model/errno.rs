@@ -1,8 +1,8 @@
-//! Errors that a search for a port ends with.
+//! Errors of a search for a port.
 
 use ephtrace_common::Origin;
 
-/// `EAGAIN`: no port was free for a UDP socket that the kernel binds of its own accord.
+/// `EAGAIN`: no port was free for a UDP socket that the kernel binds by itself.
 const EAGAIN: u16 = 11;
 
 /// `EADDRINUSE`: no port was free for bind and listen.
@@ -11,8 +11,8 @@ const EADDRINUSE: u16 = 98;
 /// `EADDRNOTAVAIL`: no port was free for connect.
 const EADDRNOTAVAIL: u16 = 99;
 
-/// Whether a search failed because no port was free. A port that the program named is taken, not
-/// used up; and `bind()` says EADDRNOTAVAIL of an address that is not there.
+/// Returns whether a search failed because no port was free. A port that the program named is
+/// taken, not used up; and `bind()` returns EADDRNOTAVAIL for an address that the host lacks.
 pub fn is_no_port(origin: Option<Origin>, errno: u16) -> bool {
     match origin {
         Some(Origin::Explicit) => false,
@@ -21,12 +21,13 @@ pub fn is_no_port(origin: Option<Origin>, errno: u16) -> bool {
     }
 }
 
-/// Whether `bind()` failed as the address is none of this machine's: it never came to the port.
+/// Returns whether `bind()` failed because the address is not one of this machine's: it never came
+/// to the port.
 pub fn is_no_address(errno: u16) -> bool {
     errno == EADDRNOTAVAIL
 }
 
-/// The name of an errno that a search for a port can end with, in every output.
+/// Name of an errno that a search for a port can end with, as in every output.
 pub fn errno_name(errno: u16) -> Option<&'static str> {
     Some(match errno {
         1 => "EPERM",

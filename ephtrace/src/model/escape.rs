@@ -1,4 +1,4 @@
-//! Text from outside, safe to be shown on a terminal and in a log.
+//! Text from outside, made safe for a terminal and a log.
 
 use std::{
     fmt::{self, Display, Write as _},
@@ -6,30 +6,31 @@ use std::{
     path::Path,
 };
 
-/// Whether `c` would move the cursor or turn the direction.
+/// Returns whether `c` would move the cursor or change the text direction.
 pub(crate) fn is_unsafe(c: char) -> bool {
     let marks = ['\u{200e}'..='\u{200f}', '\u{2028}'..='\u{202e}', '\u{2066}'..='\u{2069}'];
     c.is_control() || c == '\u{61c}' || marks.iter().any(|range| range.contains(&c))
 }
 
-/// Writes `text` with everything escaped that would move the cursor or turn the direction.
+/// Writes `text` with every character escaped that would move the cursor or change the text
+/// direction.
 pub(crate) fn printable(out: &mut Vec<u8>, text: &str) {
     for c in text.chars() {
-        // Memory takes all that is written to it.
+        // Writing to memory does not fail.
         let _ =
             if is_unsafe(c) { write!(out, "{}", c.escape_default()) } else { write!(out, "{c}") };
     }
 }
 
-/// `text` as [`printable`] writes it.
+/// Returns `text` as [`printable`] writes it.
 pub(crate) fn escape_for_terminal(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     printable(&mut bytes, text);
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// A path as messages name it: what moves the cursor or turns the direction is escaped, and so is
-/// what is no text.
+/// Returns a path for messages: characters that move the cursor or change the text direction are
+/// escaped, and so are bytes that are not UTF-8.
 pub fn shown(path: &(impl AsRef<Path> + ?Sized)) -> impl Display {
     ShownPath(path.as_ref())
 }

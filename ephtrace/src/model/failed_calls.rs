@@ -1,22 +1,22 @@
-//! Which failures a hook sees, and in words those that it does not.
+//! Failures that a hook sees, and a description of those that it does not.
 
 use ephtrace_common::Hook;
 
-/// Calls of which it is seen that they failed: for want of a port, or of the address.
+/// Calls whose failure is seen: for lack of a port, or of the address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FailedCalls {
-    /// `bind()`, TCP and UDP, for want of a port.
+    /// `bind()`, TCP and UDP, for lack of a port.
     pub bind: bool,
     /// `connect()` of an unbound UDP socket.
     pub connect: bool,
     /// The first send of an unbound UDP socket.
     pub send: bool,
-    /// `bind()` to an address that is not there, which makes no search. Hook `sock_ops` sees it
+    /// `bind()` to an address that the host lacks, which makes no search. Hook `sock_ops` sees it
     /// with `bind`.
     pub absent: Absent,
 }
 
-/// Families of which a `bind()` to an address that is not there is seen.
+/// Address families for which a `bind()` to an address that the host lacks is seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Absent {
     /// IPv4.
@@ -26,10 +26,10 @@ pub struct Absent {
 }
 
 impl Absent {
-    /// Both.
+    /// Both families.
     pub const ALL: Self = Self { ipv4: true, ipv6: true };
 
-    /// What is not seen, in words.
+    /// Describes the failures that are not seen.
     fn unseen(self) -> Option<&'static str> {
         match (self.ipv4, self.ipv6) {
             (true, true) => None,
@@ -41,10 +41,11 @@ impl Absent {
 }
 
 impl FailedCalls {
-    /// All of them.
+    /// All calls.
     pub const ALL: Self = Self { bind: true, connect: true, send: true, absent: Absent::ALL };
 
-    /// Attempts that fail without `hook` seeing it, so that its zero says nothing of them.
+    /// Describes attempts that fail without `hook` seeing it, so that a count of zero says nothing
+    /// of them.
     pub fn unseen(self, hook: Hook) -> Option<String> {
         if hook != Hook::SockOps {
             return Some(format!("{} (hook {})", self.absent.unseen()?, hook.name()));
@@ -68,7 +69,7 @@ impl FailedCalls {
     }
 }
 
-/// `a`, `a and b`, `a, b and c`.
+/// Returns `a`, `a and b`, `a, b and c`.
 fn in_words(kinds: &[&str]) -> String {
     match kinds {
         [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),

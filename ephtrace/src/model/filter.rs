@@ -1,5 +1,5 @@
-//! Which assignments are wanted, however many values that takes. The kernel half has room for
-//! fewer: `kernel::filter` says so.
+//! Filter of assignments, with any number of values. The kernel half has room for fewer:
+//! `kernel::filter` checks that.
 
 use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
@@ -8,7 +8,7 @@ use ipnet::Ipv6Net;
 
 use super::{assignment::Assignment, comm::Comm, flow::Family, port_range::PortRange};
 
-/// Which assignments to keep. An empty list keeps all.
+/// Filter of assignments. An empty list keeps all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     /// Process ids.
@@ -31,15 +31,16 @@ pub struct Filter {
     pub cgroups: Vec<Cgroup>,
     /// Containers, by id or name, of a recording: the kernel half compares cgroups.
     pub containers: Vec<ContainerName>,
-    /// How assignments came about.
+    /// Origins of assignments.
     pub origins: Vec<Origin>,
-    /// One address family.
+    /// Address family.
     pub family: Option<Family>,
-    /// Failed assignments only.
+    /// True to keep only failed assignments.
     pub failed_only: bool,
-    /// Of origin `explicit` failed assignments only: a success is none of the kernel's doing.
+    /// True to keep only failed assignments of origin `explicit`: the kernel does not decide a
+    /// success.
     pub explicit_failed_only: bool,
-    /// Only searches that took at least as long.
+    /// Minimum port search latency.
     pub min_latency: Option<Duration>,
 }
 
@@ -56,21 +57,21 @@ pub struct Cgroup {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContainerName(String);
 
-/// So much of an id tells it apart.
+/// Number of digits from which on a prefix identifies a container.
 const ID_DIGITS: usize = 4;
 
 impl ContainerName {
-    /// An id, its beginning, or a name.
+    /// Creates a name from an id, its beginning, or a name.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// As it was typed.
+    /// Returns the text as typed.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether it means the container that outputs call `known`: by a short id, or a name.
+    /// Returns whether it means the container that outputs call `known`: by a short id, or a name.
     pub fn means(&self, known: &str) -> bool {
         let is_id =
             self.0.len() >= ID_DIGITS && self.0.bytes().all(|digit| digit.is_ascii_hexdigit());
@@ -79,31 +80,31 @@ impl ContainerName {
     }
 }
 
-/// Whether a container is known by the first digits of its id.
+/// Returns whether a container is known by the first digits of its id.
 fn is_short_id(known: &str) -> bool {
     known.len() == 12 && known.bytes().all(|digit| digit.is_ascii_hexdigit())
 }
 
-/// A network, IPv4 in its IPv4-mapped form: `::/0` holds IPv4 addresses, too, as in the kernel
+/// A network, IPv4 in its IPv4-mapped form: `::/0` contains IPv4 addresses, too, as in the kernel
 /// half.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network(Ipv6Net);
 
 impl Network {
-    /// The network of `address` with a prefix of `length` bits; bits behind it are ignored. `None`
-    /// if the address has fewer bits.
+    /// Creates the network of `address` with a prefix of `length` bits; bits behind it are ignored.
+    /// `None` if the address has fewer bits.
     pub fn new(address: IpAddr, length: u8) -> Option<Self> {
         let bits = if address.is_ipv4() { 32 } else { 128 };
         let mapped = length.checked_add(128 - bits).filter(|_| length <= bits)?;
         Some(Self(Ipv6Net::new(to_mapped(address), mapped).ok()?.trunc()))
     }
 
-    /// Whether `address` is in it.
+    /// Returns whether the network contains `address`.
     pub fn contains(self, address: IpAddr) -> bool {
         self.0.contains(&to_mapped(address))
     }
 
-    /// Its first address and its mask, each as 128 bits.
+    /// Returns its first address and its mask, each as 128 bits.
     pub fn to_bits(self) -> (u128, u128) {
         (self.0.network().to_bits(), self.0.netmask().to_bits())
     }
@@ -117,9 +118,9 @@ fn to_mapped(address: IpAddr) -> std::net::Ipv6Addr {
 }
 
 impl Filter {
-    /// Whether the assignment is wanted, as the kernel half would say. What is unknown passes no
-    /// list of values that asks for it. cgroups are not compared: an assignment does not tell which
-    /// are below which.
+    /// Returns whether the assignment is wanted, as the kernel half decides. An unknown field
+    /// passes no list that filters by it. cgroups are not compared: an assignment does not contain
+    /// their hierarchy.
     pub fn matches(&self, assignment: &Assignment) -> bool {
         self.matches_owner(assignment)
             && self.matches_flow(assignment)
@@ -139,7 +140,7 @@ impl Filter {
 
     fn matches_flow(&self, assignment: &Assignment) -> bool {
         let flow = &assignment.flow;
-        // As in the kernel half, no destination is the unspecified address and port 0.
+        // Like the kernel half, take no destination as the unspecified address and port 0.
         let daddr = flow.remote().map_or(flow.unspecified(), |to| to.ip());
         let dport = flow.dport.unwrap_or(0);
         self.family.is_none_or(|family| family == flow.family())

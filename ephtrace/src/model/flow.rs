@@ -1,21 +1,21 @@
-//! What the kernel keeps a search for a port apart by: one type for it, everywhere.
+//! The key that the kernel keeps searches for a port apart by: one type for it, everywhere.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use serde::Serialize;
 
-/// What the kernel's hash is keyed on, and the namespace that holds the ports.
+/// Key of the kernel's hash, and the namespace that holds the ports.
 ///
 /// A recording may know the address without the port or the port without the address; the kernel
-/// half always knows both or that there is no destination yet.
+/// half always knows both, or that there is no destination yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FlowKey {
-    /// Inode number of the network namespace; null where the source does not tell.
+    /// Inode number of the network namespace; null if the source does not contain it.
     pub netns: Option<u32>,
     /// Source address; fixed by routing before the search begins.
     pub saddr: IpAddr,
-    /// Destination address; null where there is none yet (bind, listen, UDP).
+    /// Destination address; null if there is none yet (bind, listen, UDP).
     pub daddr: Option<IpAddr>,
     /// Destination port; likewise.
     pub dport: Option<u16>,
@@ -31,7 +31,7 @@ pub enum Family {
 }
 
 impl Family {
-    /// 4 or 6, as it stands in every output.
+    /// Number of the family, as in every output: 4 or 6.
     pub fn number(self) -> u8 {
         match self {
             Self::V4 => 4,
@@ -47,32 +47,33 @@ impl Default for FlowKey {
 }
 
 impl FlowKey {
-    /// From the kernel's form: an unspecified address with port 0 is no destination.
+    /// Converts the kernel's form: an unspecified address with port 0 is no destination.
     pub fn from_kernel(netns: Option<u32>, saddr: IpAddr, daddr: IpAddr, dport: u16) -> Self {
         let is_known = dport != 0 || !daddr.is_unspecified();
         let (daddr, dport) = (is_known.then_some(daddr), is_known.then_some(dport));
         Self { netns, saddr, daddr, dport }
     }
 
-    /// Whether it is known where to: a port that is chosen in `bind()` or `listen()`, or for a UDP
-    /// socket, is chosen before.
+    /// Returns whether the destination is known: a port that is chosen in `bind()` or `listen()`,
+    /// or for a UDP socket, is chosen before.
     pub fn has_destination(&self) -> bool {
         self.daddr.is_some() || self.dport.is_some()
     }
 
-    /// The destination as text has it, if there is one: an unknown half is `0.0.0.0`, `::` or port
-    /// 0 there.
+    /// Returns the destination for text, if there is one: an unknown half is `0.0.0.0`, `::` or
+    /// port 0 there.
     pub fn remote(&self) -> Option<SocketAddr> {
         let daddr = self.daddr.unwrap_or(self.unspecified());
         self.has_destination().then(|| SocketAddr::new(daddr, self.dport.unwrap_or(0)))
     }
 
-    /// Of the destination, or of the source while there is none; an IPv4-mapped address is IPv4.
+    /// Returns the family of the destination, or of the source if there is none; an IPv4-mapped
+    /// address is IPv4.
     pub fn family(&self) -> Family {
         if self.daddr.unwrap_or(self.saddr).is_ipv4() { Family::V4 } else { Family::V6 }
     }
 
-    /// The unspecified address of the source's family.
+    /// Returns the unspecified address of the source's family.
     pub fn unspecified(&self) -> IpAddr {
         match self.saddr {
             IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
@@ -80,7 +81,7 @@ impl FlowKey {
         }
     }
 
-    /// The same flow where the network namespace is not told.
+    /// Returns the flow without its network namespace.
     #[must_use]
     pub fn in_any_netns(self) -> Self {
         Self { netns: None, ..self }

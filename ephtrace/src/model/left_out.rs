@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use super::packets::Packets;
 
-/// The packets of a capture, and the ones that were left out, as it has their connection already.
+/// The packets of a capture, and those that were left out because their connection was already
+/// seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct LeftOut {
@@ -21,7 +22,7 @@ pub struct LeftOut {
 }
 
 impl LeftOut {
-    /// These and the ones of another capture.
+    /// Returns the sum with another capture.
     #[must_use]
     pub fn and(&self, other: &Self) -> Self {
         Self {
@@ -33,7 +34,7 @@ impl LeftOut {
         }
     }
 
-    /// In words, a line for each kind.
+    /// Describes them, a line for each kind.
     pub fn lines(&self) -> Vec<String> {
         let Self { repeated, translated, translated_kept_port: kept, known_by_answer, .. } = *self;
         let mut lines = Vec::new();

@@ -1,8 +1,8 @@
-//! What did not reach the output, by the stage that lost it. Every sink shows it.
+//! Events that did not reach the output, by the stage that lost them. Every sink shows them.
 
 use serde::Serializer;
 
-/// Losses as data has them: a number for each stage.
+/// Serializes losses as a number for each stage.
 pub fn serialize_losses<S: Serializer>(losses: &Losses, to: S) -> Result<S::Ok, S::Error> {
     to.collect_map(losses.stages())
 }
@@ -17,8 +17,8 @@ pub struct Losses {
     pub in_flight_full: u64,
     /// Kernel: the end of a search was never seen (missed return probe, evicted state).
     pub return_missed: u64,
-    /// Kernel: a hook was left out, as it was being run on that processor for another task. With
-    /// kprobes, of searches that no filter would have kept, too.
+    /// Kernel: a hook was skipped because it was being run on that processor for another task. With
+    /// kprobes, this includes searches that no filter would have kept.
     pub hook_missed: u64,
     /// User side: a record that could not be decoded, or that was in the ring buffer and never came
     /// out of it.
@@ -28,10 +28,10 @@ pub struct Losses {
 }
 
 impl Losses {
-    /// Stage names as they stand in every output, with their numbers.
+    /// Returns the stage names, as in every output, with their numbers.
     pub fn stages(&self) -> [(&'static str, u64); 6] {
         let Self {
-            // Each by its name, so that none is forgotten.
+            // Each field is named, so that none is forgotten.
             ring_full,
             in_flight_full,
             return_missed,
@@ -49,7 +49,7 @@ impl Losses {
         ]
     }
 
-    /// What came after `before`, stage by stage.
+    /// Returns the losses after `before`, stage by stage.
     #[must_use]
     pub fn since(&self, before: &Self) -> Self {
         Self {
@@ -62,7 +62,7 @@ impl Losses {
         }
     }
 
-    /// These and `others`, stage by stage; as many as a number holds.
+    /// Returns the sum with `others`, stage by stage, saturating.
     #[must_use]
     pub fn and(&self, others: &Self) -> Self {
         Self {
@@ -75,7 +75,7 @@ impl Losses {
         }
     }
 
-    /// All stages together; as many as a number holds, where a recording claims more.
+    /// Returns the sum over all stages; it saturates if a recording claims more.
     pub fn total(&self) -> u64 {
         self.stages().into_iter().fold(0, |total, (_, n)| total.saturating_add(n))
     }

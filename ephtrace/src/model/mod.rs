@@ -1,7 +1,7 @@
 //! The model of one assignment, as everything behind the decoder sees it.
 //!
 //! Friendly types only: addresses are `IpAddr`, unknown is `None`. No I/O, no clock. The wire
-//! format is in `ephtrace-common`; `kernel::decode` turns it into this.
+//! format is in `ephtrace-common`; `kernel::decode` converts it.
 
 pub mod assignment;
 pub mod column;

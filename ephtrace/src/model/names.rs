@@ -3,7 +3,7 @@
 use ephtrace_common::{Origin, Protocol};
 use serde::{Serialize as _, Serializer};
 
-/// An origin as data has it: its name, or null.
+/// Serializes an origin as its name, or null.
 pub fn serialize_origin<S: Serializer>(
     origin: &Option<Origin>,
     serializer: S,
@@ -11,7 +11,7 @@ pub fn serialize_origin<S: Serializer>(
     origin.map(Origin::name).serialize(serializer)
 }
 
-/// A protocol as data has it: its name, or null.
+/// Serializes a protocol as its name, or null.
 pub fn serialize_protocol<S: Serializer>(
     protocol: &Option<Protocol>,
     serializer: S,

@@ -1,15 +1,15 @@
-//! The packets of a capture, by what they are.
+//! The packets of a capture, by kind.
 
 use serde::Serialize;
 
-/// Packets that tell of no port that was chosen, and SYN packets.
+/// Packets that show no port selection, and SYN packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PacketKind {
-    /// TCP or SCTP that begins a connection.
+    /// Beginning of a TCP or SCTP connection.
     Syn,
-    /// The answer to it.
+    /// Answer to the beginning of a connection.
     SynAck,
-    /// TCP or SCTP of a connection that has begun.
+    /// TCP or SCTP packet of an established connection.
     MidStream,
     /// UDP.
     Udp,
@@ -17,13 +17,13 @@ pub enum PacketKind {
     Icmp,
     /// Other IP protocols, and tunnels that are not decoded.
     OtherIp,
-    /// ARP, spanning tree, and whatever else is no IP.
+    /// ARP, spanning tree, and other packets without IP.
     NotIp,
-    /// Fragments but the first: they have no ports.
+    /// Fragments other than the first: they have no ports.
     Fragment,
     /// Encrypted frames of Wi-Fi, and ESP.
     Encrypted,
-    /// Cut off, or damaged, before the ports.
+    /// Truncated, or damaged, before the ports.
     Damaged,
 }
 
@@ -31,11 +31,11 @@ pub enum PacketKind {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Packets {
-    /// TCP or SCTP that begins a connection.
+    /// Packets that begin a TCP or SCTP connection.
     pub syn: u64,
-    /// The answer to it.
+    /// Answers to the beginning of a connection.
     pub syn_ack: u64,
-    /// TCP or SCTP of connections that had begun.
+    /// TCP or SCTP packets of established connections.
     pub mid_stream: u64,
     /// UDP.
     pub datagrams: u64,
@@ -45,16 +45,16 @@ pub struct Packets {
     pub other_ip: u64,
     /// Not IP.
     pub not_ip: u64,
-    /// Fragments but the first.
+    /// Fragments other than the first.
     pub fragments: u64,
-    /// Encrypted.
+    /// Encrypted packets.
     pub encrypted: u64,
-    /// Cut off, or damaged, before the ports.
+    /// Packets truncated, or damaged, before the ports.
     pub damaged: u64,
 }
 
 impl Packets {
-    /// Counts one more.
+    /// Counts one packet.
     pub fn count(&mut self, kind: PacketKind) {
         let counter = match kind {
             PacketKind::Syn => &mut self.syn,
@@ -71,7 +71,7 @@ impl Packets {
         *counter += 1;
     }
 
-    /// These and others.
+    /// Returns the sum with others.
     #[must_use]
     pub fn and(&self, others: &Self) -> Self {
         Self {
@@ -88,12 +88,12 @@ impl Packets {
         }
     }
 
-    /// All of them.
+    /// Number of all packets.
     pub fn all(&self) -> u64 {
         self.by_kind().iter().map(|(count, _)| count).sum()
     }
 
-    /// In words: "9 packets: 6 of UDP between …, 3 of …"; the most first.
+    /// Describes them: "9 packets: 6 of UDP between …, 3 of …", the most frequent first.
     pub fn in_words(&self) -> String {
         let all = self.all();
         let mut kinds = self.by_kind();

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-/// A run of ports, both ends inclusive. Data has it as two numbers: `[32768, 60999]`.
+/// A range of ports, both ends inclusive. Data has it as two numbers: `[32768, 60999]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PortRange {
     /// First port.
@@ -17,38 +17,38 @@ impl PortRange {
     /// Every port.
     pub const ALL: Self = Self::new(0, u16::MAX);
 
-    /// From `low` to `high`, both inclusive; empty if they are the wrong way round.
+    /// Creates a range from `low` to `high`, both inclusive; empty if `low` exceeds `high`.
     pub const fn new(low: u16, high: u16) -> Self {
         Self { low, high }
     }
 
-    /// Number of ports in it.
+    /// Number of ports in the range.
     pub fn len(self) -> u32 {
         (u32::from(self.high) + 1).saturating_sub(u32::from(self.low))
     }
 
-    /// Whether no port is in it, which the kernel does not allow.
+    /// Returns whether the range has no port, which the kernel does not allow.
     pub fn is_empty(self) -> bool {
         self.low > self.high
     }
 
-    /// Whether `port` is in it.
+    /// Returns whether the range has `port`.
     pub fn contains(self, port: u16) -> bool {
         (self.low..=self.high).contains(&port)
     }
 
-    /// Its ports, in order.
+    /// Iterates over its ports, in order.
     pub fn ports(self) -> impl DoubleEndedIterator<Item = u16> {
         self.low..=self.high
     }
 
-    /// The ports that are in both; empty if there are none.
+    /// Returns the ports that are in both; empty if there are none.
     #[must_use]
     pub fn intersection(self, other: Self) -> Self {
         Self { low: self.low.max(other.low), high: self.high.min(other.high) }
     }
 
-    /// From the lowest to the highest port of both.
+    /// Returns the range from the lowest to the highest port of both.
     #[must_use]
     pub fn hull(self, other: Self) -> Self {
         Self { low: self.low.min(other.low), high: self.high.max(other.high) }
@@ -84,12 +84,12 @@ pub struct Ends<T> {
     range_high: T,
 }
 
-/// A range as data has it.
+/// Serializes a range.
 pub fn serialize_ends<S: Serializer>(range: &PortRange, serializer: S) -> Result<S::Ok, S::Error> {
     Ends { range_low: range.low, range_high: range.high }.serialize(serializer)
 }
 
-/// The same of a range that may be unknown: null then, each of both.
+/// Serializes a range that may be unknown: both ends are null then.
 pub fn serialize_known_ends<S: Serializer>(
     range: &Option<PortRange>,
     serializer: S,
@@ -98,21 +98,21 @@ pub fn serialize_known_ends<S: Serializer>(
     Ends { range_low, range_high }.serialize(serializer)
 }
 
-/// Who set a range.
+/// Setter of a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RangeSource {
     /// The network namespace (`net.ipv4.ip_local_port_range`).
     Netns,
     /// The socket (`IP_LOCAL_PORT_RANGE`), which on Linux 6.8 and later also makes the search walk
-    /// both parities at once, even where neither end is inside the namespace's range.
+    /// both parities at once, even if neither end is inside the namespace's range.
     Socket,
 }
 
 impl RangeSource {
-    /// All of them.
+    /// All sources.
     pub const ALL: [Self; 2] = [Self::Netns, Self::Socket];
 
-    /// As it stands in every output.
+    /// Name, as in every output.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Netns => "netns",
@@ -120,33 +120,34 @@ impl RangeSource {
         }
     }
 
-    /// The source called `name`, if any.
+    /// Returns the source called `name`, if any.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|source| source.as_str() == name)
     }
 }
 
-/// The ephemeral ports that a search may choose from, and who narrowed them last.
+/// The ephemeral ports that a search may choose from, and the source that narrowed them last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RangeInForce {
     /// The ports.
     pub ports: PortRange,
-    /// Who set them.
+    /// Source of the range.
     pub source: RangeSource,
 }
 
 impl RangeInForce {
-    /// A range that the namespace set.
+    /// Creates a range that the namespace set.
     pub const fn of_netns(low: u16, high: u16) -> Self {
         Self { ports: PortRange::new(low, high), source: RangeSource::Netns }
     }
 
-    /// A range that the socket set.
+    /// Creates a range that the socket set.
     pub const fn of_socket(low: u16, high: u16) -> Self {
         Self { ports: PortRange::new(low, high), source: RangeSource::Socket }
     }
 
-    /// The namespace's range, narrowed by the socket's `IP_LOCAL_PORT_RANGE`, if that is set.
+    /// Returns the namespace's range, narrowed by the socket's `IP_LOCAL_PORT_RANGE`, if that is
+    /// set.
     ///
     /// Each end of the socket's range counts only if it is inside the namespace's
     /// (`inet_sk_get_local_port_range`, Linux 6.3 and later).
@@ -164,7 +165,7 @@ impl RangeInForce {
         Self { ports, source: RangeSource::Socket }
     }
 
-    /// Whether the socket set it.
+    /// Returns whether the socket set the range.
     pub fn is_by_socket(self) -> bool {
         self.source == RangeSource::Socket
     }

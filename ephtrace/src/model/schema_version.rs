@@ -1,5 +1,5 @@
-//! Which version of the keys, columns and their types this is.
+//! Version of the keys, the columns and their types.
 
-/// Version of the schema, of rows and of JSON alike: a key or column that is added leaves it, one
-/// that changes its meaning or its type, or that goes, raises it.
+/// Version of the schema, for rows and JSON alike. Adding a key or column does not change it;
+/// changing its meaning or type, or removing it, does.
 pub const SCHEMA_VERSION: u32 = 1;

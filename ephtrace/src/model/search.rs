@@ -2,21 +2,23 @@
 
 use ephtrace_common::Origin;
 
-/// How the kernel finds the port of an assignment.
+/// Way in which the kernel finds the port of an assignment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Search {
-    /// From a first candidate that the destination's hash and a perturbation word give.
+    /// By walking from a first candidate that the destination's hash and a perturbation word
+    /// determine.
     Keyed,
-    /// From a first candidate that is drawn at random for each search, in a local variable.
+    /// By walking from a first candidate that is drawn at random for each search, in a local
+    /// variable.
     Random,
-    /// The next number of one counter for all.
+    /// By taking the next number of one counter for all.
     Counted,
-    /// Not at all: the program named the port.
+    /// Without a search: the program named the port.
     Named,
 }
 
 impl Search {
-    /// The search that an assignment of `origin` comes out of.
+    /// Returns the kind of search for an assignment of `origin`.
     pub fn of(origin: Origin) -> Self {
         match origin {
             Origin::Connect => Self::Keyed,
@@ -29,7 +31,7 @@ impl Search {
     }
 }
 
-/// Which half of the search found the port.
+/// Pass of the search that found the port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Pass {
     /// Ports of the parity that the kernel prefers (that of the low end of the range).
@@ -39,10 +41,10 @@ pub enum Pass {
 }
 
 impl Pass {
-    /// Both of them.
+    /// Both passes.
     pub const ALL: [Self; 2] = [Self::First, Self::Second];
 
-    /// As it stands in every output.
+    /// Name, as in every output.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::First => "first",
@@ -50,16 +52,16 @@ impl Pass {
         }
     }
 
-    /// The pass called `name`, if any.
+    /// Returns the pass called `name`, if any.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|pass| pass.as_str() == name)
     }
 }
 
-/// Why a search can't be worked out; see `analyse::selection`.
+/// Reason why a search can't be reconstructed; see `analyse::selection`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Unknown {
-    /// The hook does not see the hash, or the kernel's is of the 32-bit kind (before 5.10.119).
+    /// The hook does not see the hash, or the kernel's has 32 bits (before 5.10.119).
     Hash,
     /// The address of the table is not known: no root, or a kernel without `KALLSYMS_ALL`.
     Table,
@@ -69,16 +71,16 @@ pub enum Unknown {
     Raced,
     /// The range in force could not be read.
     Range,
-    /// What was read contradicts the rule.
+    /// The observed state contradicts the rule.
     Rule,
-    /// `net.ipv4.ip_local_port_step_width` is on: the number of candidates can't be told.
+    /// `net.ipv4.ip_local_port_step_width` is on: the number of candidates is not known.
     RandomSteps,
-    /// bind, listen, UDP and SCTP draw where to begin for each search anew, in a local variable.
+    /// bind, listen, UDP and SCTP draw a new start for each search, in a local variable.
     RandomStart,
 }
 
 impl Unknown {
-    /// All of them.
+    /// All reasons.
     pub const ALL: [Self; 8] = [
         Self::Hash,
         Self::Table,
@@ -90,7 +92,7 @@ impl Unknown {
         Self::RandomStart,
     ];
 
-    /// As it stands in every output.
+    /// Name, as in every output.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Hash => "no_hash",
@@ -104,12 +106,12 @@ impl Unknown {
         }
     }
 
-    /// The reason called `name`, if any.
+    /// Returns the reason called `name`, if any.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.as_str() == name)
     }
 
-    /// In words, for a sentence.
+    /// Description for a sentence.
     pub fn in_words(self) -> &'static str {
         match self {
             Self::Hash => "the hook does not see the kernel's hash",

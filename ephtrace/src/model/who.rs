@@ -1,7 +1,7 @@
-//! How a process is called in sentences.
+//! Names of processes in sentences.
 
-/// `curl (4711) in 4f3a9c1be2d7`, as far as it is known; `None` if nothing is known but the
-/// container.
+/// Returns `curl (4711) in 4f3a9c1be2d7`, as far as it is known; `None` if nothing but the
+/// container is known.
 pub fn process_name(
     comm: Option<&str>,
     pid: Option<u32>,
@@ -16,7 +16,7 @@ pub fn process_name(
     Some(in_container(process, container))
 }
 
-/// The same of one that has a name already.
+/// Appends the container to the name of a process.
 pub fn in_container(process: String, container: Option<&str>) -> String {
     match container {
         Some(container) => format!("{process} in {container}"),

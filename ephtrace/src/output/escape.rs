@@ -1,4 +1,4 @@
-//! JSON from outside, safe to be shown on a terminal.
+//! JSON from outside, made safe for a terminal.
 
 use std::io::{self, Write};
 
@@ -7,17 +7,17 @@ use serde_json::{Serializer, ser::Formatter};
 
 pub(crate) use crate::model::escape::{escape_for_terminal, is_unsafe, printable};
 
-/// Writes `value` as JSON that can be shown on a terminal: what is unsafe in its strings stands as
-/// `\u…`, which is the same to whoever reads it.
+/// Writes `value` as JSON that is safe on a terminal: unsafe characters in its strings are written
+/// as `\u…`, which readers decode to the same.
 pub(crate) fn write_json(out: impl Write, value: &impl Serialize) -> io::Result<()> {
     value.serialize(&mut Serializer::with_formatter(out, Printable)).map_err(io::Error::from)
 }
 
-/// Writes JSON as `serde_json` does, but for what is unsafe in strings.
+/// Writes JSON as `serde_json` does, except for unsafe characters in strings.
 struct Printable;
 
 impl Formatter for Printable {
-    /// Of what is unsafe, only that below a blank has been escaped before.
+    /// Of the unsafe characters, only those below a blank have been escaped before.
     fn write_string_fragment<W>(&mut self, out: &mut W, fragment: &str) -> io::Result<()>
     where
         W: ?Sized + Write,

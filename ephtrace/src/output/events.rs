@@ -1,4 +1,4 @@
-//! Where events go: a file, or standard output.
+//! Destination of events: a file, or standard output.
 
 use std::{
     fs::File,
@@ -14,18 +14,18 @@ use super::{
     stream::lines::Target,
 };
 
-/// Where events go as text, NDJSON or CSV.
+/// Destination of events as text, NDJSON or CSV.
 #[derive(Debug)]
 pub enum Output {
     /// Into a file.
     File(PendingFile),
-    /// To standard output, from where it is.
+    /// Standard output, from its current position.
     Stdout(File),
 }
 
 impl Output {
-    /// Opens the file at `path`, a new one with `mode` or for its owner alone; or takes standard
-    /// output.
+    /// Opens the file at `path`, or takes standard output. A new file gets `mode`, or is for its
+    /// owner alone.
     pub fn open(path: Option<&Path>, mode: Option<u32>) -> io::Result<Self> {
         match path {
             Some(path) => PendingFile::open(path, mode).map(Self::File),
@@ -33,7 +33,7 @@ impl Output {
         }
     }
 
-    /// What to write to: a file is emptied.
+    /// Returns the target to write to; a file is emptied.
     pub fn begin(self) -> io::Result<Events> {
         match self {
             Self::File(prepared) => EventsFile::begin(prepared).map(Events::File),
@@ -42,12 +42,12 @@ impl Output {
     }
 }
 
-/// The target of events.
+/// Target of events.
 #[derive(Debug)]
 pub enum Events {
     /// A file of ephtrace's own.
     File(EventsFile),
-    /// A file that the shell has opened: others may write to it, too.
+    /// A file that the shell has opened: other processes may write to it, too.
     Stdout(File),
 }
 
@@ -55,7 +55,7 @@ pub enum Events {
 #[derive(Debug)]
 pub struct EventsFile {
     file: OpenFile,
-    /// Bytes that were written so far.
+    /// Number of bytes written so far.
     len_bytes: u64,
 }
 
@@ -63,8 +63,8 @@ impl EventsFile {
     fn begin(prepared: PendingFile) -> io::Result<Self> {
         let file = prepared.begin()?;
         if file.file().metadata()?.is_file() {
-            // At an old position, what comes behind a cut would hide that there was one, and go
-            // over the messages if the shell sends both to one file.
+            // At a fixed position, later writes would hide that the file was cut, and overwrite the
+            // messages if the shell sends both to one file.
             fcntl(file.file(), FcntlArg::F_SETFL(OFlag::O_APPEND))?;
         }
         Ok(Self { file, len_bytes: 0 })
@@ -81,7 +81,7 @@ impl Write for EventsFile {
         Ok(written)
     }
 
-    /// Called every 20 ms and once 256 KiB are written, also where nothing was.
+    /// Called every 20 ms and after every 256 KiB, even if nothing was written.
     fn flush(&mut self) -> io::Result<()> {
         self.file.check(self.len_bytes)
     }
@@ -107,7 +107,7 @@ impl Target for Events {
     fn take_back(&mut self, bytes: u64) {
         match self {
             Self::File(EventsFile { file, len_bytes }) => {
-                // Only where nothing came behind it.
+                // Only if nothing was written after these bytes.
                 if file.is_watched() && file.check(*len_bytes).is_ok() {
                     let whole_bytes = len_bytes.saturating_sub(bytes);
                     if file.file().set_len(whole_bytes).is_ok() {

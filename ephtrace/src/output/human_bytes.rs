@@ -1,4 +1,4 @@
-//! Amounts of memory for people.
+//! Memory sizes for people.
 
 use std::fmt;
 

@@ -40,7 +40,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// As it stands in every output.
+    /// Returns its name, as in every output.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Stream => "stream",
@@ -60,7 +60,7 @@ impl Kind {
     }
 }
 
-/// What is written, behind its type and the version of its schema.
+/// The written object: its type, the version of its schema, and its body.
 #[derive(Serialize)]
 struct Object<'a, T> {
     r#type: &'static str,
@@ -74,7 +74,7 @@ pub fn write_object(out: &mut impl Write, kind: Kind, body: &impl Serialize) -> 
     write_typed(out, kind.name(), body)
 }
 
-/// The same of a kind that has more than one type.
+/// Writes one JSON object of a kind that has more than one type.
 pub fn write_typed(
     out: &mut impl Write,
     r#type: &'static str,

@@ -1,4 +1,4 @@
-//! What ephtrace writes: events in several formats, summaries, pages, tables.
+//! ephtrace's outputs: events in several formats, summaries, pages, tables.
 
 pub(crate) mod escape;
 pub mod events;

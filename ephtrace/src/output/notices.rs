@@ -1,4 +1,4 @@
-//! What sinks say to people beside the events: losses, and the summary.
+//! Notices for people beside the events: losses, and the summary.
 
 use std::io::{self, Write};
 
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{analyse::summary::Summary, model::losses::Losses};
 
-/// Lines for people, on standard error. An error there stops nothing.
+/// Lines for people, on standard error. An error there has no effect.
 pub struct Notices {
     out: Box<dyn Write>,
     quiet: bool,
@@ -23,14 +23,14 @@ pub struct Notices {
 pub(crate) struct Loss {
     /// Name of the stage.
     pub(crate) stage: &'static str,
-    /// Lost since this was asked last.
+    /// Lost since the last notice.
     pub(crate) lost: u64,
     /// Lost since the start.
     pub(crate) total: u64,
 }
 
 impl Notices {
-    /// Writes to `out`; the summary only if not `quiet`.
+    /// Creates notices on `out`, without a summary if `quiet`.
     pub fn new(out: impl Write + 'static, quiet: bool) -> Self {
         Self {
             out: Box::new(out),
@@ -41,24 +41,24 @@ impl Notices {
         }
     }
 
-    /// The same with plots of the size of standard error.
+    /// Adds plots of the size of standard error.
     #[must_use]
     pub fn with_plots(self, plot: Plot) -> Self {
         Self { plot, ..self }
     }
 
-    /// The same with whole lines, however narrow the terminal is.
+    /// Keeps lines whole, however narrow the terminal is.
     #[must_use]
     pub fn wide(self, is_wide: bool) -> Self {
         Self { is_wide, ..self }
     }
 
-    /// Whether the summary is left out.
+    /// Returns true if the summary is left out.
     pub(crate) fn is_quiet(&self) -> bool {
         self.quiet
     }
 
-    /// Says what was lost since the last call, and returns it.
+    /// Reports the losses since the last call, and returns them.
     pub(crate) fn losses(&mut self, losses: &Losses) -> Vec<Loss> {
         let before = self.told.stages();
         self.told = *losses;

@@ -1,8 +1,8 @@
-//! What text for people is written on: how many columns it has, and whether it shows colours.
+//! Medium of text for people: its number of columns, and whether it shows colours.
 //!
-//! Into pipes and files nothing is dropped, broken or coloured. On a terminal, tables drop columns
-//! (`output::table`), and all other lines that are too long are broken at spaces, what
-//! follows indented.
+//! In pipes and files, nothing is dropped, broken or coloured. On a terminal, tables drop columns
+//! (`output::table`), and all other lines that are too long are broken at spaces and continue
+//! indented.
 
 use std::{
     fmt::{self, Display, Formatter},
@@ -15,24 +15,24 @@ use unicode_width::UnicodeWidthChar as _;
 
 use super::screen::shows_colour;
 
-/// What text is written on; by default something endless without colours.
+/// Medium of text; by default, lines are unlimited and without colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Paper {
-    /// Columns; `None` for as many as a line takes.
+    /// Number of columns; `None` if unlimited.
     pub columns: Option<usize>,
-    /// Whether it shows colours.
+    /// True if it shows colours.
     pub colour: bool,
 }
 
-/// Fewer columns than this hold no sentence: lines are broken as if there were so many.
+/// Least number of columns for which lines are broken; fewer hold no sentence.
 const FEWEST_COLUMNS: usize = 40;
 
-/// Lines of a label and a text (`range       32768-60999`) go on below the text, if the label takes
-/// no more than this.
+/// Widest label (`range       32768-60999`) below whose text a broken line continues.
 const WIDEST_LABEL: usize = 18;
 
 impl Paper {
-    /// What `out` is; with `wide` all columns and whole lines, however narrow a terminal is.
+    /// Returns the medium of `out`; with `wide`, all columns and whole lines, however narrow a
+    /// terminal is.
     pub fn of(out: &(impl AsFd + IsTerminal), wide: bool) -> Self {
         let size = terminal_size_of(out).filter(|_| out.is_terminal() && !wide);
         let columns = size.map(|(Width(columns), _)| usize::from(columns));
@@ -40,28 +40,28 @@ impl Paper {
         Self { columns: columns.map(|n| n.max(FEWEST_COLUMNS)), colour: shows_colour(out) }
     }
 
-    /// Whether a line of so many columns fits.
+    /// Returns true if a line of this many columns fits.
     pub(crate) fn holds(self, columns: usize) -> bool {
         self.columns.is_none_or(|all| columns <= all)
     }
 
-    /// `text` in the style of what failed.
+    /// Returns `text` in the style of failures.
     pub(crate) fn failed<T: Display>(self, text: T) -> Styled<T> {
         Styled { text, code: self.colour.then_some("31") }
     }
 
-    /// `text` in the style of what is worst.
+    /// Returns `text` in the style of the most severe problems.
     pub(crate) fn alarm<T: Display>(self, text: T) -> Styled<T> {
         Styled { text, code: self.colour.then_some("1;31") }
     }
 
-    /// `text` in the style of a warning. Yellow can't be read on white.
+    /// Returns `text` in the style of a warning. Yellow is unreadable on white.
     pub(crate) fn warning<T: Display>(self, text: T) -> Styled<T> {
         Styled { text, code: self.colour.then_some("35") }
     }
 
-    /// `text` with each line that does not fit broken at spaces; what is between backticks, such as
-    /// a command, stays in one piece if it fits a line.
+    /// Breaks each line of `text` that does not fit at spaces; text between backticks, such as a
+    /// command, stays in one piece if it fits a line.
     pub fn fit(self, text: &[u8]) -> Vec<u8> {
         let (Some(columns), Ok(text)) = (self.columns, std::str::from_utf8(text)) else {
             return text.to_vec();
@@ -78,7 +78,7 @@ impl Paper {
     }
 }
 
-/// A text in a colour of the terminal's own palette, or as it is.
+/// A text in a colour of the terminal's own palette, or without colour.
 pub(crate) struct Styled<T> {
     text: T,
     code: Option<&'static str>,
@@ -93,7 +93,7 @@ impl<T: Display> Display for Styled<T> {
     }
 }
 
-/// Columns that `text` takes where escape codes of colours take none.
+/// Returns the columns that `text` takes; escape codes of colours take none.
 fn shown_width(text: &str) -> usize {
     let mut in_code = false;
     let columns = text.chars().map(|c| {
@@ -122,7 +122,7 @@ fn break_line(line: &str, columns: usize, fitted: &mut String) {
     fitted.push('\n');
 }
 
-/// Where the second line begins: below the text of a label, else a little to the right.
+/// Returns the indent of the second line: below the text of a label, else a little to the right.
 fn indent(line: &str) -> usize {
     let text = line.trim_start_matches(' ');
     let before = line.len() - text.len();
@@ -133,7 +133,7 @@ fn indent(line: &str) -> usize {
     label.filter(|end| *end <= WIDEST_LABEL).unwrap_or(before + 4)
 }
 
-/// The words of `line`, each with the spaces before it.
+/// Returns the words of `line`, each with the spaces before it.
 fn words(line: &str, most: usize) -> Vec<(&str, &str)> {
     let mut words = Vec::new();
     let mut rest = line;
@@ -147,7 +147,7 @@ fn words(line: &str, most: usize) -> Vec<(&str, &str)> {
     words
 }
 
-/// Where the first word of `text` ends: at a space that is not between backticks.
+/// Returns the end of the first word of `text`: a space that is not between backticks.
 fn word_end(text: &str, most: usize) -> usize {
     let space = text.find(' ').unwrap_or(text.len());
     let mut ticks = text.match_indices('`').map(|(at, _)| at);

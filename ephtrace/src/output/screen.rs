@@ -1,4 +1,4 @@
-//! Where pictures for people are drawn: whether at all, how wide, and whether in colour.
+//! Settings of pictures for people: whether to draw, how wide, and whether in colour.
 
 use std::{
     env,
@@ -12,30 +12,30 @@ use terminal_size::{Width, terminal_size_of};
 
 use super::summary::plots;
 
-/// When to draw, and when to colour.
+/// Setting for drawing and for colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Plot {
     /// On a terminal.
     #[default]
     Auto,
-    /// Into pipes and files, too.
+    /// Also in pipes and files.
     Always,
-    /// Not at all.
+    /// Never.
     Never,
 }
 
-/// A place to draw.
+/// An area to draw in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Screen {
-    /// Columns.
+    /// Number of columns.
     pub width: u16,
-    /// Whether it shows colours.
+    /// True if it shows colours.
     pub colour: bool,
 }
 
 impl Screen {
-    /// What `out` offers, if anything is to be drawn there. Dots are Braille patterns, which other
-    /// character sets than UTF-8 lack.
+    /// Returns the screen of `out`, if pictures are to be drawn there. Dots are Braille patterns,
+    /// which only UTF-8 has.
     pub fn of(out: &(impl AsFd + IsTerminal), plot: Plot) -> Option<Self> {
         let draws = match plot {
             Plot::Auto => out.is_terminal() && has_utf8(),
@@ -50,10 +50,10 @@ impl Screen {
     }
 }
 
-/// Value of `--color`, set once, before anything is written: 0 auto, 1 always, 2 never.
+/// Value of `--color`, set once, before any output: 0 auto, 1 always, 2 never.
 static COLOUR: AtomicU8 = AtomicU8::new(0);
 
-/// Says when to colour, from now on.
+/// Sets when to use colours, from now on.
 pub fn set_colour(when: Plot) {
     let number = match when {
         Plot::Auto => 0,
@@ -63,7 +63,7 @@ pub fn set_colour(when: Plot) {
     COLOUR.store(number, Ordering::Relaxed);
 }
 
-/// Whether what is written to `out` is coloured.
+/// Returns true if output to `out` is coloured.
 pub fn shows_colour(out: &impl IsTerminal) -> bool {
     match COLOUR.load(Ordering::Relaxed) {
         0 => out.is_terminal() && has_colour(),
@@ -71,7 +71,7 @@ pub fn shows_colour(out: &impl IsTerminal) -> bool {
     }
 }
 
-/// Whether a view that has the terminal to itself is coloured.
+/// Returns true if a view that has the terminal to itself is coloured.
 pub(crate) fn wants_colour() -> bool {
     match COLOUR.load(Ordering::Relaxed) {
         0 => has_colour(),
@@ -84,7 +84,7 @@ pub(crate) fn shows_utf8() -> bool {
     has_utf8()
 }
 
-/// <https://no-color.org>, and terminals that have none.
+/// Returns false if the user wants no colours (<https://no-color.org>) or the terminal has none.
 fn has_colour() -> bool {
     set("NO_COLOR").is_none() && set("TERM").is_some_and(|term| term != "dumb")
 }
@@ -93,7 +93,7 @@ fn set(name: &str) -> Option<OsString> {
     env::var_os(name).filter(|value| !value.is_empty())
 }
 
-/// Whether the locale has UTF-8. Without a locale it is that of C, which has ASCII.
+/// Returns true if the locale uses UTF-8. The default locale is C, which uses ASCII.
 fn has_utf8() -> bool {
     let names = ["LC_ALL", "LC_CTYPE", "LANG"];
     is_utf8(names.into_iter().find_map(set))

@@ -1,7 +1,7 @@
 //! The one trait of outputs: assignments, losses and the summary go into a [`Sink`].
 //!
 //! Events go to the output, everything else to the notices (standard error). A sink writes whole
-//! lines and passes every error of the output on; an error of the notices stops nothing.
+//! lines and passes on every error of the output; an error of the notices has no effect.
 
 use std::io;
 
@@ -10,23 +10,23 @@ use crate::{
     model::{Assignment, losses::Losses},
 };
 
-/// A destination of everything that ephtrace finds out.
+/// Destination of all results of ephtrace.
 pub trait Sink {
-    /// One assignment. It may stay in the buffer until [`Sink::flush`].
+    /// Takes one assignment. It may stay in the buffer until [`Sink::flush`].
     fn event(&mut self, assignment: &Assignment) -> io::Result<()>;
 
-    /// What was lost until `ts_ns` (nanoseconds since the Unix epoch), counted from the start.
+    /// Takes the losses until `ts_ns` (nanoseconds since the Unix epoch), counted from the start.
     ///
-    /// To be called on every tick; where nothing was lost since the last call, nothing is written.
+    /// Call it on every tick; it writes nothing if there were no losses since the last call.
     fn losses(&mut self, ts_ns: u64, losses: &Losses) -> io::Result<()>;
 
-    /// The run in numbers until `ts_ns` (nanoseconds since the Unix epoch).
+    /// Takes the summary of the run until `ts_ns` (nanoseconds since the Unix epoch).
     fn summary(&mut self, ts_ns: u64, summary: &Summary) -> io::Result<()>;
 
-    /// Hands on what is in the buffer: to be called after each drain of the ring.
+    /// Passes on the content of the buffer; call it after each drain of the ring buffer.
     fn flush(&mut self) -> io::Result<()>;
 
-    /// The last call: completes the output and hands it on.
+    /// Completes the output and passes it on; this is the last call.
     fn finish(&mut self) -> io::Result<()>;
 }
 

@@ -1,8 +1,8 @@
-//! A thread that waits in a write which nobody takes: found, and let go.
+//! Detects and releases a thread that is stuck in a write.
 //!
-//! A pipe whose reader sleeps, a terminal that was stopped by Ctrl-S or whose connection is dead:
-//! the write waits for good. The kernel says in which system call a thread waits
-//! (`/proc/self/task/TID/syscall`), so no writer has to be prepared for it.
+//! If a pipe's reader sleeps, or a terminal was stopped by Ctrl-S or has a dead connection, a write
+//! blocks for ever. The kernel says in which system call a thread waits
+//! (`/proc/self/task/TID/syscall`), so that writers need no preparation.
 
 use std::{
     fs::File,
@@ -25,27 +25,27 @@ use nix::{
     unistd::gettid,
 };
 
-/// How long the same write may wait.
+/// Maximum wait of a single write.
 const PATIENCE: Duration = Duration::from_millis(150);
 
-/// How long all writes together may wait for a reader that reads, but slowly.
+/// Maximum wait of all writes together for a slow reader.
 const SLOW_PATIENCE: Duration = Duration::from_millis(600);
 
-/// A signal that nothing else uses, and that is ignored where nobody asks for it.
+/// A signal that nothing else uses, and that is ignored by default.
 const NUDGE: Signal = Signal::SIGURG;
 
-/// The signal after which something was left unwritten, as nobody took it; 0 for none.
+/// The signal after which data was left unwritten, because nobody read it; 0 for none.
 static UNREAD: AtomicI32 = AtomicI32::new(0);
 
-/// The signal after which a write was given up that nobody took: the end of the output is missing.
+/// Returns the signal after which a stuck write was given up: the end of the output is missing.
 pub fn unread() -> Option<i32> {
     Some(UNREAD.load(Ordering::Relaxed)).filter(|signal| *signal != 0)
 }
 
-/// A thread that writes.
+/// A writing thread.
 pub(crate) struct Writer {
     thread: Pthread,
-    /// What the kernel says of it; `None` where there is no `/proc`.
+    /// The kernel's file about its system call; `None` without `/proc`.
     syscall: Option<File>,
     status: Option<File>,
 }
@@ -56,8 +56,8 @@ impl Writer {
         Self { thread: pthread_self(), syscall: about("syscall"), status: about("status") }
     }
 
-    /// The write in which it waits and how often it has slept, as the kernel tells it, and to where
-    /// it writes. A reader that takes something wakes it.
+    /// Returns the write in which it waits with the number of its sleeps, as the kernel gives them,
+    /// and the file descriptor. A reader that takes data wakes it.
     fn waits_in(&self) -> Option<((String, String), RawFd)> {
         let call = read(self.syscall.as_ref()?)?;
         let fd = written_to(&call)?;
@@ -66,13 +66,13 @@ impl Writer {
         Some(((call, slept?.to_owned()), fd))
     }
 
-    /// Lets its system call end with EINTR.
+    /// Makes its system call end with EINTR.
     fn interrupt(&self) {
         extern "C" fn nothing(_: libc::c_int) {}
         let handler = SigHandler::Handler(nothing);
-        // Without SA_RESTART, so that the call is not begun again by the kernel.
+        // Without SA_RESTART, so that the kernel does not restart the call.
         let action = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
-        // SAFETY: the handler does nothing, and nobody else has one for this signal.
+        // SAFETY: the handler does nothing, and no other code handles this signal.
         if unsafe { sigaction(NUDGE, &action) }.is_ok() {
             let _ = pthread_kill(self.thread, NUDGE);
         }
@@ -85,8 +85,8 @@ fn read(file: &File) -> Option<String> {
     Some(String::from_utf8_lossy(bytes.get(..len)?).into_owned())
 }
 
-/// The file descriptor of a write, from the number of the system call and its arguments; `None` for
-/// any other call, and for a thread that runs.
+/// Returns the file descriptor of a write, from the number of the system call and its arguments;
+/// `None` for any other call, and for a running thread.
 fn written_to(syscall: &str) -> Option<RawFd> {
     let mut words = syscall.split_whitespace();
     let number: libc::c_long = words.next()?.parse().ok()?;
@@ -95,23 +95,24 @@ fn written_to(syscall: &str) -> Option<RawFd> {
     is_write.then(|| RawFd::from_str_radix(fd, 16).ok()).flatten()
 }
 
-/// Looks at a writer again and again.
+/// Checks a writer repeatedly.
 pub(crate) struct Stuck {
     writer: Writer,
     waits: Option<((String, String), Instant)>,
     since: Instant,
-    /// Terminals whose waiting output was thrown away already.
+    /// Terminals whose pending output was already discarded.
     flushed: Vec<RawFd>,
 }
 
 impl Stuck {
     pub(crate) fn new(writer: Writer) -> Self {
-        // A terminal may be told what to do by a process in its background, too.
+        // Blocked, so that a process in the background can control the terminal, too.
         let _ = SigSet::from(Signal::SIGTTOU).thread_block();
         Self { writer, waits: None, since: Instant::now(), flushed: Vec::new() }
     }
 
-    /// What the writer writes to, if that is not taken, or too slowly. A disk takes its time.
+    /// Returns the output of the writer, if it is not read, or too slowly. A disk may take its
+    /// time.
     pub(crate) fn output(&mut self) -> Option<RawFd> {
         let (call, fd) = self.writer.waits_in()?;
         // SAFETY: the writer is in a write to it, and nobody closes it meanwhile.
@@ -133,15 +134,15 @@ impl Stuck {
         }
     }
 
-    /// The write ends, and all to the same output that come after it go nowhere. `signal` is why.
+    /// Ends the write, and sends all later writes to this output nowhere. `signal` is the reason.
     pub(crate) fn let_go(&mut self, fd: RawFd, signal: i32) {
         self.waits = None;
-        // First: the run may be over as soon as it is let go.
+        // First: the run may end as soon as the write is released.
         UNREAD.store(signal, Ordering::Relaxed);
         // SAFETY: the writer is in a write to it, and nobody closes it meanwhile.
         let output = unsafe { BorrowedFd::borrow_raw(fd) };
         if output.is_terminal() && !self.flushed.contains(&fd) {
-            // What the terminal does not take goes, and what comes can be seen again.
+            // Discards the terminal's pending output, and makes new output visible again.
             self.flushed.push(fd);
             let _ = tcflush(output, FlushArg::TCOFLUSH);
             let _ = tcflow(output, FlowArg::TCOON);
@@ -149,7 +150,7 @@ impl Stuck {
         }
         let Ok(nowhere) = File::options().write(true).open("/dev/null") else { return };
         let flags = if fd > libc::STDERR_FILENO { libc::O_CLOEXEC } else { 0 };
-        // SAFETY: both are open, and whoever has `fd` goes on with another file behind it.
+        // SAFETY: both are open, and the holder of `fd` continues with another file behind it.
         unsafe { libc::dup3(nowhere.as_raw_fd(), fd, flags) };
         self.writer.interrupt();
     }
@@ -197,7 +198,7 @@ mod tests {
         writes.join().unwrap();
         let mut taken = Vec::new();
         reader.read_to_end(&mut taken).unwrap();
-        // What the pipe holds.
+        // The capacity of the pipe.
         assert_eq!((taken.len(), unread()), (65_536, Some(libc::SIGTERM)));
     }
 }

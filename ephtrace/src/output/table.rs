@@ -1,4 +1,4 @@
-//! A table for people, as wide as its text, that drops columns where it would not fit.
+//! A table for people, as wide as its text, that drops columns if it does not fit.
 
 use std::io::{self, Write};
 
@@ -7,35 +7,35 @@ use super::{
     width::{Left, Right, width},
 };
 
-/// A column.
+/// Head of a column.
 #[derive(Clone, Copy)]
 pub(crate) struct Head {
     title: &'static str,
     width: usize,
     is_right: bool,
-    /// Spaces in front of it, unless it is the first.
+    /// Number of spaces in front of it, unless it is the first.
     gap: usize,
-    /// When it is dropped: 1 goes first; `None` stays.
+    /// Order in which it is dropped: 1 goes first; `None` stays.
     drop: Option<u8>,
 }
 
 impl Head {
-    /// A column of numbers, of this width at least.
+    /// Returns a column of numbers, at least this wide.
     pub(crate) const fn right(title: &'static str, width: usize) -> Self {
         Self { title, width, is_right: true, gap: 1, drop: None }
     }
 
-    /// A column of words, of this width at least.
+    /// Returns a column of words, at least this wide.
     pub(crate) const fn left(title: &'static str, width: usize) -> Self {
         Self { title, width, is_right: false, gap: 1, drop: None }
     }
 
-    /// The same, apart from the column before it.
+    /// Sets the column apart from the one before it.
     pub(crate) const fn apart(self) -> Self {
         Self { gap: 2, ..self }
     }
 
-    /// The same, dropped as the `n`th where there is no room; 1 is the first.
+    /// Makes the column the `n`th that is dropped if there is no room; 1 is the first.
     pub(crate) const fn drop(self, n: u8) -> Self {
         Self { drop: Some(n), ..self }
     }
@@ -48,18 +48,18 @@ pub(crate) struct Table<const N: usize> {
 }
 
 impl<const N: usize> Table<N> {
-    /// No rows yet.
+    /// Creates a table without rows.
     pub(crate) fn new(heads: [Head; N]) -> Self {
         Self { heads, rows: Vec::new() }
     }
 
-    /// One more row.
+    /// Adds a row.
     pub(crate) fn row(&mut self, row: [String; N]) {
         self.rows.push(row);
     }
 
-    /// Writes heads and rows, without the columns for which `paper` has no room. Lines that are
-    /// still too long are for [`Paper::fit`] to break.
+    /// Writes heads and rows, without the columns for which `paper` has no room. [`Paper::fit`]
+    /// breaks lines that are still too long.
     pub(crate) fn write(&self, out: &mut impl Write, paper: Paper) -> io::Result<()> {
         let mut kept: Vec<(usize, Head)> = self.heads.into_iter().enumerate().collect();
         for (n, head) in &mut kept {

@@ -1,8 +1,8 @@
-//! How events are shown: which columns, with plots or without.
+//! Presentation of events: the columns, with plots or without.
 
 use super::screen::Plot;
 
-/// How events are shown.
+/// Presentation of events.
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct View {
@@ -16,11 +16,11 @@ pub struct View {
     pub wide: bool,
     /// Text: each line followed by a sentence that explains it.
     pub explain: bool,
-    /// CSV: text as it is.
+    /// CSV: unchanged text.
     pub raw: bool,
-    /// When the summary comes with plots.
+    /// Condition for plots with the summary.
     pub plot: Plot,
-    /// No summary on the notices.
+    /// True for no summary on the notices.
     pub quiet: bool,
 }
 

@@ -1,4 +1,4 @@
-//! A sink that shows each assignment to a function, and writes nothing.
+//! A sink that passes each assignment to a function, and writes nothing.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use crate::{
     model::{Assignment, losses::Losses},
 };
 
-/// Calls the function with each assignment, its `step` set.
+/// Calls the function with each assignment, with its `step`.
 pub struct Watch<F>(pub F);
 
 impl<F: FnMut(&Assignment)> Sink for Watch<F> {

@@ -1,16 +1,16 @@
-//! How wide a terminal shows a text: Chinese, Japanese and Korean characters take two columns each,
+//! Width of a text on a terminal: Chinese, Japanese and Korean characters take two columns each,
 //! combining marks none.
 
 use std::fmt::{self, Display, Formatter};
 
 use unicode_width::UnicodeWidthStr as _;
 
-/// Columns that `text` takes.
+/// Returns the columns that `text` takes.
 pub(crate) fn width(text: &str) -> usize {
     text.width()
 }
 
-/// Columns that `text` takes, which is UTF-8; of other bytes, how many they are.
+/// Returns the columns that `text` takes if it is UTF-8; for other bytes, their number.
 pub(crate) fn width_of_bytes(text: &[u8]) -> usize {
     if text.is_ascii() {
         return text.len();
@@ -18,11 +18,11 @@ pub(crate) fn width_of_bytes(text: &[u8]) -> usize {
     std::str::from_utf8(text).map_or(text.len(), width)
 }
 
-/// A text followed by as many spaces as fill a column. (The padding of `format!` counts
+/// A text followed by spaces up to the width of a column. (The padding of `format!` counts
 /// characters.)
 pub(crate) struct Left<'a>(pub(crate) &'a str, pub(crate) usize);
 
-/// A text preceded by as many spaces as fill a column.
+/// A text preceded by spaces up to the width of a column.
 pub(crate) struct Right<'a>(pub(crate) &'a str, pub(crate) usize);
 
 impl Display for Left<'_> {

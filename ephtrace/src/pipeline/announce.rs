@@ -1,4 +1,4 @@
-//! What is said on standard error about the hook: which one, what it can't see, what joined later.
+//! Notices about the hook on standard error: its name, its blind spots, modules loaded later.
 
 use std::{
     io::{self, Write as _},
@@ -16,7 +16,7 @@ use crate::{
     model::Origin,
 };
 
-/// Origins that were asked for and can't be seen.
+/// Returns requested origins that can't be seen.
 fn unseen(tracer: &Tracer) -> Vec<&'static str> {
     for (site, why) in &tracer.unseen {
         log::info!("{}: {why}", sites::row(*site).function);
@@ -33,10 +33,10 @@ fn unseen(tracer: &Tracer) -> Vec<&'static str> {
     names
 }
 
-/// One line once a module that was waited for is there.
+/// Prints a line once a module that was waited for is loaded.
 pub(crate) fn tell_module(change: Option<Change>, quiet: bool) {
     if let Some(change) = change.filter(|_| !quiet) {
-        // Where standard error is closed there is nobody to tell.
+        // A closed standard error is no reason to fail.
         let _ = writeln!(io::stderr(), "ephtrace: {}", about_module(&change));
     }
 }
@@ -49,10 +49,10 @@ pub(crate) fn about_module(change: &Change) -> String {
     format!("module {} was loaded: {outcome}", change.module.name)
 }
 
-/// One line for each site that the hook has gone blind to.
+/// Prints a line for each site that the hook has gone blind to.
 pub(crate) fn tell_blinded(blinded: &[(Site, String)]) {
     for line in about_blinded(blinded) {
-        // Where standard error is closed there is nobody to tell.
+        // A closed standard error is no reason to fail.
         let _ = writeln!(io::stderr(), "ephtrace: {line}");
     }
 }
@@ -63,7 +63,7 @@ pub(crate) fn about_blinded(blinded: &[(Site, String)]) -> impl Iterator<Item = 
     })
 }
 
-/// One line: the hook, and what it can't see.
+/// Prints a line with the hook, and what it can't see.
 pub(crate) fn announce(tracer: &Tracer) {
     let row = hooks::row(tracer.hook);
     let mut line = format!("ephtrace: tracing with hook {}", tracer.hook.name());
@@ -87,7 +87,7 @@ pub(crate) fn announce(tracer: &Tracer) {
         line += "; `ephtrace doctor` explains why no better hook works";
     }
     log::info!("attached: {}", row.attaches());
-    // Where standard error is closed there is nobody to tell.
+    // A closed standard error is no reason to fail.
     let _ = writeln!(io::stderr(), "{line}");
     if let Some(notice) = pid_namespace::notice(Path::new("/proc")) {
         let _ = writeln!(io::stderr(), "ephtrace: {notice}");

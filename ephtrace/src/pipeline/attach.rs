@@ -1,4 +1,4 @@
-//! How a live trace begins and ends, whatever shows it.
+//! Start and end of a live trace, whatever shows it.
 
 use anyhow::Result;
 use tokio::time::sleep;
@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-/// Attaches the kernel half as `settings` ask for it.
+/// Attaches the kernel half as requested by `settings`.
 ///
 /// `log_level` is that of the kernel half's own messages: 0 none … 5 trace.
 pub(crate) fn attach(settings: &TraceSettings, log_level: u8) -> Result<Tracer> {
@@ -34,10 +34,10 @@ pub(crate) fn attach(settings: &TraceSettings, log_level: u8) -> Result<Tracer> 
     Ok(attach::attach(settings.hook, &support, &options)?)
 }
 
-/// Discards the searches that were in flight during the attachment, which lack a start, and says
-/// what is traced.
+/// Discards the searches that were in flight during the attachment, which lack a start, and
+/// announces the trace.
 ///
-/// From then on, this process has the rights that `later` takes.
+/// From then on, this process keeps only the rights that `later` needs.
 pub(crate) async fn settle(
     pipeline: &mut Pipeline,
     settings: &TraceSettings,
@@ -57,7 +57,7 @@ pub(crate) async fn settle(
     Ok(())
 }
 
-/// Sees no search begin any more, lets those in flight end, and sums up.
+/// Stops seeing searches begin, lets those in flight end, and sums up.
 pub(crate) async fn finish(mut pipeline: Pipeline) -> Result<()> {
     pipeline.detach_start();
     sleep(GRACE).await;

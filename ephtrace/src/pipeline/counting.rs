@@ -1,4 +1,4 @@
-//! The kernel half adding up, and what it has added up taken from it.
+//! Totals kept by the kernel half, and taken from it.
 //!
 //! ```text
 //! totals (per CPU) ─ switch, wait, take ─→ CumulativeTotals
@@ -38,43 +38,44 @@ use crate::{
     model::{Filter, losses::Losses},
 };
 
-/// The ring buffer is not used, but there has to be one: the smallest.
+/// Size of the unused ring buffer: the minimum.
 const RING_BYTES: u32 = 4 << 10;
 
-/// Rows that are remembered for the last table: beyond, they are summed up as others. 30 MiB.
+/// Maximum number of rows that are remembered for the last table; further ones are added to the
+/// others. 30 MiB.
 const MAX_ROWS: usize = 1 << 16;
 
 /// A tracer that only counts.
 pub(crate) struct Counting {
     pub(crate) tracer: Tracer,
     reader: TotalsReader,
-    /// Since when it has been adding up what was not taken yet.
+    /// Start of the interval that was not taken yet, on the monotonic clock.
     pub(crate) since_ns: u64,
 }
 
-/// What is there once nothing is counted any more.
+/// Final results, once nothing is counted any more.
 pub(crate) struct Rest {
-    /// What was added up last, and what came late to the maps before.
+    /// Last totals, and those that arrived late in the previous maps.
     pub(crate) taken: [Taken; 2],
-    /// All that was lost.
+    /// All losses.
     pub(crate) losses: Losses,
-    /// From when on no search that began was counted, on the clock of [`Counting::since_ns`].
+    /// Time from which on no beginning search was counted, on the clock of [`Counting::since_ns`].
     pub(crate) stopped_ns: u64,
 }
 
-/// What to count.
+/// Options of a counting run.
 pub(crate) struct CountingOptions<'a> {
     pub(crate) hook: Option<Hook>,
     pub(crate) btf: Option<&'a Path>,
     pub(crate) filter: &'a Filter,
-    /// Rows of each map; `None` for as many as fit.
+    /// Number of rows of each map; `None` for as many as fit.
     pub(crate) rows: Option<u32>,
     pub(crate) log_level: u8,
 }
 
 impl Counting {
-    /// Attaches, and waits until nothing is attached half any more. [`rights::restrict`] is left to
-    /// whoever has told what is traced.
+    /// Attaches, and waits until everything is attached. The caller announces the trace, and then
+    /// calls [`restrict`](super::rights::restrict).
     pub(crate) async fn start(what: CountingOptions<'_>) -> Result<Self> {
         let options = Options {
             filter: what.filter,
@@ -87,13 +88,12 @@ impl Counting {
         sleep(SETTLE).await;
         tracer.settle()?;
         let mut counting = Self { tracer, reader, since_ns: 0 };
-        // Attaching takes seconds where a kernel is slow, and what was counted meanwhile belongs to
-        // no time that is known.
+        // Attaching takes seconds on a slow kernel; totals counted meanwhile cover no known time.
         drop(counting.take().await?);
         Ok(counting)
     }
 
-    /// What was added up since the last time, and how long that is, in nanoseconds.
+    /// Returns the totals since the previous call, and the length of that interval, in nanoseconds.
     pub(crate) async fn take(&mut self) -> Result<(Taken, u64)> {
         self.reader.switch()?;
         let now_ns = monotonic_ns()?;
@@ -103,7 +103,7 @@ impl Counting {
         Ok((self.reader.take()?, duration_ns))
     }
 
-    /// What was lost so far.
+    /// Returns the losses so far.
     pub(crate) fn losses(&self) -> Result<Losses> {
         Ok(counts::losses(&self.tracer.counts()?))
     }
@@ -122,7 +122,7 @@ impl Counting {
     }
 }
 
-/// All that was taken, together.
+/// Sum of all totals taken.
 pub(crate) struct CumulativeTotals {
     began_ns: u64,
     most_rows: usize,
@@ -131,12 +131,12 @@ pub(crate) struct CumulativeTotals {
 }
 
 impl CumulativeTotals {
-    /// Nothing yet.
+    /// Creates an empty sum that begins at `began_ns`.
     pub(crate) fn since(began_ns: u64) -> Self {
         Self { began_ns, ..Self::bounded(MAX_ROWS) }
     }
 
-    /// Nothing yet, of no time in particular; beyond so many rows, all is summed up as others.
+    /// Creates an empty sum without a start time; rows beyond `most_rows` are added to the others.
     pub(crate) fn bounded(most_rows: usize) -> Self {
         Self { began_ns: 0, most_rows, rows: HashMap::new(), other: None }
     }
@@ -162,7 +162,8 @@ impl CumulativeTotals {
         }
     }
 
-    /// `end_ns` is that of the wall clock, `now_ns` the same moment in the clock of `began_ns`.
+    /// Returns the interval that ends at `end_ns` on the wall clock; `now_ns` is that moment on the
+    /// clock of `began_ns`.
     pub(crate) fn interval(
         &self,
         end_ns: u64,
@@ -173,7 +174,7 @@ impl CumulativeTotals {
         interval(end_ns, duration_ns, &self.rows(), self.other.as_ref(), containers)
     }
 
-    /// What was lost until `end_ns`, on the wall clock; `None` if nothing was.
+    /// Returns the losses until `end_ns`, on the wall clock; `None` if there are none.
     pub(crate) fn overflow(&self, end_ns: u64, containers: &mut Containers) -> Option<Overflow> {
         if self.rows.is_empty() && self.other.is_none() {
             return None;
@@ -187,7 +188,7 @@ impl CumulativeTotals {
     }
 }
 
-/// Rows of the kernel with what they don't tell: containers, and how many processors there are.
+/// Creates an interval from the kernel's rows, with containers and the number of processors added.
 pub(crate) fn interval(
     end_ns: u64,
     duration_ns: u64,

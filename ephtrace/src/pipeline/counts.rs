@@ -1,10 +1,10 @@
-//! What the kernel half's counters mean to a run.
+//! Interpretation of the kernel half's counters.
 
 use ephtrace_common::Counter;
 
 use crate::{kernel::tracer::Counts, model::losses::Losses};
 
-/// What the kernel half lost so far.
+/// Returns the kernel half's losses so far.
 pub(crate) fn losses(counts: &Counts) -> Losses {
     let count = |counter: Counter| counts[counter as usize];
     Losses {
@@ -16,12 +16,12 @@ pub(crate) fn losses(counts: &Counts) -> Losses {
     }
 }
 
-/// Records that were written to the ring buffer so far.
+/// Returns the number of records written to the ring buffer so far.
 pub(crate) fn emitted(counts: &Counts) -> u64 {
     counts[Counter::Emitted as usize]
 }
 
-/// Searches whose end was never seen, once nothing is in flight any more.
+/// Returns the number of searches whose end was never seen, once nothing is in flight any more.
 pub(crate) fn never_ended(counts: &Counts) -> u64 {
     let count = |counter: Counter| counts[counter as usize];
     let ended = [

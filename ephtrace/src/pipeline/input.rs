@@ -1,4 +1,4 @@
-//! Where the items of a replay come from: a recording that is read here, or by a thread of its own.
+//! Source of the items of a replay: a recording that is read here, or by a separate thread.
 
 use anyhow::Result;
 
@@ -11,14 +11,14 @@ use crate::{
 
 /// A source of items.
 pub(crate) enum Input {
-    /// A recording that is read when an item is asked for. It may block.
+    /// A recording that is read when an item is requested. May block.
     Direct(Recordings),
-    /// A recording that a thread reads ahead. It never blocks.
+    /// A recording that a thread reads ahead. Never blocks.
     Aside(Box<Reader>),
 }
 
 impl Input {
-    /// The next item, if it is there.
+    /// Returns the next item, if it is there.
     pub(crate) fn next(&mut self) -> Result<Next> {
         match self {
             Self::Direct(recording) => Ok(match recording.next() {
@@ -29,7 +29,7 @@ impl Input {
         }
     }
 
-    /// Waits until many items are there, or the end: a few come without news.
+    /// Waits until many items are there, or the end; a few items do not wake the caller.
     pub(crate) async fn news(&self) {
         match self {
             Self::Direct(_) => {}
@@ -37,7 +37,7 @@ impl Input {
         }
     }
 
-    /// Whether it is several files.
+    /// Returns whether the input is several files.
     pub(crate) fn is_several(&self) -> bool {
         match self {
             Self::Direct(recording) => recording.is_several(),
@@ -45,7 +45,7 @@ impl Input {
         }
     }
 
-    /// Its name in messages.
+    /// Name in messages.
     pub(crate) fn name(&self) -> String {
         match self {
             Self::Direct(recording) => recording.name(),
@@ -53,7 +53,7 @@ impl Input {
         }
     }
 
-    /// By which rules the kernel that was traced gives ports.
+    /// Returns the rules by which the traced kernel assigns ports.
     pub(crate) fn kernel_rules(&self) -> KernelRules {
         match self {
             Self::Direct(recording) => rules_of(recording),
@@ -69,7 +69,7 @@ impl Input {
         }
     }
 
-    /// Whether the recording says that it has not ended.
+    /// Returns whether the recording is marked as not ended.
     pub(crate) fn is_cut(&self) -> bool {
         match self {
             Self::Direct(recording) => recording.is_cut(),
@@ -77,7 +77,7 @@ impl Input {
         }
     }
 
-    /// True if the recording does not tell in which order ports were assigned.
+    /// Returns true if the recording does not tell in which order ports were assigned.
     pub(crate) fn is_unordered(&self) -> bool {
         match self {
             Self::Direct(recording) => recording.is_unordered(),
@@ -85,7 +85,7 @@ impl Input {
         }
     }
 
-    /// True if the recording does not tell when ports were assigned.
+    /// Returns true if the recording does not tell when ports were assigned.
     pub(crate) fn is_untimed(&self) -> bool {
         match self {
             Self::Direct(recording) => recording.is_untimed(),
@@ -93,7 +93,7 @@ impl Input {
         }
     }
 
-    /// Its format.
+    /// Format of the recording.
     pub(crate) fn format(&self) -> Format {
         match self {
             Self::Direct(recording) => recording.format(),
@@ -101,7 +101,8 @@ impl Input {
         }
     }
 
-    /// Whether it may still be written to while it is read: a pipe, a terminal, a socket.
+    /// Returns whether the recording may still be written to while it is read: a pipe, a terminal,
+    /// a socket.
     pub(crate) fn is_stream(&self) -> bool {
         match self {
             Self::Direct(recording) => recording.is_stream(),
@@ -109,7 +110,7 @@ impl Input {
         }
     }
 
-    /// What is missing up to the last item.
+    /// Returns the losses up to the last item.
     pub(crate) fn losses(&self) -> Losses {
         match self {
             Self::Direct(recording) => recording.losses(),
@@ -117,7 +118,7 @@ impl Input {
         }
     }
 
-    /// The contents in place of assignments, once all was read and there was none.
+    /// Describes the contents other than assignments, once everything was read and there was none.
     pub(crate) fn instead(&self) -> Option<String> {
         match self {
             Self::Direct(recording) => recording.instead(),
@@ -125,7 +126,7 @@ impl Input {
         }
     }
 
-    /// Files of several that can't be read, once all was, and why.
+    /// Returns the files of several that can't be read, with the reasons, once everything was read.
     pub(crate) fn unread(&self) -> &[String] {
         match self {
             Self::Direct(recording) => recording.unread(),
@@ -133,7 +134,7 @@ impl Input {
         }
     }
 
-    /// Notes on how it was read, once it was.
+    /// Returns notes on the reading, once it is complete.
     pub(crate) fn notes(&self) -> Vec<String> {
         match self {
             Self::Direct(recording) => recording.notes(),
@@ -141,7 +142,7 @@ impl Input {
         }
     }
 
-    /// The packets of a capture that were left out so far.
+    /// Returns the packets of a capture that were left out so far.
     pub(crate) fn left_out(&self) -> LeftOut {
         match self {
             Self::Direct(recording) => recording.left_out(),

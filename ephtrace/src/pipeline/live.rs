@@ -41,11 +41,11 @@ use crate::{
     tui::TallySnapshot,
 };
 
-/// Out of how many looks (one a second) one measures the programs' cost: to switch the measurement
-/// on and off, the kernel patches its own code.
+/// Number of looks (one a second) of which one measures the programs' cost: to switch the
+/// measurement on and off, the kernel patches its own code.
 const MEASURE_EVERY: u64 = 10;
 
-/// The kernel half and everything behind it.
+/// The kernel half and all stages behind it.
 pub(crate) struct Pipeline {
     tracer: Tracer,
     ring: Ring,
@@ -53,15 +53,15 @@ pub(crate) struct Pipeline {
     stages: Stages<Box<dyn Sink>>,
     meter: Meter,
     overflow: OverflowTotals,
-    /// Message for an output that fails.
+    /// Message if an output fails.
     failure: String,
     looks: u64,
-    /// Records that came out of the ring.
+    /// Number of records taken out of the ring.
     taken: u64,
     stop_after: Option<u64>,
 }
 
-/// From the bytes of a record to an assignment.
+/// Conversion of a record's bytes to an assignment.
 struct Reading {
     clock: Clock,
     machine: Machine,
@@ -78,8 +78,8 @@ impl Pipeline {
         })
     }
 
-    /// Into the sink that `make` makes, given when the run began, in nanoseconds since the Unix
-    /// epoch.
+    /// Creates a pipeline into the sink that `make` creates from the start of the run, in
+    /// nanoseconds since the Unix epoch.
     pub(crate) fn with_sink(
         settings: &TraceSettings,
         mut tracer: Tracer,
@@ -118,32 +118,33 @@ impl Pipeline {
         &self.tracer
     }
 
-    /// As many events were shown as were asked for.
+    /// Returns whether as many events were shown as requested.
     pub(crate) fn is_full(&self) -> bool {
         is_full(&self.stages, self.stop_after)
     }
 
-    /// Nothing is in flight any more that began while the hook was attached half.
+    /// Marks that no search is in flight any more that began while the hook was only partly
+    /// attached.
     pub(crate) fn settle(&mut self) -> Result<()> {
         Ok(self.tracer.settle()?)
     }
 
-    /// What has become of a module whose functions are to be hooked.
+    /// Returns a change of a module whose functions are to be hooked.
     pub(crate) fn follow_module(&mut self) -> Option<Change> {
         self.tracer.follow_module()
     }
 
-    /// Sites that the hook has gone blind to, each once, with the reason.
+    /// Returns sites that the hook has gone blind to, each once, with the reason.
     pub(crate) fn blinded(&mut self) -> Vec<(Site, String)> {
         self.tracer.blinded()
     }
 
-    /// Takes what waits in the ring through all stages. Returns whether more may be waiting.
+    /// Takes the waiting records through all stages. Returns whether more may be waiting.
     pub(crate) fn drain(&mut self) -> Result<bool> {
         let Self { ring, reading, stages, meter, tracer, failure, taken, stop_after, .. } = self;
         let now = ring
             .drain(|bytes| {
-                // After the last event that was asked for, the rest is left alone.
+                // After the last requested event, the rest is left alone.
                 if is_full(stages, *stop_after) {
                     return Ok(());
                 }
@@ -156,15 +157,15 @@ impl Pipeline {
         Ok(now == MAX_PER_DRAIN)
     }
 
-    /// Takes what was written to the ring so far, however large that is: nothing writes to it any
-    /// more, or, where a program could not be detached, what it writes from now on is left alone.
+    /// Takes all records that were written to the ring so far, however many: nothing writes to it
+    /// any more, or, if a program could not be detached, later records are ignored.
     fn drain_rest(&mut self) -> Result<()> {
         let written = counts::emitted(&self.tracer.counts()?);
         while self.drain()? && self.taken < written && !self.is_full() {}
         Ok(())
     }
 
-    /// What is due once a second.
+    /// Runs the tasks of once a second.
     pub(crate) fn look(&mut self) -> Result<()> {
         let Self { tracer, reading, stages, meter, overflow, failure, looks, .. } = self;
         reading.clock = Clock::read().context("can't read the clocks")?;
@@ -180,7 +181,7 @@ impl Pipeline {
         stages.losses(now_ns, &losses).with_context(|| failure.clone())
     }
 
-    /// What a live view is to show of the run so far, with the destinations that it wants.
+    /// Returns the snapshot of the run for a live view, with the destinations that it wants.
     pub(crate) fn snapshot(&self, wanted: &[LaneKey]) -> Result<TallySnapshot> {
         let Self { tracer, reading, stages, .. } = self;
         let counts = tracer.counts()?;
@@ -195,32 +196,32 @@ impl Pipeline {
         Ok(view::snapshot(stages, self.now_ns()?, wanted, around))
     }
 
-    /// What findings are made from, of all destinations that are known.
+    /// Returns the facts for findings about all known destinations.
     pub(crate) fn facts(&self) -> Vec<DestinationFacts> {
         self.stages.facts()
     }
 
-    /// Now, in nanoseconds since the Unix epoch.
+    /// Returns the present time, in nanoseconds since the Unix epoch.
     pub(crate) fn now_ns(&self) -> Result<u64> {
         Ok(self.reading.clock.unix_ns(monotonic_ns()?))
     }
 
-    /// Counts from now on, for the final summary, too.
+    /// Restarts the counts from now on, for the final summary, too.
     pub(crate) fn reset(&mut self) -> Result<()> {
         let now_ns = self.now_ns()?;
         self.stages.reset(now_ns);
         Ok(())
     }
 
-    /// No search that begins from now on is seen.
+    /// Stops seeing searches begin.
     pub(crate) fn detach_start(&mut self) {
         let Self { tracer, meter, .. } = self;
-        // The programs' own numbers go with them.
+        // The programs' own numbers disappear with the programs.
         meter.close(|| tracer.cost());
         tracer.detach_start();
     }
 
-    /// The last events, losses and the summary.
+    /// Writes the last events, the losses and the summary.
     pub(crate) fn finish(mut self) -> Result<()> {
         self.tracer.detach_end();
         self.drain_rest()?;
@@ -254,7 +255,7 @@ impl Pipeline {
 }
 
 impl Reading {
-    /// The assignment in one record; `None`, counted, if it can't be decoded.
+    /// Decodes the assignment in one record; `None`, counted, if it can't be decoded.
     fn read(&mut self, bytes: &[u8]) -> Option<Assignment> {
         let decoded = decode(bytes, &self.machine).inspect_err(|error| {
             log::warn!("unreadable record: {error}");
@@ -275,7 +276,7 @@ fn is_full<S: Sink>(stages: &Stages<S>, stop_after: Option<u64>) -> bool {
     stop_after.is_some_and(|count| stages.assignments() >= count)
 }
 
-/// By which rules this kernel gives ports.
+/// Returns the rules by which this kernel assigns ports.
 fn kernel_rules(tracer: &Tracer) -> KernelRules {
     let release = recording_metadata::kernel_release();
     KernelRules::new(&KernelFacts {

@@ -1,8 +1,8 @@
-//! Wires the stages: from the kernel or a recording to an output.
+//! Wiring of the stages: from the kernel or a recording to an output.
 //!
-//! One thread, one loop: a timer drains the ring through the stages, a slower one looks after
-//! clocks, losses and cost. Every end goes the same way: detach what sees searches begin, let those
-//! in flight end, detach the rest, drain, sum up.
+//! One thread, one loop: a timer drains the ring through the stages, a slower one handles clocks,
+//! losses and cost. Every run ends in the same way: detach the programs that see searches begin,
+//! let those in flight end, detach the rest, drain, sum up.
 
 pub(crate) mod announce;
 pub(crate) mod attach;

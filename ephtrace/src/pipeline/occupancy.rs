@@ -1,5 +1,5 @@
-//! What is in use beside what is assigned: looks at the sockets of the namespaces that connect, and
-//! follows how the use of each destination grows.
+//! Ports in use besides the assigned ones: inventories of the namespaces that connect, and the
+//! growth of the use for each destination.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -23,39 +23,39 @@ use crate::{
     model::{FlowKey, Origin, PortRange},
 };
 
-/// Destinations that are followed: those with the most search time.
+/// Maximum number of destinations that are followed: those with the longest search time.
 const MAX_FOLLOWED: usize = 64;
 
-/// Namespaces that are looked at, each at the price of one list of its sockets.
+/// Maximum number of namespaces that are examined; each costs one list of its sockets.
 const MAX_NAMESPACES: usize = 8;
 
-/// Destinations that an inventory tells one by one, of each namespace.
+/// Number of destinations that an inventory lists individually, for each namespace.
 const LISTED: usize = 256;
 
-/// Looking may take this share of the time: the rest is for others.
+/// Ratio of the pause after an inventory to its duration.
 const SHARE: u32 = 10;
 
-/// From this share of a range in use on, there is something to say of it.
+/// Share of a range in use from which on its holders are looked up.
 const SHORT: f64 = 0.5;
 
-/// Looks that are left out in a row, at most.
+/// Maximum number of looks skipped in a row.
 const MAX_REST: u32 = 60;
 
-/// Looks at what is in use, again and again, but not at any price.
+/// Takes inventories periodically, at a bounded cost.
 pub(crate) struct InventoryPoller {
     interval: Duration,
-    /// Looks to leave out, as the last one took long.
+    /// Number of looks to skip, because the last one took long.
     rest: u32,
 }
 
 impl InventoryPoller {
-    /// To be asked once each `interval`.
+    /// Creates a poller that is to be called once each `interval`.
     pub(crate) fn new(interval: Duration) -> Self {
         Self { interval, rest: 0 }
     }
 
-    /// What is in use in these namespaces, each with a process that is in it, if one is known.
-    /// Empty if it is not the time. A namespace that can't be looked at is left out.
+    /// Returns an inventory of these namespaces, each given with a process that is in it, if one is
+    /// known. Empty while looks are skipped. A namespace that can't be examined is left out.
     pub(crate) fn look(
         &mut self,
         places: impl Iterator<Item = (u32, Option<u32>)>,
@@ -80,28 +80,28 @@ fn list_sockets(netns: u32, pid: Option<u32>, past_owners: &PastOwners) -> Optio
     let these = vec![Named { text: netns.to_string(), netns, path }];
     let which = Which::These(these);
     let listed = snapshot::snapshot_without_holders(&which, LISTED, past_owners).and_then(|seen| {
-        // Whose they are is told where ports run short: it takes all of /proc.
+        // Holders are looked up only if ports run short: that takes a walk over all of /proc.
         let is_short = seen.namespaces.iter().any(|one| one.fullest() >= SHORT);
         if is_short { snapshot::snapshot(&which, LISTED, past_owners) } else { Ok(seen) }
     });
     listed.inspect_err(|error| log::info!("port use unknown: {error}")).ok()
 }
 
-/// Follows destinations.
+/// Follows the use of destinations.
 pub(crate) struct Occupancy {
     poller: InventoryPoller,
     followed: HashMap<FlowKey, Followed>,
     tracked: Tracked,
 }
 
-/// What connection tracking could not do before, by namespace.
+/// Previous counts of connection tracking, by namespace.
 #[derive(Default)]
 pub(crate) struct Tracked {
     before: HashMap<u32, TrackedFacts>,
 }
 
 impl Tracked {
-    /// Leaves of each namespace what was added since the last time, if there was one.
+    /// Reduces each namespace's counts to the increase since the previous call, if there was one.
     pub(crate) fn since_last(&mut self, namespaces: &mut [NetnsFacts]) {
         for one in namespaces {
             let Some(now) = one.tracked else { continue };
@@ -115,8 +115,8 @@ impl Tracked {
 struct Followed {
     series: Series,
     assigned: u64,
-    /// From the lowest to the highest port of the ranges that were in force: sockets may have their
-    /// own, and the rest of the ports is none of theirs.
+    /// Range from the lowest to the highest port of the ranges in force: sockets may have their
+    /// own, and other ports don't matter to them.
     range: Option<PortRange>,
     capacity: Option<Capacity>,
 }
@@ -130,7 +130,7 @@ impl Occupancy {
         }
     }
 
-    /// Looks at what is in use, and notes it in the rows and among the facts.
+    /// Takes an inventory, and adds it to the rows and the facts.
     pub(crate) fn look(&mut self, interval: &mut Interval, facts: &mut Facts) {
         self.count(&interval.rows);
         let places = interval.rows.iter().filter_map(|row| Some((row.flow.netns?, row.pid)));
@@ -156,14 +156,15 @@ impl Occupancy {
         }
     }
 
-    /// That of a destination; not known for sockets with another range than all of its together.
+    /// Returns the capacity of a destination; `None` if the socket's range differs from the
+    /// destination's combined range.
     fn capacity(&self, key: &FlowKey, range: Option<PortRange>) -> Option<Capacity> {
         let followed = self.followed.get(key)?;
         let is_other = range.zip(followed.range).is_some_and(|(one, all)| one != all);
         followed.capacity.filter(|_| !is_other)
     }
 
-    /// Takes note of what was assigned.
+    /// Counts the assignments.
     fn count(&mut self, rows: &[Row]) {
         for row in rows {
             let Some(key) = followed_flow(row.flow, row.origin) else { continue };
@@ -177,7 +178,7 @@ impl Occupancy {
         }
     }
 
-    /// Takes note of what is in use. A destination that is not listed has nothing in use.
+    /// Records the ports in use. A destination that is not listed has none.
     fn note(&mut self, inventory: &Inventory) {
         for namespace in &inventory.namespaces {
             let netns = Some(namespace.place.netns);
@@ -196,7 +197,7 @@ impl Occupancy {
     }
 }
 
-/// Ports of a part of the range that a destination can't have, listed or not.
+/// Returns the ports of a part of the range that a destination can't have, listed or not.
 fn taken(namespace: &Namespace, one: Option<&DestinationUse>, part: PortRange) -> Taken {
     let in_use = one.map_or(0, |one| one.in_use_in(part).0);
     let usable = namespace.settings.usable_in(part);
@@ -205,20 +206,20 @@ fn taken(namespace: &Namespace, one: Option<&DestinationUse>, part: PortRange) -
     Taken { in_use, bound: usable.saturating_sub(left + in_use) }
 }
 
-/// From the lowest to the highest port of both.
+/// Returns the range from the lowest to the highest port of both.
 fn hull(one: Option<PortRange>, other: Option<PortRange>) -> Option<PortRange> {
     let Some((one, other)) = one.zip(other) else { return one.or(other) };
     Some(one.hull(other))
 }
 
-/// A connect's destination in a namespace that is known.
+/// Returns the destination of a connect in a known namespace.
 fn followed_flow(flow: FlowKey, origin: Option<Origin>) -> Option<FlowKey> {
     let is_known = flow.netns.is_some() && flow.has_destination();
     (is_known && origin == Some(Origin::Connect)).then_some(flow)
 }
 
-/// The file by which a namespace can be entered that a process, or one of its threads, is in;
-/// `None` once that is over.
+/// Returns the file by which a namespace can be entered that a process, or one of its threads, is
+/// in; `None` once it has left.
 fn ns_path(pid: u32, netns: u32) -> Option<PathBuf> {
     let process = PathBuf::from(format!("/proc/{pid}"));
     let tasks = fs::read_dir(process.join("task")).into_iter().flatten().flatten();
@@ -227,7 +228,7 @@ fn ns_path(pid: u32, netns: u32) -> Option<PathBuf> {
     ns_paths.find(|ns_path| fs::metadata(ns_path).is_ok_and(|meta| meta.ino() == u64::from(netns)))
 }
 
-/// How many looks to leave out after one that took so long.
+/// Returns the number of looks to skip after one that took this long.
 fn rest(took: Duration, interval: Duration) -> u32 {
     let looks = (took * SHARE).as_millis() / interval.as_millis().max(1);
     u32::try_from(looks).unwrap_or(u32::MAX).min(MAX_REST)

@@ -1,5 +1,5 @@
-//! Where a run's events go: opened before anything is attached, begun once there is something to
-//! write.
+//! Destination of a run's events: opened before anything is attached, begun once there is something
+//! to write.
 
 use std::io;
 
@@ -15,17 +15,17 @@ use crate::{
     },
 };
 
-/// Where events go. A file is as it was before until it is begun.
+/// Output of events. An existing file is unchanged until the output begins.
 pub(crate) enum Output {
-    /// As text, NDJSON or CSV.
+    /// Text, NDJSON or CSV.
     Events(output::Output),
-    /// As rows.
+    /// A recording of rows.
     Recording(Box<PreparedRecording>),
 }
 
 impl Output {
-    /// The sink, for a run that began at `started_ns`, in nanoseconds since the Unix epoch; `facts`
-    /// are for the metadata of a recording. A file is emptied.
+    /// Returns the sink of a run that began at `started_ns`, in nanoseconds since the Unix epoch;
+    /// `facts` are for the metadata of a recording. The file is emptied.
     pub(crate) fn begin(
         self,
         settings: &TraceSettings,
@@ -49,7 +49,7 @@ impl Output {
     }
 }
 
-/// Opens where events go.
+/// Opens the output of the events.
 pub(crate) fn open(settings: &TraceSettings) -> Result<Output> {
     let opened = match &settings.record {
         Some(options) => {
@@ -63,7 +63,7 @@ pub(crate) fn open(settings: &TraceSettings) -> Result<Output> {
     opened.map_err(|error| not_opened(settings, error.into()))
 }
 
-/// An error that names the output, and the right that opening it takes.
+/// Returns an error that names the output, and the right needed to open it.
 fn not_opened(settings: &TraceSettings, error: anyhow::Error) -> anyhow::Error {
     let output = output_name(settings);
     let is_denied = error

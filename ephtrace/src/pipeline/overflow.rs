@@ -1,5 +1,5 @@
-//! What the kernel half counts because it finds no room in the ring buffer, taken while a run
-//! lasts: its maps have room for a thousand rows at a time.
+//! Losses that the kernel half counts because the ring buffer has no room, taken during the run:
+//! its maps have room for a thousand rows at a time.
 
 use std::io;
 
@@ -8,25 +8,25 @@ use crate::{
     analyse::overflow::Overflow, host::containers::Containers, kernel::totals::TotalsReader,
 };
 
-/// Rows that are remembered, of 600 bytes: beyond, losses are summed up as others'.
+/// Maximum number of remembered rows, of 600 bytes each; further losses are added to the others.
 const ROWS: usize = 8192;
 
-/// The totals of what was lost.
+/// Totals of the lost assignments.
 pub(crate) struct OverflowTotals {
     reader: TotalsReader,
     sums: CumulativeTotals,
-    /// Losses that were known at the last look.
+    /// Losses known at the last look.
     known: u64,
 }
 
 impl OverflowTotals {
-    /// Nothing yet.
+    /// Creates empty totals.
     pub(crate) fn new(reader: TotalsReader) -> Self {
         Self { reader, sums: CumulativeTotals::bounded(ROWS), known: 0 }
     }
 
-    /// Takes what was counted up to the last look, if anything was lost since: `ring_full` so far.
-    /// To be called seldom enough for programs to have left the maps of the last time alone.
+    /// Takes the losses up to the previous look, if `ring_full` has grown since. Call it seldom
+    /// enough for programs to have left the previous maps.
     pub(crate) fn look(&mut self, ring_full: u64) -> io::Result<()> {
         if ring_full == self.known {
             return Ok(());
@@ -40,9 +40,9 @@ impl OverflowTotals {
         self.reader.switch()
     }
 
-    /// All of it, once nothing is added any more; `None` if there is nothing.
+    /// Returns all losses, once nothing is added any more; `None` if there are none.
     pub(crate) fn finish(mut self, end_ns: u64) -> io::Result<Option<Overflow>> {
-        // Each of the two maps.
+        // One call for each of the two maps.
         self.take()?;
         self.take()?;
         Ok(self.sums.overflow(end_ns, &mut Containers::of_traced()))

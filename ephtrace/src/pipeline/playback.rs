@@ -1,11 +1,11 @@
-//! `ephtrace top --from FILE`: a recording into the live view, at its own pace or faster.
+//! `ephtrace top --from FILE`: a recording in the live view, at its own pace or faster.
 //!
 //! ```text
 //! replay ─→ stages ─→ State ─→ terminal
 //! ```
 //!
-//! Needs no root. Its clock is that of the recording: it begins with the first assignment, passes
-//! over what is longer than ten seconds without one, and stays with the last one.
+//! No root is needed. The clock is that of the recording: it begins with the first assignment,
+//! skips any gap longer than ten seconds, and stops at the last assignment.
 
 use std::{
     io::{self, Sink as Nowhere},
@@ -39,14 +39,14 @@ use crate::{
     tui::{About, Effect, Input, LiveSink, Shared, terminal::Terminal},
 };
 
-/// How long is played at once before keys are read and the view is drawn again.
+/// Maximum time of playing before keys are read and the view is drawn again.
 const STRETCH: Duration = Duration::from_millis(15);
 
-/// Items that are played before the clock is looked at: less than a millisecond.
+/// Number of items that are played before the clock is checked: less than a millisecond.
 const ITEMS: usize = 256;
 
-/// Plays the recordings at `files`, within that memory, `speed` times as fast as it happened; 0 is
-/// as fast as it goes.
+/// Plays the recordings at `files`, within that memory, at `speed` times the original pace; 0 is as
+/// fast as possible.
 pub(crate) fn play((files, max): (&[PathBuf], MaxMemory), speed: f64, quiet: bool) -> Result<()> {
     sandbox::of(files).enter();
     let ends = ShutdownSignals::new()?;
@@ -109,12 +109,12 @@ async fn show(player: &mut Player, mut ends: ShutdownSignals) -> Result<()> {
     }
 }
 
-/// The longest time without an assignment that is played; a longer one is skipped.
+/// Maximum gap between assignments that is played; a longer one is skipped.
 const GAP_NS: u64 = 10_000_000_000;
 
-/// A recording that is being played.
+/// A recording being played.
 struct Player {
-    /// What can't be read is said by `report`: a view has no room for it.
+    /// The replay. Notices are discarded, since a view has no room for them; `report` shows them.
     replay: Replay<Nowhere>,
     stages: Stages<LiveSink>,
     state: Shared,
@@ -122,15 +122,15 @@ struct Player {
     is_over: bool,
     first_ns: u64,
     last_ns: u64,
-    /// The latest time that the view was told: what a pipe brings late does not set it back.
+    /// Latest time passed to the view: late items of a pipe do not set it back.
     ticked_ns: u64,
     started: Instant,
-    /// The time that was skipped, as nothing happened.
+    /// Skipped time, in which nothing happened.
     skipped_ns: u64,
 }
 
 impl Player {
-    /// Waits for the first assignment, which tells when the clock begins.
+    /// Waits for the first assignment, which starts the clock.
     async fn begin(
         reader: Reader,
         stages: Stages<LiveSink>,
@@ -173,7 +173,7 @@ impl Player {
         Ok(player)
     }
 
-    /// Plays what is due.
+    /// Plays the items that are due.
     fn play(&mut self) -> Result<()> {
         let (until_ns, stretch) = (self.due_ns(), Instant::now());
         while stretch.elapsed() < STRETCH {
@@ -196,7 +196,7 @@ impl Player {
         Ok(())
     }
 
-    /// Goes on with the next assignment if it is long until then, and says so.
+    /// Jumps to the next assignment if the gap until then is long, and shows that.
     fn skip_gap(&mut self) {
         let Some(next_ns) = self.replay.next_ns() else { return };
         let gap_ns = next_ns.saturating_sub(self.due_ns());
@@ -212,7 +212,8 @@ impl Player {
         Playing { stages, state, last_ns, ticked_ns }.show(assignment)
     }
 
-    /// Up to when the recording is to be played by now, in nanoseconds since the Unix epoch.
+    /// Returns the time up to which the recording is to be played by now, in nanoseconds since the
+    /// Unix epoch.
     fn due_ns(&self) -> u64 {
         if self.speed == 0.0 {
             return u64::MAX;
@@ -223,7 +224,7 @@ impl Player {
         self.first_ns.saturating_add(played_ns).saturating_add(self.skipped_ns)
     }
 
-    /// The time in the recording.
+    /// Returns the time in the recording.
     fn now_ns(&self) -> u64 {
         if self.is_over || self.speed == 0.0 { self.last_ns } else { self.due_ns() }
     }
@@ -241,7 +242,7 @@ impl Player {
     }
 }
 
-/// The part of a player that takes assignments.
+/// Part of a player that takes assignments.
 struct Playing<'a> {
     stages: &'a mut Stages<LiveSink>,
     state: &'a Shared,
@@ -250,10 +251,10 @@ struct Playing<'a> {
 }
 
 impl Playing<'_> {
-    /// Shows one. It always wants more.
+    /// Shows one assignment. Returns true: it always wants more.
     fn show(&mut self, assignment: &mut Assignment) -> Result<bool> {
         *self.last_ns = (*self.last_ns).max(assignment.ts_ns);
-        // Where much is played at once, seconds pass in between.
+        // If much is played at once, seconds pass in between.
         *self.ticked_ns = (*self.ticked_ns).max(assignment.ts_ns);
         self.state.borrow_mut().apply(Input::Tick(*self.ticked_ns));
         self.stages.take(assignment)?;

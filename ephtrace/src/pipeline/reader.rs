@@ -1,5 +1,5 @@
-//! A recording that is read aside, in a thread of its own: a pipe may have nothing to say for a
-//! while, and keys, signals and ticks must go on meanwhile.
+//! A recording read by a separate thread: a pipe may be silent for a while, and keys, signals and
+//! ticks must be handled meanwhile.
 
 use std::{
     mem,
@@ -17,36 +17,36 @@ use crate::{
     replay::{Format, Item, MaxMemory, Meter, Recordings, ReplayError},
 };
 
-/// Items that are read ahead, of some hundred bytes each.
+/// Maximum number of items that are read ahead, of some hundred bytes each.
 const AHEAD: usize = 4096;
 
-/// So many that were read end [`Reader::news`]: whoever takes them is not woken for each.
+/// Number of waiting items that ends [`Reader::news`]: the consumer is not woken for each.
 const WORTH_WAKING: usize = AHEAD / 8;
 
-/// What comes out of a recording.
+/// Next item of a recording.
 #[expect(clippy::large_enum_variant, reason = "nearly all are items, and none is kept")]
 pub(crate) enum Next {
-    /// An assignment, or something that should have been one.
+    /// An assignment, or a broken one.
     Item(Item),
-    /// Nothing yet.
+    /// Nothing is there yet.
     Later,
-    /// Nothing any more.
+    /// The recording has ended.
     End,
 }
 
-/// A recording that is being read.
+/// A recording being read.
 pub(crate) struct Reader {
     about: About,
     is_several: bool,
     end: End,
     queue: Arc<Queue>,
-    /// What was taken out of the queue.
+    /// Items taken out of the queue.
     taken: vec::IntoIter<Read>,
     losses: Losses,
     left_out: LeftOut,
 }
 
-/// The facts that are known once a recording is open.
+/// Facts known once a recording is open.
 struct About {
     name: String,
     format: Format,
@@ -71,7 +71,7 @@ impl About {
     }
 }
 
-/// The facts that are known once all of a recording was read.
+/// Facts known after all of a recording was read.
 #[derive(Default)]
 pub(crate) struct End {
     is_cut: bool,
@@ -83,23 +83,23 @@ pub(crate) struct End {
     pub(crate) unread: Vec<String>,
 }
 
-/// What the thread read, in its order.
+/// Items and facts, in the order in which the thread read them.
 enum Read {
     Item(Item),
-    /// What is missing up to here, and the packets that were left out.
+    /// Losses up to here, and the packets that were left out.
     Losses(Losses, LeftOut),
-    /// All was read.
+    /// Everything was read.
     End(End),
     Failed(ReplayError),
 }
 
-/// Between the thread that reads and the one that takes.
+/// Queue between the thread that reads and the one that takes.
 #[derive(Default)]
 struct Queue {
     waiting: Mutex<Waiting>,
-    /// There is room again, or nobody listens any more.
+    /// Signals that there is room again, or that nobody listens any more.
     room: Condvar,
-    /// Something came.
+    /// Signals that items have arrived.
     news: Notify,
 }
 
@@ -115,7 +115,7 @@ impl Queue {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for room; whether anybody still listens.
+    /// Waits for room; returns whether anybody still listens.
     fn put(&self, read: Read) -> bool {
         let full = |waiting: &mut Waiting| waiting.read.len() >= AHEAD && !waiting.is_left;
         let waiting = self.room.wait_while(self.waiting(), full);
@@ -128,7 +128,7 @@ impl Queue {
     }
 }
 
-/// The end of the thread that reads, whichever way.
+/// Marks the end of the reading thread, however it ends.
 struct Over(Arc<Queue>);
 
 impl Drop for Over {
@@ -146,8 +146,8 @@ impl Drop for Reader {
 }
 
 impl Reader {
-    /// Opens the recordings at `paths` and begins to read. A pipe is open when its first bytes
-    /// came, and one of several once it has a row.
+    /// Opens the recordings at `paths` and begins to read. A pipe counts as open after its first
+    /// bytes; one of several, after its first row.
     pub(crate) async fn open(paths: &[PathBuf], max: MaxMemory) -> Result<Self> {
         Self::open_metered(paths, max, Meter::default()).await
     }
@@ -168,7 +168,7 @@ impl Reader {
                     read(recording, &over.0);
                 }
             }
-            // Whoever opened it waits for this.
+            // The opener waits for this result.
             Err(error) => drop(opened.send(Err(error))),
         };
         thread::Builder::new()
@@ -188,62 +188,62 @@ impl Reader {
         })
     }
 
-    /// What it is called in messages.
+    /// Name in messages.
     pub(crate) fn name(&self) -> &str {
         &self.about.name
     }
 
-    /// Whether the recording says that it has not ended.
+    /// Returns whether the recording is marked as not ended.
     pub(crate) fn is_cut(&self) -> bool {
         self.about.is_cut
     }
 
-    /// True if the recording does not tell in which order ports were assigned.
+    /// Returns true if the recording does not tell in which order ports were assigned.
     pub(crate) fn is_unordered(&self) -> bool {
         self.about.is_unordered
     }
 
-    /// True if the recording does not tell when ports were assigned.
+    /// Returns true if the recording does not tell when ports were assigned.
     pub(crate) fn is_untimed(&self) -> bool {
         self.about.is_untimed
     }
 
-    /// The facts that are known at its end, once that was taken.
+    /// Returns the facts known at its end, once the end was taken.
     pub(crate) fn end(&self) -> &End {
         &self.end
     }
 
-    /// Its format.
+    /// Format of the recording.
     pub(crate) fn format(&self) -> Format {
         self.about.format
     }
 
-    /// Whether it may still be written to while it is read.
+    /// Returns whether it may still be written to while it is read.
     pub(crate) fn is_stream(&self) -> bool {
         self.about.is_stream
     }
 
-    /// Whether it is several files.
+    /// Returns whether it is several files.
     pub(crate) fn is_several(&self) -> bool {
         self.is_several
     }
 
-    /// By which rules the kernel that was traced gives ports.
+    /// Returns the rules by which the traced kernel assigns ports.
     pub(crate) fn kernel_rules(&self) -> KernelRules {
         self.about.rules
     }
 
-    /// The packets of a capture that were left out.
+    /// Returns the packets of a capture that were left out.
     pub(crate) fn left_out(&self) -> LeftOut {
         self.left_out
     }
 
-    /// What is missing up to what was taken last.
+    /// Returns the losses up to the last item taken.
     pub(crate) fn losses(&self) -> Losses {
         self.losses
     }
 
-    /// The next item, if it is there.
+    /// Returns the next item, if it is there.
     pub(crate) fn next(&mut self) -> Result<Next> {
         loop {
             match self.taken.next() {
@@ -268,19 +268,20 @@ impl Reader {
         }
     }
 
-    /// Waits until many items are there, or the end: a few come without news.
+    /// Waits until many items are there, or the end; a few items do not wake the caller.
     pub(crate) async fn news(&self) {
         self.queue.news.notified().await;
     }
 }
 
-/// By which rules the kernel gives ports that was traced, as far as the recording tells.
+/// Returns the rules by which the traced kernel assigns ports, as far as the recording contains
+/// them.
 pub(super) fn rules_of(recording: &Recordings) -> KernelRules {
     let Some(release) = recording.kernel_release() else { return KernelRules::default() };
     KernelRules::new(&KernelFacts { release: Some(release), ..KernelFacts::default() })
 }
 
-/// Reads all of it, until nobody listens any more.
+/// Reads everything, until nobody listens any more.
 fn read(mut recording: Recordings, queue: &Queue) {
     let mut known = (Losses::default(), LeftOut::default());
     let mut is_over = false;

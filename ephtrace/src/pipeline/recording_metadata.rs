@@ -1,4 +1,4 @@
-//! What is known of the host when a recording begins, for its metadata.
+//! Facts about the host at the start of a recording, for its metadata.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use crate::{
     output::stream::parquet::{Fact, KEY_HOOK, KEY_HOST, KEY_KERNEL},
 };
 
-/// What decides how ports are handed out, below `/proc/sys/net/ipv4`.
+/// Sysctls below `/proc/sys/net/ipv4` that affect the assignment of ports.
 const SYSCTLS: [&str; 7] = [
     "ip_local_port_range",
     "ip_local_reserved_ports",
@@ -20,8 +20,8 @@ const SYSCTLS: [&str; 7] = [
     "tcp_max_tw_buckets",
 ];
 
-/// Host, kernel, hook, and the sysctls of this process's network namespace. What can't be read is
-/// left out, and a sysctl that the kernel lacks is null.
+/// Gathers host, kernel, hook, and the sysctls of this process's network namespace. Unreadable
+/// facts are left out, and a sysctl that the kernel lacks is null.
 pub(crate) fn gather(hook: Hook, started_ns: u64) -> Vec<Fact> {
     let sysctl = |name: &str| {
         let value = read(&format!("/proc/sys/net/ipv4/{name}"));
@@ -39,7 +39,7 @@ pub(crate) fn gather(hook: Hook, started_ns: u64) -> Vec<Fact> {
     known.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
 }
 
-/// As `uname -r` has it.
+/// Kernel release, as in `uname -r`.
 pub(crate) fn kernel_release() -> Option<String> {
     read("/proc/sys/kernel/osrelease")
 }

@@ -1,4 +1,4 @@
-//! A sink that remembers whose ports are, and how they came by them, on the way to another sink.
+//! A sink that remembers the owners of ports, and the ports' origins, on the way to another sink.
 
 use std::{cell::RefCell, io, rc::Rc};
 
@@ -9,14 +9,14 @@ use crate::{
     output::Sink,
 };
 
-/// What was seen, for the loop to ask; all of one thread.
+/// Observations shared with the loop, on one thread.
 pub(crate) type Seen = Rc<RefCell<PastOwners>>;
 
-/// Hands everything on to `sink`.
+/// Passes everything on to `sink`.
 pub(crate) struct Remembering<S> {
-    /// Where it goes.
+    /// Next sink.
     pub(crate) sink: S,
-    /// What is remembered of it.
+    /// Remembered owners.
     pub(crate) seen: Seen,
 }
 

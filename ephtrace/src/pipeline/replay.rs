@@ -1,4 +1,4 @@
-//! The one loop over a recording: read, put in order, leave repeats out, hand on.
+//! The one loop over a recording: read, sort, drop repeats, pass on.
 //!
 //! ```text
 //! input ─→ order ─→ retries ─→ whoever takes: the stages, or an observer
@@ -24,46 +24,46 @@ use crate::{
     },
 };
 
-/// Longest time that an assignment out of a pipe waits for earlier ones: a person sees no delay.
+/// Maximum time that an assignment from a pipe waits for earlier ones: a person sees no delay.
 const HOLD: Duration = Duration::from_millis(200);
 
 /// Items between two looks at the clock for whoever waits: a look takes as long as a fortieth of an
 /// item.
 const TOLD_EVERY: u64 = 64;
 
-/// What to say when the file that a recording is sorted in fails.
+/// Message for a failure of the file in which the recording is sorted.
 const NOT_SORTED: &str =
     "can't sort the recording in a temporary file; set TMPDIR to a directory with room";
 
-/// How far a replay went.
+/// Progress of a replay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
-    /// As many items as were asked for.
+    /// The requested number of items.
     More,
-    /// Up to the time that was asked for.
+    /// Up to the requested time.
     Due,
-    /// All that is there yet.
+    /// Everything that is there yet.
     Later,
-    /// Whoever takes has enough.
+    /// The consumer wants no more.
     Enough,
-    /// To the end of the recording.
+    /// The end of the recording.
     End,
 }
 
-/// A recording on its way to whoever takes its assignments. Notices about unreadable items go to
+/// A recording on its way to the consumer of its assignments. Notices about unreadable items go to
 /// `N`.
 pub(crate) struct Replay<N> {
     input: Input,
     order: Sorting,
     retries: Retries,
-    /// Since when the oldest assignment waits in `order`; of a stream only.
+    /// Time since which the oldest assignment waits in `order`; for a stream only.
     waiting_since: Option<Instant>,
     notices: N,
-    /// At least one assignment was read.
+    /// True if at least one assignment was read.
     has_read: bool,
     broken: u64,
     first_broken: Option<Broken>,
-    /// Told once an assignment was read: where there is none, one sentence says enough.
+    /// Notices held back until an assignment was read: without any, one sentence says enough.
     untold: Vec<Broken>,
     /// Items so far.
     items: u64,
@@ -78,7 +78,7 @@ struct Shown {
 }
 
 impl<N: Write> Replay<N> {
-    /// Nothing read yet. `reach` is how far the recording is put in order.
+    /// Creates a replay at the start. `reach` is the extent of sorting.
     pub(crate) fn new(input: Input, reach: Reach, notices: N) -> Self {
         Self {
             input,
@@ -101,7 +101,7 @@ impl<N: Write> Replay<N> {
         Self { shown: Shown { meter, line: output::progress::Progress::new(size) }, ..self }
     }
 
-    /// The recording itself.
+    /// Returns the input.
     pub(crate) fn input(&self) -> &Input {
         &self.input
     }
@@ -111,11 +111,11 @@ impl<N: Write> Replay<N> {
         self.broken
     }
 
-    /// What the recording says about itself up to the last item, for a summary.
+    /// Returns the recording's facts about itself up to the last item, for a summary.
     pub(crate) fn circumstances(&self) -> RunContext {
         RunContext {
             losses: self.losses(),
-            // All of them, however many there are.
+            // All assignments, however many there are.
             disordered: if self.input.is_unordered() { u64::MAX } else { self.order.disordered() },
             is_untimed: self.input.is_untimed(),
             retried: self.retries.repeated(),
@@ -124,16 +124,15 @@ impl<N: Write> Replay<N> {
         }
     }
 
-    /// What is missing up to the last item.
+    /// Returns the losses up to the last item.
     pub(crate) fn losses(&self) -> Losses {
         self.input.losses()
     }
 
-    /// Says what else there is to say of how it was read. Where standard error is closed there is
-    /// nobody to tell.
+    /// Prints the notes on the reading. A closed standard error is no reason to fail.
     pub(crate) fn tell_notes(&mut self) {
         for note in self.input.notes() {
-            // Those of several files have the name of theirs.
+            // Notes on several files already contain the file names.
             let _ = if self.input.is_several() {
                 writeln!(self.notices, "ephtrace: {note}")
             } else {
@@ -142,8 +141,8 @@ impl<N: Write> Replay<N> {
         }
     }
 
-    /// The reason why the recording is none, if all of it was read and there was no assignment: its
-    /// contents can't be read, or are something else.
+    /// Returns the reason why the input is no recording, if all of it was read without an
+    /// assignment: its contents can't be read, or are something else.
     pub(crate) fn useless(&self) -> Option<String> {
         if self.has_read {
             return None;
@@ -155,7 +154,7 @@ impl<N: Write> Replay<N> {
         }
     }
 
-    /// What to end with if files of several could not be read, once all was.
+    /// Returns the final error if files of several could not be read, once everything was read.
     pub(crate) fn unread(&self) -> Option<String> {
         let unread = self.input.unread();
         let first = unread.first()?;
@@ -166,7 +165,7 @@ impl<N: Write> Replay<N> {
         Some(format!("some files could not be read; the result covers the others: {first}{more}"))
     }
 
-    /// Hands on assignments up to the time `until_ns`, in order, `most` items at most. `take`
+    /// Passes on assignments up to the time `until_ns`, in order, `most` items at most. `take`
     /// returns whether it wants more.
     pub(crate) fn advance(
         &mut self,
@@ -192,12 +191,13 @@ impl<N: Write> Replay<N> {
         Ok(Progress::More)
     }
 
-    /// The time of the next assignment, in ns since the Unix epoch, where that is known.
+    /// Returns the time of the next assignment, in nanoseconds since the Unix epoch, if it is
+    /// known.
     pub(crate) fn next_ns(&self) -> Option<u64> {
         self.order.next_ns()
     }
 
-    /// Hands on all that was read, and all that is there and can be read without waiting.
+    /// Passes on everything that was read, and everything that can be read without waiting.
     pub(crate) fn drain(
         &mut self,
         mut take: impl FnMut(&mut Assignment) -> Result<bool>,
@@ -214,8 +214,8 @@ impl<N: Write> Replay<N> {
         Ok(())
     }
 
-    /// Hands on the next assignment, unless it is a repeat. Returns whether more are wanted; `None`
-    /// if there is none.
+    /// Passes on the next assignment, unless it is a repeat. Returns whether more are wanted;
+    /// `None` if there is none.
     fn hand_on(
         &mut self,
         take: &mut impl FnMut(&mut Assignment) -> Result<bool>,
@@ -226,7 +226,7 @@ impl<N: Write> Replay<N> {
         order.next_with(hand_on).context(NOT_SORTED)?.transpose()
     }
 
-    /// Reads one item. Returns how far it went if there is none.
+    /// Reads one item. Returns the progress if there is none.
     fn read(&mut self) -> Result<Option<Progress>> {
         self.items += 1;
         if self.items.is_multiple_of(TOLD_EVERY) {
@@ -264,7 +264,7 @@ impl<N: Write> Replay<N> {
         Ok(())
     }
 
-    /// Whether an assignment out of a stream waited long enough.
+    /// Returns whether an assignment from a stream waited long enough.
     fn is_held(&self) -> bool {
         !self.order.is_empty() && self.waiting_since.is_some_and(|since| since.elapsed() >= HOLD)
     }

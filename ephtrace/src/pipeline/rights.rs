@@ -1,4 +1,4 @@
-//! What a live run may still do once it is attached: what the rest of it takes, and nothing else.
+//! Rights of a live run after it is attached: those that the rest of it needs, and no others.
 
 use std::{
     fs,
@@ -21,23 +21,23 @@ use crate::{
     kernel::tracer::Tracer,
 };
 
-/// What a command goes on to do.
+/// Remaining work of a command.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Later {
-    /// Looks at sockets in use, in all network namespaces.
+    /// True if it looks at sockets in use, in all network namespaces.
     pub(crate) looks: bool,
-    /// Has the kernel measure what the programs cost.
+    /// True if it has the kernel measure the programs' cost.
     pub(crate) measures: bool,
-    /// Writes files where not everything is this user's.
+    /// True if it writes files in places that are not entirely this user's.
     pub(crate) writes_for_others: bool,
 }
 
 impl Later {
-    /// What counting is followed by: `storm` and `check` look at what is in use.
+    /// Remaining work after counting: `storm` and `check` take inventories.
     pub(crate) const COUNTING: Self =
         Self { looks: true, measures: false, writes_for_others: false };
 
-    /// What a trace as `settings` ask for it goes on to do; it looks at what is in use or not.
+    /// Returns the remaining work of a trace with `settings`; `looks` if it takes inventories.
     pub(crate) fn of_trace(settings: &TraceSettings, looks: bool) -> Self {
         let recorded = settings.record.as_ref().map(|record| &record.path);
         let path = recorded.or(settings.output.as_ref());
@@ -45,7 +45,7 @@ impl Later {
         Self { looks, measures: settings.measures_cost, writes_for_others }
     }
 
-    /// The rights that it takes, but for those of the hook.
+    /// Returns the rights needed for it, apart from those of the hook.
     fn rights(self) -> Rights {
         let mut rights = Rights::empty();
         rights.set(Rights::SYS_ADMIN, self.measures);
@@ -55,14 +55,14 @@ impl Later {
         if self.writes_for_others {
             rights |= TO_WRITE;
         }
-        // Else names and containers of others' processes would be missing from now on.
+        // Otherwise names and containers of others' processes would be missing from now on.
         rights.set(Rights::SYS_PTRACE, self.looks || hidden::hides(Path::new("/proc")));
         rights
     }
 }
 
-/// Whether files can be made and replaced beside `path` by nobody but this user, so that no right
-/// is needed for it.
+/// Returns whether only this user can create and replace files beside `path`, so that no right is
+/// needed for it.
 fn is_own(path: &Path) -> bool {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     let (uid, gid) = (nix::unistd::geteuid().as_raw(), nix::unistd::getegid().as_raw());
@@ -75,8 +75,8 @@ fn is_own(path: &Path) -> bool {
         }
 }
 
-/// The process becomes that of `user`, if one is named, with the rights that a run takes from its
-/// beginning to its end. To be called first: files are made by that user, and threads inherit it.
+/// Turns the process into one of `user`, if one is named, with the rights that a run needs from
+/// start to end. Call it first: files are created by that user, and threads inherit it.
 pub(crate) fn begin(user: Option<&Account>) -> Result<()> {
     let Some(account) = user else { return Ok(()) };
     let had = held().unwrap_or(Rights::all());
@@ -90,17 +90,17 @@ fn count(rights: Option<Rights>) -> u32 {
     rights.unwrap_or(Rights::empty()).bits().count_ones()
 }
 
-/// Rights that a run would use and has not.
+/// Rights that a run would use and lacks.
 #[must_use]
 pub(crate) struct Missing(Vec<&'static Right>);
 
-/// Keeps what a run takes from now on.
+/// Keeps only the rights that a run needs from now on.
 pub(crate) fn restrict(tracer: &Tracer, later: Later) -> Missing {
     let awaits_module = tracer.awaits_module();
     let missing = missing(later);
     let mut rights = later.rights();
     rights.set(Rights::PERFMON, awaits_module);
-    // Linux 5.19 and later ask nothing of whoever has a map open.
+    // Linux 5.19 and later require no right of a process that has a map open.
     let reads = || tracer.counts().is_ok();
     let needs_bpf = !rights::works_without(Rights::BPF.union(Rights::SYS_ADMIN), reads);
     rights.set(Rights::BPF, awaits_module || needs_bpf);
@@ -117,23 +117,23 @@ pub(crate) fn restrict(tracer: &Tracer, later: Later) -> Missing {
 }
 
 impl Missing {
-    /// One line for each.
+    /// Prints a line for each.
     pub(crate) fn tell(&self) {
         for Right { name, lost, .. } in &self.0 {
-            // Where standard error is closed there is nobody to tell.
+            // A closed standard error is no reason to fail.
             let _ = writeln!(io::stderr(), "ephtrace: without {name}, {lost}");
         }
     }
 }
 
-/// Keeps what looking at sockets takes, for commands that attach nothing.
+/// Keeps only the rights to look at sockets, for commands that attach nothing.
 pub(crate) fn look_only(more: Rights) {
     if let Err(error) = rights::keep(TO_LOOK | more) {
         log::warn!("can't drop rights: {error}");
     }
 }
 
-/// This thread, which waits for signals, needs no right.
+/// Drops all rights of the calling thread, which waits for signals.
 pub(crate) fn renounce() {
     if let Err(error) = rights::keep(Rights::empty()) {
         log::warn!("can't drop rights: {error}");
@@ -153,7 +153,8 @@ fn missing(later: Later) -> Missing {
     Missing(RIGHTS.iter().filter(is_missing).collect())
 }
 
-/// What a run would use that goes on like this. Users other than root have no files of others.
+/// Returns the rights that a run with this remaining work would use. Users other than root have no
+/// files of others.
 fn wanted(later: Later, is_root: bool, is_memory_locked: bool) -> Rights {
     let mut wanted = TO_ATTACH | later.rights();
     if !is_root {
@@ -165,7 +166,7 @@ fn wanted(later: Later, is_root: bool, is_memory_locked: bool) -> Rights {
     wanted
 }
 
-/// Linux counts maps as locked memory up to 5.10, and not from 5.11 on.
+/// Returns whether maps count as locked memory: in Linux up to 5.10.
 fn is_memory_locked() -> bool {
     let release = recording_metadata::kernel_release().unwrap_or_default();
     let mut numbers = release.split('.').map(str::parse::<u32>);

@@ -1,10 +1,10 @@
-//! The sandbox of whoever reads a recording: it may come from anybody.
+//! Sandbox for reading a recording, which may come from anybody.
 
 use std::path::PathBuf;
 
 use crate::{host::sandbox::Sandbox, output::stream::parquet::journal_path, replay};
 
-/// What reading the recordings at `from` takes, beside what is open already.
+/// Returns the access needed to read the recordings at `from`, besides files that are open already.
 pub(crate) fn of(from: &[PathBuf]) -> Sandbox {
     replay::prepare_spool();
     let reads = |sandbox: Sandbox, path: &PathBuf| sandbox.reads(path).reads(&journal_path(path));

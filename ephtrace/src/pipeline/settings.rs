@@ -1,4 +1,4 @@
-//! Settings of a run, checked: commands make them from what was typed.
+//! Settings of a run, checked: commands derive them from the command line.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -9,47 +9,48 @@ use crate::{
     replay::MaxMemory,
 };
 
-/// Size of the ring buffer unless asked otherwise: 8 MiB hold 50 000 records, a quarter of a second
-/// of the fastest storm that one kernel makes.
+/// Default size of the ring buffer: 8 MiB hold 50 000 records, a quarter of a second of the fastest
+/// storm that one kernel makes.
 pub const DEFAULT_RING_BYTES: u32 = 8 << 20;
 
-/// Largest ring buffer: more would sit in kernel memory to no use.
+/// Maximum size of the ring buffer: more would occupy kernel memory without use.
 pub const MAX_RING_BYTES: u32 = 1 << 30;
 
-/// Smallest ring buffer: the smallest page. Where pages are larger, the loader rounds up to one.
+/// Minimum size of the ring buffer: the smallest page. If pages are larger, the loader rounds up to
+/// one.
 pub const MIN_RING_BYTES: u32 = 4 << 10;
 
 /// Settings of a trace, live or from a recording.
 #[derive(Clone, Debug)]
 pub struct TraceSettings {
-    /// Which assignments to keep.
+    /// Filter of assignments.
     pub filter: Filter,
-    /// The hook that was named; `None` for the first that works.
+    /// Requested hook; `None` for the first that works.
     pub hook: Option<Hook>,
-    /// The user to become; `None` to stay who it is.
+    /// User to become; `None` to stay the same.
     pub user: Option<Account>,
-    /// Where to read the kernel's types, if not where the kernel shows them.
+    /// File with the kernel's types, if not the kernel's own.
     pub btf: Option<PathBuf>,
     /// Size of the ring buffer, in bytes: a power of two, at least [`MIN_RING_BYTES`].
     pub ring_bytes: u32,
-    /// Whether the kernel measures what the programs cost.
+    /// True if the kernel measures the programs' cost.
     pub measures_cost: bool,
-    /// How events are written.
+    /// Format of the events.
     pub format: Format,
-    /// How events are shown.
+    /// View of the events.
     pub view: View,
-    /// Where events go; `None` for standard output.
+    /// Output file; `None` for standard output.
     pub output: Option<PathBuf>,
-    /// Who may read and write that file if it is new; its owner alone unless this says otherwise.
+    /// Mode of the output file if it is new; by default, only its owner may read and write it.
     pub mode: Option<u32>,
-    /// Stop after so many events.
+    /// Number of events after which to stop.
     pub count: Option<u64>,
-    /// Stop after so long.
+    /// Time after which to stop.
     pub duration: Option<Duration>,
-    /// The recordings to read in place of the kernel; none to trace it.
+    /// Recordings to read in place of the kernel; empty to trace it.
     pub from: Vec<PathBuf>,
-    /// Most memory that reading it may take.
+    /// Maximum memory for reading them.
     pub max_memory: MaxMemory,
-    /// Where rows go, in place of `output`.
+    /// Recording to write, in place of `output`.
     pub record: Option<parquet::Options>,
 }

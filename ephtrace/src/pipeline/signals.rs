@@ -1,7 +1,7 @@
-//! The signals that end a run, and its end even where its output is stuck.
+//! The signals that end a run, even if its output is stuck.
 //!
-//! The run's own thread may be in a write that nobody takes, so another one waits for the signals.
-//! Both know of each other by [`Shared`].
+//! The run's own thread may be blocked in a write, so another one waits for the signals. They
+//! communicate through [`Shared`].
 
 use std::{
     fs,
@@ -30,36 +30,35 @@ use crate::{
     tui::terminal,
 };
 
-/// How often a run that is to end is looked at.
+/// Interval of checking a run that is to end.
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 
-/// Until when another signal is the same event: a connection that breaks sends SIGHUP by the kernel
-/// and by the shell.
+/// Time within which another signal is the same event: when a connection breaks, both the kernel
+/// and the shell send SIGHUP.
 const SAME_EVENT: Duration = Duration::from_millis(100);
 
-/// How long a run that has not begun yet may take to notice the signal.
+/// Time for a run that has not begun yet to notice the signal.
 const PATIENCE: Duration = Duration::from_millis(900);
 
-/// Those that a run waits for: from the keyboard, from `kill`, and from a terminal that is gone,
-/// such as one of a connection that was dropped.
+/// Signals that a run waits for: from the keyboard, from `kill`, and from a vanished terminal, such
+/// as one of a dropped connection.
 ///
-/// After the first one, a write that nobody takes is given up; another one ends the process at
-/// once.
+/// After the first one, a blocked write is given up; another one ends the process at once.
 pub(crate) struct ShutdownSignals(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
     come: Notify,
-    /// The run waits for signals from now on.
+    /// True once the run waits for signals.
     has_begun: AtomicBool,
 }
 
 impl ShutdownSignals {
-    /// Takes them from now on. To be called on the thread that writes, before it starts another.
+    /// Takes the signals from now on. Call it on the thread that writes, before it starts another.
     ///
-    /// A hangup that was ignored from the start stays so: `nohup` wants the run to outlive its
-    /// terminal. Not so the others: scripts start what is in the background with SIGINT ignored,
-    /// and then send it.
+    /// A hangup that was ignored from the start stays ignored: `nohup` wants the run to outlive its
+    /// terminal. The others do not: scripts start background jobs with SIGINT ignored, and then
+    /// send it.
     pub(crate) fn new() -> Result<Self> {
         let mut signals = SigSet::empty();
         signals.extend([Signal::SIGINT, Signal::SIGTERM, Signal::SIGQUIT]);
@@ -68,7 +67,7 @@ impl ShutdownSignals {
             signals.add(Signal::SIGHUP);
         }
         let cannot_wait = "can't wait for signals";
-        // Blocked, they are kept until somebody reads them, even those that are ignored.
+        // Blocked signals are kept until they are read, even those that are ignored.
         signals.thread_block().context(cannot_wait)?;
         let incoming = Incoming(
             SignalFd::with_flags(&signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
@@ -86,18 +85,18 @@ impl ShutdownSignals {
         Ok(Self(shared))
     }
 
-    /// Waits for one of them.
+    /// Waits for one of the signals.
     pub(crate) async fn wait(&mut self) {
         self.0.has_begun.store(true, Ordering::Relaxed);
         self.0.come.notified().await;
     }
 }
 
-/// Signals as they come.
+/// Signals as they arrive.
 struct Incoming(SignalFd);
 
 impl Incoming {
-    /// The next one; `None` if none comes within `timeout`.
+    /// Returns the next signal; `None` if none arrives within `timeout`.
     fn next(&self, timeout: PollTimeout) -> Option<i32> {
         let mut polled = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
         // An interrupted wait brings no signal.
@@ -107,7 +106,7 @@ impl Incoming {
     }
 }
 
-/// Tells the run of the first signal, and sees to it that it ends.
+/// Reports the first signal to the run, and makes sure that it ends.
 fn watch(incoming: &Incoming, shared: &Shared, writer: Writer) {
     let first = loop {
         if let Some(signal) = incoming.next(PollTimeout::NONE) {
@@ -132,21 +131,21 @@ fn watch(incoming: &Incoming, shared: &Shared, writer: Writer) {
     }
 }
 
-/// Ends the process as the shell expects of one that a signal ended. The kernel half goes with it:
-/// its programs are attached by file descriptors.
+/// Ends the process as the shell expects after a signal. The kernel half ends with it: its programs
+/// are attached by file descriptors.
 fn end_now(signal: i32) -> ! {
     terminal::leave_at_once();
-    // SAFETY: takes a number and does not return; nothing that has to be written is left behind.
+    // SAFETY: the call takes a number and does not return; nothing is left that has to be written.
     unsafe { libc::_exit(128 + signal) }
 }
 
-/// The set of ignored signals, as `/proc/PID/status` has it.
+/// Returns the set of ignored signals in `/proc/PID/status`.
 fn ignored(status: &str) -> u64 {
     let set = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     set.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).unwrap_or(0)
 }
 
-/// Whether a signal is in a set: bit 0 is signal 1.
+/// Returns whether a signal is in a set: bit 0 is signal 1.
 fn is_in(set: u64, signal: i32) -> bool {
     let bit = u32::try_from(signal - 1).ok().and_then(|bit| 1_u64.checked_shl(bit));
     bit.is_some_and(|bit| set & bit != 0)

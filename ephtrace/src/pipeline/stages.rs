@@ -1,4 +1,4 @@
-//! The one chain that every assignment goes through, live or from a recording.
+//! The one chain of stages for every assignment, live or from a recording.
 //!
 //! ```text
 //! assignment ─→ steps ─→ filter ─→ tally ─→ sink
@@ -30,14 +30,14 @@ pub(crate) struct Stages<S> {
 }
 
 impl<S: Sink> Stages<S> {
-    /// The chain into `sink`. The run began at `started_ns`, in nanoseconds since the Unix epoch;
-    /// if `None`, with its first assignment.
+    /// Creates the chain into `sink`. The run began at `started_ns`, in nanoseconds since the Unix
+    /// epoch; if `None`, with its first assignment.
     pub(crate) fn new(started_ns: Option<u64>, filter: Option<Filter>, sink: S) -> Self {
         let (steps, tally) = (StepTracker::default(), Tally::new(started_ns));
         Self { rules: KernelRules::default(), filter, steps, tally, sink }
     }
 
-    /// What is known of the kernel that gives the ports.
+    /// Sets the rules of the kernel that assigns the ports.
     #[must_use]
     pub(crate) fn knowing(self, rules: KernelRules) -> Self {
         let tally = self.tally.knowing(rules);
@@ -61,18 +61,18 @@ impl<S: Sink> Stages<S> {
         self.tally.assignments()
     }
 
-    /// Facts for the findings, of all destinations that are known.
+    /// Returns the facts for findings about all known destinations.
     pub(crate) fn facts(&self) -> Vec<DestinationFacts> {
         self.tally.facts()
     }
 
-    /// The summary of one destination, if it is known.
+    /// Returns the summary of one destination, if it is known.
     pub(crate) fn destination(&self, lane: &LaneKey) -> Option<DestinationSummary> {
         self.tally.destination(lane)
     }
 
-    /// The run until `now_ns`, or until its last assignment, with its `busiest` destinations.
-    /// `around` is completed by what the chain itself knows.
+    /// Returns the summary of the run until `now_ns`, or until its last assignment, with its
+    /// `busiest` destinations. `around` is completed with the chain's own state.
     pub(crate) fn summary(
         &self,
         now_ns: Option<u64>,
@@ -88,17 +88,17 @@ impl<S: Sink> Stages<S> {
         self.tally = Tally::new(Some(now_ns)).knowing(self.rules);
     }
 
-    /// Hands on what the sink has in its buffer.
+    /// Writes out the sink's buffer.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         self.sink.flush()
     }
 
-    /// Tells the sink the losses until `ts_ns`, counted from the start.
+    /// Passes the losses until `ts_ns` to the sink, counted from the start.
     pub(crate) fn losses(&mut self, ts_ns: u64, losses: &Losses) -> io::Result<()> {
         self.sink.losses(ts_ns, losses)
     }
 
-    /// Tells the sink the last losses and the summary, and completes the output.
+    /// Passes the last losses and the summary to the sink, and completes the output.
     pub(crate) fn finish(mut self, ts_ns: u64, summary: &Summary) -> io::Result<()> {
         self.sink.flush()?;
         self.sink.losses(ts_ns, &summary.losses)?;

@@ -14,7 +14,7 @@ use super::{
     timing::{DRAIN_EVERY, LOOK_EVERY, at, block_on},
     trace_recording::trace_recording,
 };
-/// Traces until a signal, the end that was asked for, or an error; or plays a recording.
+/// Traces until a signal, the requested end, or an error; or plays a recording.
 ///
 /// `log_level` is that of the kernel half's own messages: 0 none … 5 trace.
 pub fn trace(settings: &TraceSettings, log_level: u8) -> Result<()> {
@@ -28,8 +28,8 @@ async fn run(settings: &TraceSettings, log_level: u8) -> Result<()> {
     rights::begin(settings.user.as_ref())?;
     // Before the file: a signal that ends ephtrace at once would leave an empty one.
     let mut ends = ShutdownSignals::new()?;
-    // Before anything is attached: a bad path must not cost a single event. What is in the file
-    // stays until it is known that there will be another.
+    // Before anything is attached: a bad path must not cost a single event. The file's contents
+    // stay until there is certainly something to write.
     let later = Later::of_trace(settings, false);
     let output = output::open(settings)?;
     let tracer = attach::attach(settings, log_level)?;

@@ -32,14 +32,14 @@ use crate::{
     replay::{self, Meter, sorting::Reach},
 };
 
-/// Key of where the rows of a converted recording come from.
+/// Metadata key for the source of a converted recording's rows.
 const KEY_SOURCE: &str = "ephtrace.source";
 
-/// Items that are taken before signals and the clock are looked at: some ten milliseconds.
+/// Number of items taken before signals and the clock are checked: some ten milliseconds.
 const STRETCH: usize = 4096;
 
-/// Takes the recording `from` through the filters to the output, until its end or a signal. Counts
-/// and lengths of time are the recording's own.
+/// Passes the recording `from` through the filters to the output, until its end or a signal. Counts
+/// and durations are the recording's own.
 pub(crate) fn trace_recording(settings: &TraceSettings, from: &[PathBuf]) -> Result<()> {
     refuse_same_file(settings, from)?;
     block_on(run(settings, from))
@@ -51,7 +51,8 @@ async fn run(settings: &TraceSettings, from: &[PathBuf]) -> Result<()> {
     let sandbox = sandbox::of(from);
     let record = settings.record.as_ref().map(|record| &record.path);
     match record.or(settings.output.as_ref()) {
-        // It is made once there is something to write; its journal and others come beside it.
+        // The output is created once there is something to write, with its journal and other files
+        // beside it.
         Some(path) => sandbox.writes_beside(path),
         None => sandbox,
     }
@@ -94,11 +95,11 @@ async fn run(settings: &TraceSettings, from: &[PathBuf]) -> Result<()> {
     player.finish()
 }
 
-/// From the recording to the sink.
+/// Path from the recording to the sink.
 struct Player<'a> {
     replay: Replay<Stderr>,
     writing: Writing<'a>,
-    /// A file was to be copied, and a signal came first.
+    /// True if a signal came before a file was copied completely.
     is_cut: bool,
 }
 
@@ -117,7 +118,7 @@ impl<'a> Player<'a> {
         Self { replay, writing, is_cut: false }
     }
 
-    /// Takes what is there, a stretch of it at most.
+    /// Takes available items, at most a stretch of them.
     fn play(&mut self) -> Result<Progress> {
         let Self { replay, writing, .. } = self;
         let progress = replay.advance(u64::MAX, STRETCH, |assignment| writing.take(assignment))?;
@@ -127,7 +128,8 @@ impl<'a> Player<'a> {
         Ok(progress)
     }
 
-    /// At a signal: what a stream brought until then is written. Of a file, no more is wanted.
+    /// Handles a signal: items that a stream brought until then are written. For a file, no more
+    /// are wanted.
     fn drain(&mut self) -> Result<()> {
         let Self { replay, writing, is_cut } = self;
         if replay.input().is_stream() {
@@ -138,7 +140,7 @@ impl<'a> Player<'a> {
         Ok(())
     }
 
-    /// What is due once a second.
+    /// Runs the tasks of once a second.
     fn look(&mut self) -> Result<()> {
         let losses = self.replay.losses();
         let Writing { begun: Some(begun), failure, .. } = &mut self.writing else { return Ok(()) };
@@ -166,12 +168,13 @@ impl<'a> Player<'a> {
     }
 }
 
-/// The output of the recording, from its first assignment on.
+/// Output of the recording, from its first assignment on.
 struct Writing<'a> {
     settings: &'a TraceSettings,
     source: String,
     rules: KernelRules,
-    /// Until something can be read, so that what is no recording empties no file.
+    /// Output before the first readable assignment, so that an input that is no recording empties
+    /// no file.
     output: Option<Output>,
     begun: Option<Begun>,
     failure: String,
@@ -181,14 +184,14 @@ struct Begun {
     stages: Stages<Box<dyn Sink>>,
     started_ns: u64,
     last_ns: u64,
-    /// When the last one was taken, or the clock was looked at after it.
+    /// Time at which the last one was taken, or the clock was checked after it.
     taken: Option<Instant>,
 }
 
 impl Writing<'_> {
-    /// Returns whether more was asked for.
+    /// Takes an assignment. Returns whether more was requested.
     fn take(&mut self, assignment: &mut Assignment) -> Result<bool> {
-        // The first one tells when the seconds begin.
+        // The first one starts the seconds.
         if self.begun.is_none() {
             self.begin(assignment.ts_ns)?;
         }
@@ -204,7 +207,7 @@ impl Writing<'_> {
         if begun.stages.take(assignment).with_context(|| failure.clone())? {
             (begun.last_ns, begun.taken) = (ts_ns, None);
         }
-        // Without waiting for the one behind it.
+        // Stop without waiting for the next one.
         Ok(!is_counted(settings, begun))
     }
 
@@ -233,7 +236,7 @@ fn writes_file(settings: &TraceSettings) -> bool {
     settings.record.is_some() || settings.output.is_some() || is_file()
 }
 
-/// As many were written as were asked for.
+/// Returns whether as many were written as requested.
 fn is_counted(settings: &TraceSettings, begun: &Begun) -> bool {
     settings.count.is_some_and(|count| begun.stages.assignments() >= count)
 }
@@ -242,7 +245,8 @@ fn later(ts_ns: u64, passed: Duration) -> u64 {
     ts_ns.saturating_add(u64::try_from(passed.as_nanos()).unwrap_or(u64::MAX))
 }
 
-/// To create the output would empty the input, and to write behind it would never end.
+/// Refuses an output that is also the input: creating it would empty the input, and appending to it
+/// would never end.
 fn refuse_same_file(settings: &TraceSettings, from: &[PathBuf]) -> Result<()> {
     let into = match (&settings.record, &settings.output) {
         (Some(record), _) if record.rotate.is_some() => return Ok(()),

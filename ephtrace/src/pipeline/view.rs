@@ -1,4 +1,4 @@
-//! The live view in a loop: when keys are read, when it is drawn, what it is told once a second.
+//! The live view in a loop: keys are read, it is drawn, and it gets a snapshot once a second.
 
 use std::{
     cell::RefCell,
@@ -15,7 +15,7 @@ use crate::{
     tui::{About, Effect, Input, Shared, State, TallySnapshot, terminal::Terminal},
 };
 
-/// The view is drawn this often at most, unless a key was pressed: a quarter of a second is what a
+/// Minimum interval of drawing the view, unless a key was pressed: a quarter of a second is what a
 /// plot of a minute in 80 columns can show, and each drawing costs a millisecond or so.
 const DRAW_EVERY: Duration = Duration::from_millis(250);
 
@@ -27,13 +27,13 @@ pub(crate) struct View {
 }
 
 impl View {
-    /// Takes the terminal over.
+    /// Takes over the terminal.
     pub(crate) fn open(state: Shared) -> Result<Self> {
         let terminal = Terminal::open().context("can't draw on this terminal")?;
         Ok(Self { terminal, state, drawn: None })
     }
 
-    /// Tells the state what the time is and what was typed, and draws if it is due. `now_ns` is in
+    /// Passes the time and the keys to the state, and draws if it is due. `now_ns` is in
     /// nanoseconds since the Unix epoch.
     pub(crate) fn turn(&mut self, now_ns: u64) -> Result<Effect> {
         let inputs = self.terminal.inputs().context("can't read keys")?;
@@ -56,23 +56,23 @@ impl View {
         Ok(effect)
     }
 
-    /// Tells the state something.
+    /// Passes an input to the state.
     pub(crate) fn tell(&self, input: Input<'_>) {
         self.state.borrow_mut().apply(input);
     }
 
-    /// What the next snapshot should tell about.
+    /// Returns the destinations that the next snapshot should include.
     pub(crate) fn wanted(&self) -> Vec<LaneKey> {
         self.state.borrow().wanted()
     }
 }
 
-/// A state that nothing was told yet.
+/// Creates a state without any data.
 pub(crate) fn shared(about: About) -> Shared {
     Rc::new(RefCell::new(State::new(about)))
 }
 
-/// A snapshot of the run so far, with the destinations that are `wanted`.
+/// Returns a snapshot of the run so far, with the destinations that are `wanted`.
 pub(crate) fn snapshot<S: Sink>(
     stages: &Stages<S>,
     now_ns: u64,

@@ -1,4 +1,4 @@
-//! A list of JSON objects, as `tshark -T json` writes it, taken apart into one object a line.
+//! Splits a list of JSON objects, as written by `tshark -T json`, into one object a line.
 
 use std::io::{self, BufRead, Read};
 
@@ -11,12 +11,12 @@ pub(super) struct Objects<R> {
 }
 
 impl<R: BufRead> Objects<R> {
-    /// From the bracket on.
+    /// Creates a reader that begins at the bracket.
     pub(super) fn new(input: R) -> Self {
         Self { input, depth: 0, is_text: false, is_escaped: false }
     }
 
-    /// The byte as it goes on; `None` between objects.
+    /// Returns the byte to pass on; `None` between objects.
     fn take(&mut self, byte: u8) -> Option<u8> {
         if self.is_text {
             self.is_text = self.is_escaped || byte != b'"';

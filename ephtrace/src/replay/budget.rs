@@ -1,7 +1,7 @@
-//! How much memory a recording may take while it is read (`--max-memory`).
+//! Memory budget for reading a recording (`--max-memory`).
 //!
-//! What a file claims is not believed: whatever is reserved because of it is taken from an
-//! `Account` before, and given back when it is dropped.
+//! A file's claims are not trusted: memory that is reserved because of a claim is charged to an
+//! `Account` first, and returned when the charge is dropped.
 
 use std::{
     fmt,
@@ -13,19 +13,19 @@ use std::{
 
 use thiserror::Error;
 
-/// What ephtrace holds besides, in bytes: itself, assignments that wait to be put in order (9 MiB),
-/// what was counted, and copies that the allocator has not given back. `report` on 1,020,000 rows
-/// takes 40 MiB, pages included.
+/// Memory that ephtrace needs besides, in bytes: itself, assignments that wait to be sorted (9
+/// MiB), counts, and freed memory that the allocator keeps. `report` on 1,020,000 rows takes 40
+/// MiB, pages included.
 const REST_BYTES: u64 = 64 << 20;
 
-/// Most memory that a run on a recording may take.
+/// Maximum memory for a run on a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MaxMemory {
     bytes: u64,
 }
 
 impl Default for MaxMemory {
-    /// Pages of files that others wrote have a MiB, dictionaries too: thirty columns of them are
+    /// Pages of files that others wrote have a MiB, dictionaries too: thirty columns of them take
     /// less than a third of this.
     fn default() -> Self {
         Self { bytes: 256 << 20 }
@@ -33,23 +33,23 @@ impl Default for MaxMemory {
 }
 
 impl MaxMemory {
-    /// Least that works, in bytes: pages of 32 MiB together.
+    /// Minimum that works, in bytes: pages of 32 MiB together.
     pub const LEAST_BYTES: u64 = REST_BYTES + (32 << 20);
 
-    /// So many bytes; `None` if that is too little.
+    /// Creates a limit of `bytes`; `None` if that is too little.
     pub fn new(bytes: u64) -> Option<Self> {
         (bytes >= Self::LEAST_BYTES).then_some(Self { bytes })
     }
 }
 
 impl fmt::Display for MaxMemory {
-    /// As it is typed, rounded up.
+    /// Writes the limit in the form of the option, rounded up.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}M", self.bytes.div_ceil(1 << 20))
     }
 }
 
-/// What is held of a recording.
+/// Account of the memory held for a recording.
 #[derive(Clone, Debug)]
 pub(super) struct Account(Arc<Held>);
 
@@ -59,14 +59,14 @@ struct Held {
     max: MaxMemory,
 }
 
-/// Bytes that are held; given back when it is dropped.
+/// A charge in bytes; returned when it is dropped.
 #[derive(Debug)]
 pub(super) struct Charge {
     account: Account,
     bytes: u64,
 }
 
-/// More than there is room for.
+/// Error for a charge that exceeds the room left.
 #[derive(Debug, Error)]
 #[error(
     "needs {}, but --max-memory {max} leaves {}: if you trust the file, use --max-memory {}M",
@@ -79,12 +79,12 @@ pub(super) struct Over {
 }
 
 impl Account {
-    /// Nothing held yet.
+    /// Creates an account without charges.
     pub(super) fn new(max: MaxMemory) -> Self {
         Self(Arc::new(Held { bytes: AtomicU64::new(0), max }))
     }
 
-    /// Takes `bytes`, if there is room for them.
+    /// Charges `bytes`, if there is room for them.
     pub(super) fn take(&self, bytes: u64) -> Result<Charge, Over> {
         let Held { bytes: held, max } = &*self.0;
         let most = max.bytes.saturating_sub(REST_BYTES);
@@ -97,7 +97,7 @@ impl Account {
 }
 
 impl Charge {
-    /// Gives back what is above `bytes`.
+    /// Reduces the charge to `bytes`.
     pub(super) fn shrink(&mut self, bytes: u64) {
         let back = self.bytes.saturating_sub(bytes);
         self.account.0.bytes.fetch_sub(back, Ordering::Relaxed);
@@ -111,13 +111,13 @@ impl Drop for Charge {
     }
 }
 
-/// In MiB, rounded up.
+/// Formats as MiB, rounded up.
 fn mib(bytes: u64) -> String {
     let tenths = (u128::from(bytes) * 10).div_ceil(1 << 20);
     format!("{}.{} MiB", tenths / 10, tenths % 10)
 }
 
-/// What would have been enough.
+/// Returns the limit that would have been enough.
 fn enough_mib(bytes: u64, left: u64, max: MaxMemory) -> u64 {
     max.bytes.saturating_add(bytes.saturating_sub(left)).div_ceil(1 << 20)
 }

@@ -1,4 +1,4 @@
-//! Recordings and captures that were compressed: taken apart while they are read.
+//! Compressed recordings and captures, decompressed while they are read.
 
 use std::{
     cell::RefCell,
@@ -10,17 +10,17 @@ use flate2::read::MultiGzDecoder;
 use xz4rust::{XzDecoder, XzNextBlockResult};
 use zstd::stream::read::Decoder;
 
-/// Bytes that zstd may look back, as a power of two: 32 MiB, which is held in memory. `zstd -19`
-/// takes 8 MiB; `--long` and `--ultra -21` take more.
+/// Maximum window of zstd, as a power of two: 32 MiB, which is held in memory. `zstd -19` uses 8
+/// MiB; `--long` and `--ultra -21` use more.
 const MAX_WINDOW_LOG: u32 = 25;
 
-/// Bytes that xz may look back: as many. `xz` takes 8 MiB unless told otherwise, `xz -9` 64 MiB.
+/// Maximum dictionary of xz, of the same size. `xz` uses 8 MiB by default, `xz -9` 64 MiB.
 const MAX_DICTIONARY: usize = 1 << MAX_WINDOW_LOG;
 
-/// Bytes that xz reads at once.
+/// Number of bytes that xz reads at once.
 const XZ_BUFFER: usize = 64 << 10;
 
-/// How a file is compressed.
+/// Compression format of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Compression {
     Gzip,
@@ -29,7 +29,7 @@ pub(super) enum Compression {
 }
 
 impl Compression {
-    /// By the first bytes of a file.
+    /// Detects the format by the first bytes of a file.
     pub(super) fn of(magic: &[u8]) -> Option<Self> {
         match magic {
             [0x1f, 0x8b, ..] => Some(Self::Gzip),
@@ -39,8 +39,7 @@ impl Compression {
         }
     }
 
-    /// What is in it, piece by piece, and how it ends; several that were put behind each other are
-    /// one.
+    /// Returns a reader of the decompressed data, and its end state; concatenated streams are one.
     pub(super) fn unpack(self, input: Box<dyn Read>) -> io::Result<(Box<dyn Read>, SharedEnd)> {
         let from: Box<dyn Read> = match self {
             Self::Gzip => Box::new(MultiGzDecoder::new(input)),
@@ -56,12 +55,11 @@ impl Compression {
     }
 }
 
-/// Streams of xz, one behind the other. (The crate's own reader, 0.2, forgets where the first one
-/// ended.)
+/// Concatenated streams of xz. (The crate's own reader, 0.2, forgets where the first one ended.)
 struct Xz {
     input: BufReader<Box<dyn Read>>,
     decoder: Box<XzDecoder<'static>>,
-    /// One stream has ended, and no other has begun.
+    /// True if one stream has ended, and no other has begun.
     is_between: bool,
 }
 
@@ -105,19 +103,19 @@ impl Read for Xz {
     }
 }
 
-/// For who reads, and for who asks afterwards.
+/// End state, shared between the reader and its owner.
 pub(super) type SharedEnd = Rc<RefCell<End>>;
 
-/// How far what is compressed could be read.
+/// Progress of decompression.
 #[derive(Debug, Default)]
 pub(super) struct End {
-    /// Bytes that came out of it.
+    /// Number of decompressed bytes.
     pub(super) bytes: u64,
-    /// Why no more do, if it is not its end.
+    /// Reason for the end, other than the end of the data.
     pub(super) reason: Option<String>,
 }
 
-/// Ends where it is damaged or cut off, so that whoever reads it uses all that came before.
+/// Reader that ends at damaged or truncated data, so that everything before it is used.
 struct Unpacked {
     from: Box<dyn Read>,
     end: SharedEnd,

@@ -1,4 +1,4 @@
-//! From packets to assignments: which of them begin a connection, or a flow, that is new. In
+//! Conversion of packets to assignments: detects packets that begin a new connection or flow. In
 //! bounded memory.
 
 use std::{
@@ -12,20 +12,20 @@ use rustc_hash::FxBuildHasher;
 use super::item::Item;
 use crate::model::{Assignment, FlowKey, LeftOut, Origin, PacketKind, Protocol};
 
-/// One packet's news of a client's port.
+/// Information in one packet about a client's port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Told {
     /// A client begins a connection.
     Begun(Sent),
-    /// A server agrees to one: what the client sent is known by that.
+    /// A server accepts a connection, which shows what the client sent.
     Answered(Sent),
     /// A datagram, which has no beginning.
     Datagram(Sent),
-    /// Nothing of a client's port.
+    /// Nothing about a client's port.
     Nothing(PacketKind),
 }
 
-/// A packet that a client sends from a port of its own.
+/// A packet that a client sends from its own port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Sent {
     pub(super) protocol: Protocol,
@@ -33,31 +33,30 @@ pub(super) struct Sent {
     pub(super) daddr: IpAddr,
     pub(super) sport: u16,
     pub(super) dport: u16,
-    /// The first sequence number of a connection: the same if the packet is sent again. `None` for
-    /// UDP.
+    /// First sequence number of a connection: the same if the packet is sent again. `None` for UDP.
     pub(super) sequence: Option<u32>,
 }
 
-/// Services listen below this port, and nobody is given one of them.
+/// End of the ports that services listen on and that are never assigned.
 const SERVICES_END: u16 = 1024;
 
-/// Linux gives ports from here on, and most others from above it: a port below is rather a
-/// service's than one above.
+/// Beginning of the ports that Linux assigns, and of those above which most other systems do: a
+/// port below is more likely a service's than one above.
 const EPHEMERAL_BEGIN: u16 = 32_768;
 
 impl Sent {
-    /// The other way round.
+    /// Returns the opposite direction.
     pub(super) fn reversed(self) -> Self {
         let Self { saddr, daddr, sport, dport, .. } = self;
         Self { saddr: daddr, daddr: saddr, sport: dport, dport: sport, ..self }
     }
 
-    /// As an assignment at that time, of an origin that is not known.
+    /// Returns an assignment of unknown origin at that time.
     pub(super) fn assignment(self, ts_ns: u64) -> Item {
         self.assignment_by(None, ts_ns)
     }
 
-    /// As an assignment of that origin at that time.
+    /// Returns an assignment of that origin at that time.
     pub(super) fn assignment_by(self, origin: Option<Origin>, ts_ns: u64) -> Item {
         let Self { protocol, saddr, sport, daddr, dport, .. } = self;
         Item::Assignment(Assignment {
@@ -70,7 +69,7 @@ impl Sent {
         })
     }
 
-    /// True if a client may have sent this datagram from a port that it was given: an answer looks
+    /// Returns whether a client may have sent this datagram from an assigned port: an answer looks
     /// like a question, and a program may name the same port on both sides.
     fn may_be_a_client_s(self) -> bool {
         let is_answer = self.dport >= EPHEMERAL_BEGIN && self.sport < EPHEMERAL_BEGIN;
@@ -87,7 +86,7 @@ pub(super) struct Connections {
 }
 
 impl Connections {
-    /// The port that a packet tells of, unless another packet did before.
+    /// Returns the port that a packet shows, unless an earlier packet did.
     pub(super) fn assigned(&mut self, ts_ns: u64, told: Told) -> Option<Sent> {
         let packets = &mut self.left_out.packets;
         match told {
@@ -122,7 +121,7 @@ impl Connections {
         }
     }
 
-    /// Unless a NAT of the same host made it of another one.
+    /// Returns the packet, unless a NAT of the same host derived it from another one.
     fn before_nat(&mut self, ts_ns: u64, sent: Sent) -> Option<Sent> {
         let Some(original) = self.seen.original_of(sent, ts_ns) else { return Some(sent) };
         self.left_out.translated += 1;
@@ -131,33 +130,33 @@ impl Connections {
     }
 }
 
-/// Connections that are remembered, so that a repeated SYN is known: 64 bytes each. Linux sends a
-/// SYN again for two minutes (`tcp_syn_retries`).
+/// Maximum number of remembered connections, to recognize a repeated SYN: 64 bytes each. Linux
+/// retransmits a SYN for two minutes (`tcp_syn_retries`).
 const MAX_SEEN: usize = 65_536;
 
-/// A flow of UDP that was quiet for longer is over, in nanoseconds: NAT forgets it then (RFC 4787,
-/// section 4.3).
+/// Time without packets after which a UDP flow is over, in nanoseconds: NAT forgets it then (RFC
+/// 4787, section 4.3).
 const QUIET_NS: u64 = 120_000_000_000;
 
-/// Between the two looks that a capture on all interfaces has at a packet, before and behind NAT,
-/// in nanoseconds: more than the same host needs to pass it on.
+/// Maximum time between two captures of a packet on all interfaces, before and behind NAT, in
+/// nanoseconds: more than the same host needs to forward it.
 const PASSED_ON_NS: u64 = 1_000_000_000;
 
-/// The part of a packet that stays behind a NAT: the first sequence number and the destination.
+/// Part of a packet that a NAT does not change: the first sequence number and the destination.
 type Passed = (Option<u32>, IpAddr, u16);
 
-/// The connections of late: two generations, as in `analyse::lanes`.
+/// Recent connections, in two generations, as in `analyse::recent`.
 #[derive(Default)]
 struct RecentSyns {
     young: HashSet<Sent, FxBuildHasher>,
     old: HashSet<Sent, FxBuildHasher>,
-    /// The last one with a sequence number, by that and the destination, and its time.
+    /// Last one with a sequence number, by that and the destination, with its time.
     last: HashMap<Passed, (Sent, u64), FxBuildHasher>,
 }
 
 impl RecentSyns {
-    /// The packet that `syn` is behind a NAT, which changes the source address, and at most the
-    /// source port beside. The first sequence number of a connection stays.
+    /// Returns the packet that `syn` was before a NAT, which changes the source address, and at
+    /// most the source port besides. The first sequence number of a connection stays.
     fn original_of(&mut self, syn: Sent, ts_ns: u64) -> Option<Sent> {
         let key = (syn.sequence, syn.daddr, syn.dport);
         if let Some(&(before, then_ns)) = self.last.get(&key)
@@ -185,7 +184,7 @@ impl RecentSyns {
     }
 }
 
-/// The flows of late, likewise, with the time of their last packet.
+/// Recent flows, likewise, with the time of their last packet.
 #[derive(Default)]
 struct RecentFlows {
     young: HashMap<Sent, u64, FxBuildHasher>,
@@ -193,7 +192,7 @@ struct RecentFlows {
 }
 
 impl RecentFlows {
-    /// True if a datagram begins a flow of its sender's: an answer to one does not.
+    /// Returns whether a datagram begins a flow of its sender: an answer to one does not.
     fn begins(&mut self, datagram: Sent, ts_ns: u64) -> bool {
         let answered = datagram.reversed();
         if self.is_known(answered, ts_ns) {
@@ -203,7 +202,7 @@ impl RecentFlows {
         datagram.may_be_a_client_s() && self.is_new(datagram, ts_ns)
     }
 
-    /// True if the flow is not known; it is from now on.
+    /// Returns whether the flow is new, and remembers it.
     fn is_new(&mut self, flow: Sent, ts_ns: u64) -> bool {
         let is_known = self.is_known(flow, ts_ns);
         self.touch(flow, ts_ns);

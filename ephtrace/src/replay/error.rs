@@ -1,46 +1,46 @@
-//! Why a recording can't be read.
+//! Errors of reading a recording.
 
 use std::io;
 
 use thiserror::Error;
 
-/// Why a recording can't be read at all. The text names the cause and what to do.
+/// Reason why a recording can't be read at all. The text names the cause and the remedy.
 #[derive(Debug, Error)]
 pub enum ReplayError {
     /// The file can't be opened.
     #[error("can't open {file}: {cause}; {advice}")]
     Open {
-        /// Its path.
+        /// Path of the file.
         file: String,
-        /// What the system said.
+        /// Error of the system.
         cause: io::Error,
-        /// What to do.
+        /// Advice to the user.
         advice: &'static str,
     },
     /// Reading failed.
     #[error("can't read {file}: {cause}")]
     Read {
-        /// Its path.
+        /// Path of the file.
         file: String,
-        /// What the system said.
+        /// Error of the system.
         cause: io::Error,
     },
-    /// Not one of the formats.
+    /// The file has none of the formats.
     #[error("{file} is {what}; {advice}")]
     Format {
-        /// Its path.
+        /// Path of the file.
         file: String,
-        /// What it is instead.
+        /// Contents of the file.
         what: &'static str,
-        /// What to do.
+        /// Advice to the user.
         advice: &'static str,
     },
-    /// A Parquet file with more in its footer than may be held.
+    /// A Parquet file whose footer exceeds the memory limit.
     #[error("{file} is a Parquet file whose footer {what}")]
     Footer {
-        /// Its path.
+        /// Path of the file.
         file: String,
-        /// What is too much of it, and what to do.
+        /// Excess, and remedy.
         what: String,
     },
     /// A Parquet file of something else.
@@ -49,9 +49,9 @@ pub enum ReplayError {
          sport, daddr, dport; rename or convert yours"
     )]
     Columns {
-        /// Its path.
+        /// Path of the file.
         file: String,
-        /// What is missing, or has another type.
+        /// Column that is missing, or has another type.
         what: String,
     },
 }

@@ -1,15 +1,15 @@
-//! What a reader of recordings hands out.
+//! Items that a reader of recordings returns.
 
 use thiserror::Error;
 
 use crate::model::Assignment;
 
-/// What comes next in a recording.
+/// Next item of a recording.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Item {
     /// An assignment.
     Assignment(Assignment),
-    /// Something that should have been one.
+    /// A broken item in place of an assignment.
     Broken(Broken),
 }
 
@@ -17,10 +17,10 @@ pub enum Item {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{unit} {number}: {reason}")]
 pub struct Broken {
-    /// What is counted: lines, packets, or bytes.
+    /// Unit of counting: lines, packets, or bytes.
     pub unit: &'static str,
-    /// Which of them, from 1 on.
+    /// Number of the piece, from 1 on.
     pub number: u64,
-    /// What is wrong with it.
+    /// Error in the piece.
     pub reason: String,
 }

@@ -1,4 +1,4 @@
-//! Lines of text, none of them longer than may be held.
+//! Lines of text of bounded length.
 
 use std::io::{self, BufRead};
 
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::model::losses::Losses;
 
-/// Longest line that is read, in bytes: a hundred times as long as ephtrace's own.
+/// Maximum length of a line, in bytes: a hundred times ephtrace's own.
 pub(super) const MAX_LINE_BYTES: usize = 64 << 10;
 
 /// Lines of an input, with their numbers.
@@ -18,11 +18,11 @@ pub(super) struct Lines<R> {
     input: R,
     line: Vec<u8>,
     number: u64,
-    /// The line was looked at, and is to be read yet.
+    /// Length of a line that was peeked at, and is still to be read.
     ahead: Option<Length>,
 }
 
-/// How much of a line was read.
+/// Extent to which a line was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Length {
     Whole,
@@ -31,13 +31,12 @@ pub(super) enum Length {
 }
 
 impl<R: BufRead> Lines<R> {
-    /// From the beginning of `input`.
+    /// Creates a reader at the beginning of `input`.
     pub(super) fn new(input: R) -> Self {
         Self { input, line: Vec::new(), number: 0, ahead: None }
     }
 
-    /// The first line that is not empty, which stays to be read; empty at the end. A mark of the
-    /// order of bytes is dropped.
+    /// Peeks at the first line that is not empty; empty at the end. A byte order mark is dropped.
     pub(super) fn first(&mut self) -> io::Result<&[u8]> {
         if self.ahead.is_none() {
             self.line.clear();
@@ -53,7 +52,7 @@ impl<R: BufRead> Lines<R> {
         Ok(self.line())
     }
 
-    /// Passes over the line that was looked at.
+    /// Skips the line that was peeked at.
     pub(super) fn pass(&mut self) {
         self.ahead = None;
     }
@@ -77,19 +76,19 @@ impl<R: BufRead> Lines<R> {
         Ok(Some(if is_whole { Length::Whole } else { Length::TooLong }))
     }
 
-    /// The line that was read last.
+    /// Returns the line that was read last.
     pub(super) fn line(&self) -> &[u8] {
         &self.line
     }
 
-    /// The line as one that can't be read, which is counted as lost.
+    /// Returns the line as a broken item, which is counted as lost.
     pub(super) fn broken(&self, reason: String, losses: &mut Losses) -> Item {
         names::add_loss(losses, "unreadable", 1);
         Item::Broken(Broken { unit: "line", number: self.number, reason })
     }
 }
 
-/// Hands on the bytes up to the end of the line, its `\n` included, in pieces.
+/// Passes on the bytes up to the end of the line, its `\n` included, in pieces.
 fn to_line_end(input: &mut impl BufRead, mut piece: impl FnMut(&[u8])) -> io::Result<()> {
     loop {
         let bytes = match input.fill_buf() {

@@ -1,4 +1,5 @@
-//! A recording read back: NDJSON or Parquet of ephtrace or of anybody else, captures of packets.
+//! Readers of recordings: NDJSON or Parquet of ephtrace or of other tools, captures of packets,
+//! logs.
 
 mod array;
 mod beginning;

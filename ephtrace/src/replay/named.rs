@@ -1,8 +1,8 @@
-//! Files that are often given in place of a recording, by their first bytes.
+//! Files that are often mistaken for a recording, by their first bytes.
 
 use super::parquet::MAGIC;
 
-/// The name of such a file, and the way out.
+/// Returns the name of such a file, and the remedy.
 pub(super) fn refused(magic: &[u8]) -> Option<(&'static str, &'static str)> {
     match magic {
         [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd] | [0xfd, b'7', b'z', b'X'] => Some((

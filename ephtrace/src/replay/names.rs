@@ -1,13 +1,12 @@
-//! The words of a recording and what they mean: the same in every format.
+//! Words of a recording and their meaning: the same in every format.
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::model::losses::Losses;
 
-/// An address; one of IPv4 in IPv6 becomes one of IPv4, and a link-local one may name its
-/// interface.
+/// Parses an address; an IPv4-mapped one becomes IPv4, and a link-local one may name its interface.
 pub(super) fn address(text: &str) -> Option<IpAddr> {
-    // Nearly all are of this form, and two of them are in each row.
+    // Nearly all are of this form, and each row has two of them.
     if let Some(address) = plain_ipv4(text.as_bytes()) {
         return Some(address.into());
     }
@@ -15,15 +14,15 @@ pub(super) fn address(text: &str) -> Option<IpAddr> {
     address.parse().ok().map(|address: IpAddr| address.to_canonical())
 }
 
-/// Four decimal numbers between dots, at a fifth of the instructions that the standard library
-/// takes; `None` for anything else, which it may know better.
+/// Parses four decimal numbers between dots, with a fifth of the instructions of the standard
+/// library; `None` for anything else, which is left to the library.
 fn plain_ipv4(text: &[u8]) -> Option<Ipv4Addr> {
     let mut octets = [0_u8; 4];
     let (mut place, mut digits, mut number) = (0, 0, 0_u8);
     for &byte in text {
         let digit = byte.wrapping_sub(b'0');
         if digit < 10 {
-            // No number has a zero in front.
+            // Leading zeros are refused.
             if digits > 0 && number == 0 {
                 return None;
             }
@@ -43,7 +42,7 @@ fn plain_ipv4(text: &[u8]) -> Option<Ipv4Addr> {
     Some(octets.into())
 }
 
-/// Adds what was lost at a stage; at one of another version to what can't be read.
+/// Adds the losses at a stage; those at a stage of another version count as unreadable.
 pub(super) fn add_loss(losses: &mut Losses, stage: &str, lost: u64) {
     let Losses { ring_full, in_flight_full, return_missed, hook_missed, undecodable, unreadable } =
         losses;
@@ -78,7 +77,7 @@ mod tests {
     }
 
     proptest! {
-        /// The short way never says what the standard library does not.
+        /// The fast parser never differs from the standard library.
         #[test]
         fn the_short_way_is_the_same_way(
             parts in prop::collection::vec("[0-9]{0,4}", 1..6),

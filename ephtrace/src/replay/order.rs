@@ -1,28 +1,28 @@
-//! Assignments sorted by time, as far as a bounded window allows.
+//! Assignments sorted by time, within a bounded window.
 //!
-//! Flow logs are written when a connection ends, captures of several interfaces are merged: rows of
-//! a recording may be far from the order in which ports were assigned, and out of order a counter
-//! looks random. So up to twice [`WINDOW`] assignments wait, are sorted, and the earlier half is
-//! handed on. An assignment with at most [`WINDOW`] later ones before it comes out where it
-//! belongs; one that is further behind is counted.
+//! Flow logs are written when a connection ends, and captures of several interfaces are merged:
+//! rows of a recording may be far from the order of assignment, and out of order a counter looks
+//! random. Therefore up to twice [`WINDOW`] assignments wait, are sorted, and the earlier half is
+//! passed on. An assignment preceded by at most [`WINDOW`] later ones comes out in its place; one
+//! that is further behind is counted.
 
 use std::{collections::VecDeque, mem};
 
 use crate::model::Assignment;
 
-/// An assignment may have so many later ones before it and is still put in order: 16 s of a log
+/// Maximum number of later assignments before an assignment that can still be sorted: 16 s of a log
 /// that is written at the end of 1000 connections a second. Twice as many wait, in 9 MiB.
 pub const WINDOW: usize = 1 << 14;
 
-/// Puts assignments in order.
+/// Sorts assignments.
 pub struct Order {
-    /// Sorted, unless `is_sorted` says that the latest ones are not.
+    /// Waiting assignments; sorted, unless `is_sorted` is false for the latest ones.
     waiting: VecDeque<Assignment>,
     is_sorted: bool,
-    /// So many of the first ones have no earlier ones to wait for.
+    /// Number of the first ones that can be passed on: no earlier ones are expected.
     released: usize,
     window: usize,
-    /// Time of the latest one that was handed on.
+    /// Time of the latest assignment passed on.
     handed_ns: u64,
     disordered: u64,
 }
@@ -34,7 +34,7 @@ impl Default for Order {
 }
 
 impl Order {
-    /// Sorts within `window` assignments, at least one.
+    /// Creates a sorter within `window` assignments, at least one.
     pub fn with_window(window: usize) -> Self {
         Self {
             waiting: VecDeque::new(),
@@ -46,8 +46,8 @@ impl Order {
         }
     }
 
-    /// Takes the next assignment of the recording in. All that [`Order::next_with`] offers has to
-    /// be taken before.
+    /// Adds the next assignment of the recording. Everything that [`Order::next_with`] offers has
+    /// to be taken before.
     pub fn push(&mut self, assignment: Assignment) {
         self.is_sorted &= self.waiting.back().is_none_or(|last| last.ts_ns <= assignment.ts_ns);
         self.waiting.push_back(assignment);
@@ -57,14 +57,14 @@ impl Order {
         }
     }
 
-    /// Time of the assignment that [`Order::next_with`] would show, in nanoseconds since the Unix
-    /// epoch.
+    /// Returns the time of the assignment that [`Order::next_with`] would pass, in nanoseconds
+    /// since the Unix epoch.
     pub fn next_ns(&self) -> Option<u64> {
         if self.released == 0 { None } else { self.waiting.front().map(|first| first.ts_ns) }
     }
 
-    /// Shows the next assignment in order to `take`, once enough others were read to know it, and
-    /// lets it go. It stays where it is: an assignment takes 300 bytes, and copies of it show.
+    /// Passes the next assignment in order to `take`, once enough others were read to know it, and
+    /// removes it. The assignment stays in place: it takes 300 bytes, and copies are noticeable.
     pub fn next_with<R>(&mut self, take: impl FnOnce(&mut Assignment) -> R) -> Option<R> {
         self.released = self.released.checked_sub(1)?;
         let first = self.waiting.front_mut()?;
@@ -75,18 +75,18 @@ impl Order {
         Some(taken)
     }
 
-    /// Lets all that wait go, in order: nothing earlier is expected any more.
+    /// Releases all waiting assignments, in order: nothing earlier is expected any more.
     pub fn release(&mut self) {
         self.sort();
         self.released = self.waiting.len();
     }
 
-    /// Whether the next one that is pushed lets some go.
+    /// Returns whether the next push releases some.
     pub fn is_about_to_release(&self) -> bool {
         self.waiting.len() + 1 >= 2 * self.window
     }
 
-    /// How far the farthest of those that wait is behind its place.
+    /// Returns the maximum distance of a waiting assignment behind its place.
     pub fn farthest(&self) -> usize {
         if self.is_sorted {
             return 0;
@@ -98,23 +98,23 @@ impl Order {
         behind.max().unwrap_or(0)
     }
 
-    /// All that wait, as they came in.
+    /// Returns all waiting assignments, in their original order.
     pub fn take_all(&mut self) -> VecDeque<Assignment> {
         (self.is_sorted, self.released) = (true, 0);
         mem::take(&mut self.waiting)
     }
 
-    /// Whether nothing waits.
+    /// Returns whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
-    /// Number of assignments that were handed on after a later one.
+    /// Number of assignments passed on after a later one.
     pub fn disordered(&self) -> u64 {
         self.disordered
     }
 
-    /// Stable: of two at the same time, the first one of the recording stays the first.
+    /// Sorts stably: of two at the same time, the first one of the recording stays the first.
     fn sort(&mut self) {
         if !self.is_sorted {
             self.waiting.make_contiguous().sort_by_key(|assignment| assignment.ts_ns);
@@ -133,7 +133,7 @@ mod tests {
         Assignment { ts_ns, ..Assignment::default() }
     }
 
-    /// What comes out of a window, and how many were too late.
+    /// Returns the output of a window, and the number that were too late.
     fn ordered(times: &[u64], window: usize) -> (Vec<u64>, u64) {
         let (mut order, mut out) = (Order::with_window(window), Vec::new());
         for &ts_ns in times {
@@ -167,7 +167,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the shuffle, as long as none has more than a window of later ones before it.
+        /// A shuffle is undone as long as no assignment is preceded by more than a window of later
+        /// ones.
         #[test]
         fn any_shuffle_within_the_window_comes_out_in_order(
             window in 1_usize..40,
@@ -184,7 +185,7 @@ mod tests {
             prop_assert_eq!(ordered(&shuffled, window), (sorted, 0));
         }
 
-        /// None is lost, and those that come out after a later one are counted.
+        /// No assignment is lost, and those that come out after a later one are counted.
         #[test]
         fn disorder_is_counted(
             times in prop::collection::vec(0_u64..50, 0..200),

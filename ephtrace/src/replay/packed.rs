@@ -1,5 +1,5 @@
-//! Assignments as short runs of bytes, for a spool that this process alone writes and reads: some
-//! 40 bytes for a row of a flow log, 120 with all fields.
+//! Compact encoding of assignments, for a spool that only this process writes and reads: some 40
+//! bytes for a row of a flow log, 120 with all fields.
 //!
 //! ```text
 //! time · which numbers are known · those numbers · addresses · names
@@ -15,7 +15,7 @@ use crate::model::{
     Unknown,
 };
 
-/// How many fields are numbers.
+/// Number of numeric fields.
 const NUMBERS: usize = 24;
 
 /// Appends `assignment` to `out`.
@@ -31,7 +31,7 @@ pub(super) fn pack(assignment: &Assignment, out: &mut Vec<u8>) {
     text(assignment.container.as_deref(), out);
 }
 
-/// Takes the first assignment off `bytes`; `None` if there is no whole one.
+/// Decodes the first assignment of `bytes`; `None` if there is no whole one.
 pub(super) fn unpack(bytes: &mut &[u8]) -> Option<Assignment> {
     let ts_ns = take_number(bytes)?;
     let known = take_number(bytes)?;
@@ -142,7 +142,7 @@ fn fit<T: TryFrom<u64>>(n: Option<u64>) -> Option<T> {
     n.and_then(|n| T::try_from(n).ok())
 }
 
-/// Seven bits a byte, the lowest first; the top bit says that more follow.
+/// Encodes seven bits a byte, the lowest first; the top bit marks that more follow.
 fn number(mut n: u64, out: &mut Vec<u8>) {
     while n >= 0x80 {
         out.push(n.to_le_bytes()[0] | 0x80);
@@ -151,8 +151,8 @@ fn number(mut n: u64, out: &mut Vec<u8>) {
     out.push(n.to_le_bytes()[0]);
 }
 
-/// The number at the beginning of `bytes`, in the same form; bits beyond 64 are lost. Pages of
-/// Parquet have such numbers, too.
+/// Decodes the number at the beginning of `bytes`; bits beyond 64 are lost. Pages of Parquet have
+/// such numbers, too.
 pub(super) fn take_number(bytes: &mut &[u8]) -> Option<u64> {
     let mut n = 0;
     for shift in (0..u64::BITS).step_by(7) {
@@ -179,7 +179,7 @@ fn address(address: Option<IpAddr>, out: &mut Vec<u8>) {
     }
 }
 
-/// The outer `None` is an end in the middle.
+/// Decodes an address. The outer `None` is a premature end.
 #[expect(clippy::option_option, reason = "an end in the middle is not an unknown address")]
 fn take_address(bytes: &mut &[u8]) -> Option<Option<IpAddr>> {
     match bytes.split_off_first()? {
@@ -197,13 +197,13 @@ fn take_address(bytes: &mut &[u8]) -> Option<Option<IpAddr>> {
     }
 }
 
-/// The length, one more than it is, and the text; zero for none.
+/// Encodes the length plus one, and the text; zero for none.
 fn text(text: Option<&str>, out: &mut Vec<u8>) {
     number(text.map_or(0, |text| text.len() as u64 + 1), out);
     out.extend_from_slice(text.unwrap_or_default().as_bytes());
 }
 
-/// The outer `None` is an end in the middle.
+/// Decodes a text. The outer `None` is a premature end.
 #[expect(clippy::option_option, reason = "an end in the middle is not an unknown name")]
 fn take_text<'a>(bytes: &mut &'a [u8]) -> Option<Option<&'a str>> {
     let Some(len) = take_number(bytes)?.checked_sub(1) else { return Some(None) };

@@ -1,4 +1,4 @@
-//! A recording read back: NDJSON or Parquet of ephtrace or of anybody else, captures of packets.
+//! Reader of one recording, of ephtrace or of another tool: NDJSON, Parquet, packet captures, logs.
 //!
 //! ```text
 //! file or standard input ─ magic bytes ─┬─ ndjson ──┬→ Item: event::Assignment, or what was broken
@@ -6,8 +6,8 @@
 //!                                       └─ pcap ────┘
 //! ```
 //!
-//! Needs no root, holds a line, some thousand rows or a few packets at a time. What can't be read
-//! is an [`Item::Broken`] with its place, and counted; the rest goes on.
+//! No root is needed. The reader holds a line, some thousand rows or a few packets at a time. An
+//! unreadable piece is an [`Item::Broken`] with its position, and counted; reading continues.
 
 use std::{
     fs::{self, File, Metadata},
@@ -39,7 +39,7 @@ pub enum Format {
     Parquet,
     /// A capture of packets (`tcpdump -w`).
     Pcap,
-    /// A capture of packets of the newer kind (Wireshark).
+    /// A capture of packets in the newer format (Wireshark).
     Pcapng,
     /// Text of another tool, or a table.
     Log,
@@ -48,7 +48,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// As it stands in every output.
+    /// Name, as in every output.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ndjson => "ndjson",
@@ -61,15 +61,15 @@ impl Format {
     }
 }
 
-/// A recording: an iterator over what it holds.
+/// A recording: an iterator over its items.
 pub struct Recording {
     name: String,
     format: Format,
     source: Source,
     is_stream: bool,
-    /// How far it could be read, if it is compressed.
+    /// Progress of decompression, if it is compressed.
     end: Option<SharedEnd>,
-    /// All of it that can be read was read.
+    /// True if everything that can be read was read.
     is_over: bool,
 }
 
@@ -81,7 +81,7 @@ enum Source {
 }
 
 impl Recording {
-    /// Opens the file at `path`, to hold as much of it as usual; `-` is standard input.
+    /// Opens the file at `path`, with the default memory limit; `-` is standard input.
     pub fn open(path: &Path) -> Result<Self, ReplayError> {
         Self::open_within(path, MaxMemory::default())
     }
@@ -130,8 +130,7 @@ impl Recording {
         Self { name, format: Format::Parquet, source, is_stream: false, end: None, is_over: false }
     }
 
-    /// Reads `input`, called `name` in messages; the first bytes tell the format, and how it is
-    /// compressed.
+    /// Reads `input`, called `name` in messages; its first bytes identify format and compression.
     pub fn from_reader(name: &str, input: impl Read + 'static) -> Result<Self, ReplayError> {
         let name = name.to_owned();
         let unreadable = |cause| ReplayError::Read { file: name.clone(), cause };
@@ -155,22 +154,22 @@ impl Recording {
         Ok(Self { name, format, source, is_stream: false, end, is_over: false })
     }
 
-    /// What it is called in messages.
+    /// Name in messages.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its format.
+    /// Format of the recording.
     pub fn format(&self) -> Format {
         self.format
     }
 
-    /// Whether it may still be written to while it is read: a pipe, a terminal, a socket.
+    /// Returns whether it may still be written to while it is read: a pipe, a terminal, a socket.
     pub fn is_stream(&self) -> bool {
         self.is_stream
     }
 
-    /// The packets of a capture that were left out so far.
+    /// Returns the packets of a capture that were left out so far.
     pub fn left_out(&self) -> LeftOut {
         match &self.source {
             Source::Ndjson(reader) => reader.left_out(),
@@ -180,8 +179,7 @@ impl Recording {
         }
     }
 
-    /// Its contents, if it was read to its end and had no assignment. `None` for a recording of
-    /// ephtrace during which no port was assigned.
+    /// Describes its contents after it was read without an assignment; `None` if ephtrace made it.
     pub fn instead(&self) -> Option<String> {
         match &self.source {
             Source::Ndjson(reader) => reader.instead(),
@@ -193,8 +191,7 @@ impl Recording {
         }
     }
 
-    /// Notes on how it was read, a sentence each: values under keys of ours that are something
-    /// else, the tool that wrote a log.
+    /// Returns notes on reading: foreign values under ephtrace's keys, the tool that wrote a log.
     pub fn notes(&self) -> Vec<String> {
         match &self.source {
             Source::Ndjson(reader) => reader.notes(),
@@ -203,18 +200,17 @@ impl Recording {
         }
     }
 
-    /// True if it does not tell in which order ports were assigned.
+    /// Returns true if it does not tell in which order ports were assigned.
     pub fn is_unordered(&self) -> bool {
         matches!(&self.source, Source::Log(reader) if reader.is_unordered())
     }
 
-    /// True if it does not tell when ports were assigned.
+    /// Returns true if it does not tell when ports were assigned.
     pub fn is_untimed(&self) -> bool {
         matches!(&self.source, Source::Log(reader) if reader.is_untimed())
     }
 
-    /// True if it says that it has not ended: its last events and losses are missing. A Parquet
-    /// file of ephtrace tells; once read, so do its streams, and compressed data.
+    /// Returns true if it is known not to have ended: its last events and losses are missing.
     pub fn is_cut(&self) -> bool {
         match &self.source {
             Source::Parquet(reader) => reader.is_cut(),
@@ -223,20 +219,19 @@ impl Recording {
         }
     }
 
-    /// Whether the compressed data ended before its end.
+    /// Returns whether the compressed data is incomplete.
     fn is_damaged(&self) -> bool {
         self.is_over && self.damage().is_some()
     }
 
-    /// The place where the compressed data ends, and why.
+    /// Returns the position at which the compressed data ends, and why.
     fn damage(&self) -> Option<Item> {
         let end = self.end.as_ref()?.borrow();
         let reason = format!("the compressed data ends there: {}", end.reason.as_ref()?);
         Some(Item::Broken(Broken { unit: "byte", number: end.bytes, reason }))
     }
 
-    /// The release of the kernel that was traced, where the recording tells: a Parquet file that
-    /// ephtrace recorded.
+    /// Returns the release of the traced kernel, if known: from Parquet that ephtrace recorded.
     pub fn kernel_release(&self) -> Option<&str> {
         match &self.source {
             Source::Parquet(reader) => reader.kernel_release(),
@@ -253,7 +248,7 @@ impl Recording {
         }
     }
 
-    /// What is missing so far: what the recording itself says was lost, and what can't be read.
+    /// Returns the losses so far: those that the recording contains, and unreadable pieces.
     pub fn losses(&self) -> Losses {
         let mut losses = match &self.source {
             Source::Ndjson(reader) => reader.losses(),
@@ -277,7 +272,7 @@ impl Iterator for Recording {
             Source::Log(reader) => reader.next(),
         };
         let Some(item) = item else {
-            // The damage is told once.
+            // The damage is reported once.
             let was_over = mem::replace(&mut self.is_over, true);
             return self.damage().filter(|_| !was_over).map(Ok);
         };
@@ -285,18 +280,18 @@ impl Iterator for Recording {
     }
 }
 
-/// Whether the recording at `path` is the file that `other` tells of; `-` is standard input.
+/// Returns whether the recording at `path` is the file described by `other`; `-` is standard input.
 pub(crate) fn is_from(path: &Path, other: &Metadata) -> bool {
     let metadata = if path.as_os_str() == "-" { stdin_metadata() } else { fs::metadata(path) };
     metadata.is_ok_and(|one| (one.dev(), one.ino()) == (other.dev(), other.ino()))
 }
 
-/// On Linux a directory opens like a file and fails only when it is read.
+/// Refuses a directory. On Linux it opens like a file and fails only when it is read.
 fn refuse_directory(file: File) -> io::Result<File> {
     if file.metadata()?.is_dir() { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(file) }
 }
 
-/// A file that can't be read here fails, and says so, where it is read as something else.
+/// Returns whether the file is Parquet. A read error here is reported by the next read.
 fn is_parquet(file: &File) -> bool {
     let mut magic = [0; 4];
     file.read_exact_at(&mut magic, 0).is_ok() && magic == parquet::MAGIC
@@ -316,7 +311,7 @@ fn damaged(name: &str) -> ReplayError {
     ReplayError::Format { file: name.to_owned(), what, advice }
 }
 
-/// By the first bytes: those of a capture in either order of bytes, with micro- or nanoseconds.
+/// Detects a capture by its first bytes, in either byte order, with micro- or nanoseconds.
 fn packets(magic: &[u8]) -> Option<Format> {
     match magic {
         [0x0a, 0x0d, 0x0d, 0x0a] => Some(Format::Pcapng),
@@ -328,7 +323,7 @@ fn packets(magic: &[u8]) -> Option<Format> {
     }
 }
 
-/// By the first line: the log of a tool, or one JSON object a line.
+/// Detects a text format by its first line: the log of a tool, or one JSON object a line.
 fn text(name: &str, input: Box<dyn Read>) -> Result<(Format, Source), ReplayError> {
     let input: Box<dyn BufRead> = Box::new(BufReader::with_capacity(READ_BYTES, input));
     let unreadable = |cause| ReplayError::Read { file: name.to_owned(), cause };

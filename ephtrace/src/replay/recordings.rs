@@ -1,11 +1,10 @@
-//! One recording, or several as one, merged by time: captures that were rotated, logs of several
-//! tools.
+//! One recording, or several as one, merged by time: rotated captures, logs of several tools.
 //!
-//! Of the files that are open, the one with the earliest row comes next. At most
+//! Of the open files, the one with the earliest row comes next. At most
 //! [`MAX_OPEN`](super::several::MAX_OPEN) are open at once, whatever their number, so that memory
-//! stays bounded: each file is looked into for its first row, and opened again when the others have
-//! come that far. A pipe stays open. Where more of them overlap in time, the rest waits; what comes
-//! late of it is out of order, and is counted as that of one file is.
+//! stays bounded: each file is opened for its first row, and opened again when the others have
+//! reached it. A pipe stays open. If more files overlap in time, the rest waits; their late rows
+//! are out of order, and counted as for one file.
 
 use std::path::PathBuf;
 
@@ -34,8 +33,8 @@ impl From<Recording> for Recordings {
 }
 
 impl Recordings {
-    /// Opens the files at `paths`, within that memory in all; `-` is standard input. Of several,
-    /// those that can't be opened are left out and told by [`Recordings::unread`].
+    /// Opens the files at `paths`, within that memory in total; `-` is standard input. Of several,
+    /// those that can't be opened are left out and returned by [`Recordings::unread`].
     pub fn open_within(paths: &[PathBuf], max: MaxMemory) -> Result<Self, ReplayError> {
         Self::open_metered(paths, max, &Meter::default())
     }
@@ -52,12 +51,12 @@ impl Recordings {
         }
     }
 
-    /// Whether it is several.
+    /// Returns whether there are several.
     pub fn is_several(&self) -> bool {
         matches!(self, Self::Several(_))
     }
 
-    /// Its name in messages.
+    /// Name in messages.
     pub fn name(&self) -> String {
         match self {
             Self::One(one) => one.name().to_owned(),
@@ -65,7 +64,7 @@ impl Recordings {
         }
     }
 
-    /// The format of all, if it is one.
+    /// Format of all, if they share one.
     pub fn format(&self) -> Format {
         match self {
             Self::One(one) => one.format(),
@@ -73,7 +72,7 @@ impl Recordings {
         }
     }
 
-    /// Whether one of them may still be written to while it is read.
+    /// Returns whether one of them may still be written to while it is read.
     pub fn is_stream(&self) -> bool {
         match self {
             Self::One(one) => one.is_stream(),
@@ -81,7 +80,7 @@ impl Recordings {
         }
     }
 
-    /// The packets of captures that were left out so far.
+    /// Returns the packets of captures that were left out so far.
     pub fn left_out(&self) -> LeftOut {
         match self {
             Self::One(one) => one.left_out(),
@@ -92,7 +91,7 @@ impl Recordings {
         }
     }
 
-    /// See [`Recording::instead`]: of several, what each holds, the first of them.
+    /// See [`Recording::instead`]; for several, the contents of the first few.
     pub fn instead(&self) -> Option<String> {
         let several = match self {
             Self::One(one) => return one.instead(),
@@ -108,7 +107,7 @@ impl Recordings {
         (!listed.is_empty()).then(|| format!("{}{more}", listed.join("; ")))
     }
 
-    /// Notes on how it was read, of several with the name of each.
+    /// Returns notes on the reading; for several, with the name of each.
     pub fn notes(&self) -> Vec<String> {
         match self {
             Self::One(one) => one.notes(),
@@ -121,7 +120,7 @@ impl Recordings {
         }
     }
 
-    /// Whether one of them says that it has not ended.
+    /// Returns whether one of them is marked as not ended.
     pub fn is_cut(&self) -> bool {
         match self {
             Self::One(one) => one.is_cut(),
@@ -129,7 +128,7 @@ impl Recordings {
         }
     }
 
-    /// True if one of them does not tell in which order ports were assigned.
+    /// Returns true if one of them does not tell in which order ports were assigned.
     pub fn is_unordered(&self) -> bool {
         match self {
             Self::One(one) => one.is_unordered(),
@@ -137,7 +136,7 @@ impl Recordings {
         }
     }
 
-    /// True if one of them does not tell when ports were assigned.
+    /// Returns true if one of them does not tell when ports were assigned.
     pub fn is_untimed(&self) -> bool {
         match self {
             Self::One(one) => one.is_untimed(),
@@ -145,7 +144,7 @@ impl Recordings {
         }
     }
 
-    /// The release of the kernel that was traced, where all of them tell the same.
+    /// Returns the release of the traced kernel, if all of them agree on it.
     pub fn kernel_release(&self) -> Option<&str> {
         match self {
             Self::One(one) => one.kernel_release(),
@@ -167,7 +166,7 @@ impl Recordings {
         all.reduce(Provenance::and).unwrap_or_default()
     }
 
-    /// What is missing so far.
+    /// Returns the losses so far.
     pub fn losses(&self) -> Losses {
         match self {
             Self::One(one) => one.losses(),
@@ -178,7 +177,7 @@ impl Recordings {
         }
     }
 
-    /// Files of several that can't be read, or not to their end, and why.
+    /// Returns the files of several that can't be read, or not to their end, with the reasons.
     pub fn unread(&self) -> &[String] {
         match self {
             Self::One(_) => &[],

@@ -1,4 +1,4 @@
-//! Connects that are tried again from the same port: one assignment, however many rows it has.
+//! Connects that are retried from the same port: one assignment, however many rows it has.
 //!
 //! Windows sends a refused SYN three times, half a second apart, from one port. A flow log has a
 //! row for each, a capture a packet for each.
@@ -9,26 +9,27 @@ use rustc_hash::FxHasher;
 
 use crate::model::Assignment;
 
-/// Longest pause between two attempts, in nanoseconds: a SYN is sent again after up to eight
-/// seconds in its first quarter of a minute, and no system is known to give a port to the same
-/// destination again so soon while it has others.
+/// Maximum pause between two attempts, in nanoseconds: a SYN is retransmitted after up to eight
+/// seconds in its first quarter of a minute, and no system is known to assign a port to the same
+/// destination again this soon while it has others.
 pub const PAUSE_NS: u64 = 10_000_000_000;
 
-/// Connections that are remembered, in 1 MiB. Two that share a slot forget each other, so that a
-/// repeat may be missed, but nothing is taken for one.
+/// Number of remembered connections, in 1 MiB. Two that share a slot evict each other, so that a
+/// repeat may be missed, but nothing else is taken for one.
 const SLOTS: usize = 1 << 16;
 
 /// The last attempts.
 #[derive(Default)]
 pub struct Retries {
-    /// Hash of a connection, and when it was last tried; empty before the first one.
+    /// Hash of a connection, and the time of its last attempt; empty before the first one.
     slots: Vec<(u64, u64)>,
     repeated: u64,
 }
 
 impl Retries {
-    /// Whether `assignment` repeats an earlier one; counts it then. Only what neither tells how the
-    /// port came about nor the range is looked at: a tracer tells, and its rows are assignments.
+    /// Returns whether `assignment` repeats an earlier one, and counts it then. Only assignments
+    /// with neither origin nor range are checked: a tracer reports them, and its rows are
+    /// assignments.
     pub fn is_repeat(&mut self, assignment: &Assignment) -> bool {
         let Assignment { origin: None, hook: None, range: None, sport: Some(sport), .. } =
             *assignment

@@ -1,5 +1,4 @@
-//! Several recordings, merged by time: of the files that are open, the one with the earliest row
-//! comes next.
+//! Several recordings, merged by time: of the open files, the one with the earliest row comes next.
 
 use std::{
     collections::VecDeque,
@@ -16,14 +15,14 @@ use super::{
 };
 use crate::model::{Assignment, LeftOut, Provenance, losses::Losses};
 
-/// Files that are open at once. Each may hold a block of a capture, 16 MiB, and 32 MiB of what is
-/// compressed: together less than `--max-memory` has by default for recordings.
+/// Maximum number of files open at once. Each may hold a block of a capture, 16 MiB, and 32 MiB of
+/// decompression state: together less than the default of `--max-memory` for recordings.
 pub const MAX_OPEN: usize = 4;
 
-/// Names that stand in the name of all, and reasons that are listed.
+/// Maximum number of names in the combined name, and of listed reasons.
 pub(super) const LISTED: usize = 3;
 
-/// Pieces in a row that can't be read and wait to be told: more than anybody is shown.
+/// Maximum number of broken pieces in a row that wait to be reported: more than are ever shown.
 const MAX_BROKEN: usize = 64;
 
 /// Several recordings, merged.
@@ -31,12 +30,12 @@ pub struct Several {
     pub(super) parts: Vec<Part>,
     account: Account,
     meter: Meter,
-    /// Pieces that can't be read, to be told before anything else.
+    /// Broken pieces, to be reported before anything else.
     broken: VecDeque<Item>,
-    /// Files that can't be read, and why.
+    /// Files that can't be read, with the reasons.
     pub(super) unread: Vec<String>,
     pub(super) is_stream: bool,
-    /// Two that tell network namespaces are of the same time.
+    /// True if two recordings with network namespaces overlap in time.
     overlaps: bool,
 }
 
@@ -45,19 +44,19 @@ pub(super) struct Part {
     path: PathBuf,
     state: State,
     pub(super) about: About,
-    /// A row of it that was handed on told its network namespace.
+    /// True if a row that was passed on had a network namespace.
     has_namespaces: bool,
 }
 
 enum State {
-    /// Looked into and closed: time of its first row.
+    /// Examined and closed: time of its first row.
     Closed(u64),
-    /// Open, and its next row.
+    /// Open, with its next row.
     Open(Box<Recording>, Box<Assignment>),
     Over,
 }
 
-/// The facts of a file, as far as it was read.
+/// Facts about a file, as far as it was read.
 #[derive(Clone)]
 pub(super) struct About {
     pub(super) name: String,
@@ -90,7 +89,7 @@ impl About {
         }
     }
 
-    /// The same once all was read.
+    /// Returns the facts once everything was read.
     fn at_end(recording: &Recording, has_rows: bool) -> Self {
         let instead = recording.instead().filter(|_| !has_rows);
         Self { instead, notes: recording.notes(), ..Self::of(recording) }
@@ -102,14 +101,14 @@ impl Part {
         Self { path: path.to_owned(), state, about, has_namespaces: false }
     }
 
-    /// Begun, not over, and with network namespaces.
+    /// Returns whether it has begun, has not ended, and has network namespaces.
     fn is_in_namespaces(&self) -> bool {
         self.has_namespaces && matches!(self.state, State::Open(..))
     }
 }
 
 impl Several {
-    /// Opens the files at `paths`, within that memory in all.
+    /// Opens the files at `paths`, within that memory in total.
     pub(super) fn open(
         paths: &[PathBuf],
         max: MaxMemory,
@@ -135,7 +134,7 @@ impl Several {
         }
     }
 
-    /// Reads up to the first row. A file is closed again where others have to be open.
+    /// Reads up to the first row. A file is closed again if others have to be open.
     fn look_into(&mut self, path: &Path, mut recording: Recording) {
         self.is_stream |= recording.is_stream();
         let is_kept =
@@ -151,7 +150,7 @@ impl Several {
             Some(row) if is_kept => State::Open(Box::new(recording), Box::new(row)),
             Some(row) => State::Closed(row.ts_ns),
         };
-        // What is closed is read again, and its broken pieces come again.
+        // A closed file is read again, and its broken pieces come again.
         if matches!(state, State::Closed(_)) {
             let (left_out, losses) = (LeftOut::default(), Losses::default());
             let about = About { left_out, losses, ..about };
@@ -162,7 +161,7 @@ impl Several {
         }
     }
 
-    /// The next row of a file, and the pieces before it that can't be read.
+    /// Returns the next row of a file; pieces before it that can't be read go to `broken`.
     fn row(&mut self, recording: &mut Recording, broken: &mut Vec<Item>) -> Option<Assignment> {
         loop {
             match recording.next()? {
@@ -182,7 +181,7 @@ impl Several {
         }
     }
 
-    /// The next row of all, or a piece before it that can't be read.
+    /// Returns the next row of all, or a broken piece before it.
     pub(super) fn next(&mut self) -> Option<Item> {
         if let Some(broken) = self.broken.pop_front() {
             return Some(broken);
@@ -207,7 +206,7 @@ impl Several {
         Some(Item::Assignment(*row))
     }
 
-    /// Opens files that the others have come up to, as far as there is room.
+    /// Opens files that the others have reached, as far as there is room.
     fn open_due(&mut self) {
         loop {
             let due = self.parts.iter().enumerate().filter_map(|(at, part)| match part.state {
@@ -246,7 +245,8 @@ impl Several {
         self.parts.iter().filter(|part| matches!(part.state, State::Open(..))).count()
     }
 
-    /// The part with the earliest row; of several with one time, the first that was named.
+    /// Returns the part with the earliest row; of several with the same time, the first that was
+    /// named.
     fn earliest(&self) -> Option<usize> {
         let open = self.parts.iter().enumerate().filter_map(|(at, part)| match &part.state {
             State::Open(_, row) => Some((row.ts_ns, at)),
@@ -263,14 +263,15 @@ impl Several {
         }
     }
 
-    /// A doubt that no reader can settle: the first namespace has the same number everywhere.
+    /// Returns a note on a doubt that no reader can settle: the initial namespace has the same
+    /// number on every machine.
     pub(super) fn note(&self) -> Option<String> {
         let note = "recordings of the same time have network namespaces, which are assumed to \
                     belong to one machine: read recordings of several machines separately";
         self.overlaps.then(|| note.to_owned())
     }
 
-    /// The facts of each, as far as it was read.
+    /// Returns the facts about each, as far as it was read.
     pub(super) fn abouts(&self) -> impl Iterator<Item = About> {
         self.parts.iter().map(|part| match &part.state {
             State::Open(recording, _) => About::of(recording),
@@ -278,7 +279,7 @@ impl Several {
         })
     }
 
-    /// The names of the first, and how many there are.
+    /// Returns the names of the first few, and the number of others.
     pub(super) fn name(&self) -> String {
         let names = self.parts.iter().map(|part| part.about.name.clone());
         let listed: Vec<String> = names.take(LISTED).collect();
@@ -287,7 +288,7 @@ impl Several {
         format!("{}{more}", listed.join(", "))
     }
 
-    /// The format of all, if it is one.
+    /// Format of all, if they share one.
     pub(super) fn format(&self) -> Format {
         let mut formats = self.parts.iter().map(|part| part.about.format);
         let first = formats.next().unwrap_or(Format::Several);

@@ -1,4 +1,4 @@
-//! How far a recording is put in order: within a window while it is read, or all of it.
+//! Extent of sorting a recording: within a window while it is read, or all of it.
 
 use std::io;
 
@@ -8,22 +8,22 @@ use super::{
 };
 use crate::model::Assignment;
 
-/// A recording of which rows are further from their place than this, in the first window, is taken
-/// for one that is written at the end of connections, and put in order as a whole.
+/// Distance of rows from their place, in the first window, beyond which a recording counts as
+/// written at the end of connections, and is sorted as a whole.
 const FAR: usize = WINDOW / 16;
 
-/// How far to sort.
+/// Extent of sorting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// Within a window: assignments are handed on while the recording is read.
+    /// Within a window: assignments are passed on while the recording is read.
     Window,
-    /// Within a window, unless the first one shows that it does not reach.
+    /// Within a window, unless the first one proves too small.
     Automatic,
-    /// All of the recording, before the first one is handed on.
+    /// All of the recording, before the first assignment is passed on.
     Whole,
 }
 
-/// Puts a recording in order.
+/// Sorts a recording.
 pub struct Sorting {
     reach: Reach,
     sorter: Sorter,
@@ -35,7 +35,7 @@ enum Sorter {
 }
 
 impl Sorting {
-    /// Nothing read yet.
+    /// Creates an empty sorter.
     pub fn new(reach: Reach) -> Self {
         let sorter = match reach {
             Reach::Window | Reach::Automatic => Sorter::Window(Order::default()),
@@ -44,8 +44,8 @@ impl Sorting {
         Self { reach, sorter }
     }
 
-    /// Takes the next assignment of the recording in. All that [`Sorting::next_with`] offers has to
-    /// be taken before.
+    /// Adds the next assignment of the recording. Everything that [`Sorting::next_with`] offers has
+    /// to be taken before.
     pub fn push(&mut self, assignment: Assignment) -> io::Result<()> {
         match &mut self.sorter {
             Sorter::Window(order) => {
@@ -59,7 +59,7 @@ impl Sorting {
         }
     }
 
-    /// Once the first window is full: whether it reaches.
+    /// Decides, once the first window is full, whether it is large enough.
     fn decide(&mut self, assignment: Assignment) -> io::Result<()> {
         self.reach = Reach::Window;
         if let Sorter::Window(order) = &mut self.sorter
@@ -72,7 +72,7 @@ impl Sorting {
         self.push(assignment)
     }
 
-    /// Lets all that wait go, in order: nothing earlier is expected any more.
+    /// Releases all waiting assignments, in order: nothing earlier is expected any more.
     pub fn release(&mut self) -> io::Result<()> {
         match &mut self.sorter {
             Sorter::Window(order) => {
@@ -83,8 +83,8 @@ impl Sorting {
         }
     }
 
-    /// Time of the assignment that [`Sorting::next_with`] would show, in nanoseconds since the Unix
-    /// epoch.
+    /// Returns the time of the assignment that [`Sorting::next_with`] would pass, in nanoseconds
+    /// since the Unix epoch.
     pub fn next_ns(&self) -> Option<u64> {
         match &self.sorter {
             Sorter::Window(order) => order.next_ns(),
@@ -92,8 +92,8 @@ impl Sorting {
         }
     }
 
-    /// Shows the next assignment in order to `take`, once enough others were read to know it, and
-    /// lets it go.
+    /// Passes the next assignment in order to `take`, once enough others were read to know it, and
+    /// removes it.
     pub fn next_with<R>(
         &mut self,
         take: impl FnOnce(&mut Assignment) -> R,
@@ -104,7 +104,7 @@ impl Sorting {
         }
     }
 
-    /// Whether nothing waits.
+    /// Returns whether nothing waits.
     pub fn is_empty(&self) -> bool {
         match &self.sorter {
             Sorter::Window(order) => order.is_empty(),
@@ -112,7 +112,7 @@ impl Sorting {
         }
     }
 
-    /// Number of assignments that were handed on after a later one.
+    /// Number of assignments passed on after a later one.
     pub fn disordered(&self) -> u64 {
         match &self.sorter {
             Sorter::Window(order) => order.disordered(),

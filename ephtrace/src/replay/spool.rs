@@ -1,6 +1,6 @@
-//! Sorted runs of assignments in a file without a name, and what they are together, in order.
+//! Sorted runs of assignments in an unnamed file, and their merge in order.
 //!
-//! The file is for this process alone, and gone with it.
+//! The file is for this process alone, and disappears with it.
 
 use std::{
     cmp::Reverse,
@@ -19,29 +19,30 @@ use std::{
 use super::packed::{pack, unpack};
 use crate::model::Assignment;
 
-/// Most bytes in the file: a hundred million rows or so. What comes behind them is sorted anew.
+/// Maximum size of the file, in bytes: a hundred million rows or so. Further rows are sorted
+/// separately.
 pub(super) const MAX_BYTES: u64 = 8 << 30;
 
-/// Bytes that are read ahead, for all runs together.
+/// Number of bytes read ahead, for all runs together.
 const READ_BYTES: usize = 8 << 20;
 
-/// Longest assignment in the file, in bytes: names are the longest part, and those of containers
-/// come out of lines of 64 KiB.
+/// Maximum length of an assignment in the file, in bytes: names are the longest part, and those of
+/// containers come from lines of 64 KiB.
 const MAX_ROW_BYTES: usize = 80 << 10;
 
-/// Files of this process so far: each has a name until it is open.
+/// Number of this process's files so far: each has a name until it is open.
 static FILES: AtomicU64 = AtomicU64::new(0);
 
-/// A file for the first spool, for a process that can't make one later.
+/// File for the first spool, for a process that can't create one later.
 static PREPARED: Mutex<Option<File>> = Mutex::new(None);
 
-/// Makes the file of the first spool now: whoever reads in a sandbox can't make one. Where none can
-/// be made, that is told once it is needed.
+/// Creates the file of the first spool now: a sandboxed reader can't create one. A failure is
+/// reported once the file is needed.
 pub(crate) fn prepare() {
     *PREPARED.lock().unwrap_or_else(PoisonError::into_inner) = create_file().ok();
 }
 
-/// A file without a name, in the directory for temporary files (`TMPDIR`).
+/// Creates an unnamed file, in the directory for temporary files (`TMPDIR`).
 fn create_file() -> io::Result<File> {
     let number = FILES.fetch_add(1, Ordering::Relaxed);
     let path = env::temp_dir().join(format!("ephtrace-spool-{}-{number}", process::id()));
@@ -54,25 +55,25 @@ fn create_file() -> io::Result<File> {
 /// A file with sorted runs.
 pub(super) struct Spool {
     file: File,
-    /// Where each run ends; the first one begins at 0.
+    /// End of each run; the first one begins at 0.
     ends: Vec<u64>,
     bytes: Vec<u8>,
 }
 
 impl Spool {
-    /// An empty one.
+    /// Creates an empty spool.
     pub(super) fn create() -> io::Result<Self> {
         let prepared = PREPARED.lock().unwrap_or_else(PoisonError::into_inner).take();
         let file = prepared.map_or_else(create_file, Ok)?;
         Ok(Self { file, ends: Vec::new(), bytes: Vec::new() })
     }
 
-    /// Bytes in it.
+    /// Number of bytes in it.
     pub(super) fn len(&self) -> u64 {
         self.ends.last().copied().unwrap_or(0)
     }
 
-    /// Appends `assignments`, which are sorted.
+    /// Appends `assignments`, which must be sorted.
     pub(super) fn write_run(&mut self, assignments: &[Assignment]) -> io::Result<()> {
         self.bytes.clear();
         for assignment in assignments {
@@ -83,7 +84,7 @@ impl Spool {
         Ok(())
     }
 
-    /// All of it, in order; of two at the same time, that of the earlier run first.
+    /// Merges all runs in order; of two at the same time, that of the earlier run comes first.
     pub(super) fn merge(self) -> io::Result<Merged> {
         let file = Arc::new(self.file);
         let ahead = (READ_BYTES / self.ends.len().max(1)).max(1);
@@ -106,7 +107,7 @@ impl Spool {
 /// The runs of a spool, read together.
 pub(super) struct Merged {
     runs: Vec<Run>,
-    /// Time of the first assignment of each run, and which run.
+    /// Time of the first assignment of each run, and the run's index.
     next: BinaryHeap<Reverse<(u64, usize)>>,
 }
 
@@ -116,19 +117,19 @@ struct Run {
     at: u64,
     end: u64,
     ahead: usize,
-    /// What was read, of which `from` bytes are taken.
+    /// Bytes that were read, of which `from` are consumed.
     bytes: Vec<u8>,
     from: usize,
     first: Option<Assignment>,
 }
 
 impl Merged {
-    /// Time of the next assignment.
+    /// Returns the time of the next assignment.
     pub(super) fn next_ns(&self) -> Option<u64> {
         self.next.peek().map(|Reverse((ts_ns, _))| *ts_ns)
     }
 
-    /// The next assignment.
+    /// Returns the next assignment.
     pub(super) fn pop(&mut self) -> io::Result<Option<Assignment>> {
         let Some(Reverse((_, index))) = self.next.pop() else { return Ok(None) };
         let first = self.runs.get_mut(index).and_then(|run| run.first.take());

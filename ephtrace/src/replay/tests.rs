@@ -28,7 +28,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// All assignments, and the words on what is broken.
+/// Returns all assignments, and the messages about broken ones.
 fn read(bytes: impl Into<Vec<u8>>) -> (Vec<Assignment>, Vec<String>, Losses) {
     let mut recording = recording(bytes);
     let (mut assignments, mut broken) = (Vec::new(), Vec::new());
@@ -104,7 +104,7 @@ fn each_column_is_read_back_or_follows_from_others() {
     let (derived, read): (Vec<&Column>, Vec<&Column>) = COLUMNS.iter().partition(is_derived);
     let derived: Vec<&str> = derived.iter().map(|column| column.name).collect();
     assert_eq!(derived, ["ts", "family", "error", "self_connect"]);
-    // What is not known here would come back as it went whether it is read or not.
+    // A column unknown here would come back unchanged whether it is read or not.
     let all = full();
     let unknown = read.iter().filter(|column| (column.value)(&all) == Value::Null);
     assert_eq!(unknown.map(|column| column.name).collect::<Vec<_>>(), [""; 0]);
@@ -120,7 +120,7 @@ fn keys_in_any_order_are_read_and_none_twice() {
     assert!(broken.is_empty(), "{broken:?}");
     assert_eq!(all[0].range, Some(RangeInForce::of_socket(7, 9)));
     assert_eq!((all[0].hook, all[0].sport), (Some(Hook::Fentry), Some(8)));
-    // Nothing of a line comes back in the next one.
+    // No value of a line comes back in the next one.
     let bare = r#"{"ts_ns":7,"saddr":"10.0.0.1","sport":40000,"daddr":"10.0.0.2","dport":80}"#;
     let (all, ..) = read(format!("{text}\n{bare}"));
     assert_eq!((all[1].range, all[1].hook), (None, None));
@@ -313,11 +313,11 @@ fn a_stream_without_its_summary_is_cut() {
     };
     assert!(is_cut(&[begin, row]) && is_cut(&[begin, end, begin]) && is_cut(&[begin, begin, end]));
     assert!(!is_cut(&[begin, row, end]) && !is_cut(&[begin, end, begin, end]));
-    // Whoever keeps assignments alone, or asked for no summary, can't tell.
+    // A stream of only assignments, or without a requested summary, has no end mark.
     assert!(!is_cut(&[row, row]) && !is_cut(&[quiet, row]));
 }
 
-/// The lines of the test below, as `xz` compresses them.
+/// Lines of the test below, as compressed by `xz`.
 const XZ: &str = "\
     fd377a585a000004e6d6b4460200210116000000742fe5a3e251bf008f5d003d888a87736c4088b845f67c8c\
     257b576bb778cfc240d94133d8ac92edb4b5b4c08c470cbce5515f4460bd351dee8df8e7535c4f49253b38bc\
@@ -338,7 +338,7 @@ fn what_is_compressed_is_read_as_far_as_it_goes() {
     let (plain, ..) = read(lines.as_bytes());
     for packed in [gzip(lines.as_bytes()), zstd, xz()] {
         assert_eq!(read(&*packed), (plain.clone(), Vec::new(), Losses::default()));
-        // Several behind each other.
+        // Concatenated streams.
         assert_eq!(read(packed.repeat(2)).0.len(), 2 * plain.len());
         for len in [packed.len() - 1, packed.len() / 2, 12] {
             let (read, broken, losses) = read(&packed[..len]);

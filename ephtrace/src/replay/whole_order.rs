@@ -1,35 +1,35 @@
 //! Assignments sorted by time over a whole recording, however far each is from its place.
 //!
-//! What is read is sorted in runs of [`RUN`], which wait in a file (`spool`); at the end of the
-//! recording they are merged. A recording that fits into one run takes no file.
+//! Assignments are sorted in runs of [`RUN`], which wait in a file (`spool`); at the end of the
+//! recording they are merged. A recording that fits into one run needs no file.
 
 use std::{io, mem, vec};
 
 use super::spool::{MAX_BYTES, Merged, Spool};
 use crate::model::Assignment;
 
-/// Assignments that are sorted in memory, 9 MiB.
+/// Number of assignments that are sorted in memory, 9 MiB.
 pub const RUN: usize = 1 << 15;
 
-/// Puts the assignments of a whole recording in order.
+/// Sorts the assignments of a whole recording.
 pub struct WholeOrder {
     run: Vec<Assignment>,
     run_rows: usize,
     max_bytes: u64,
     spool: Option<Spool>,
     out: Out,
-    /// Time of the latest one that was handed on.
+    /// Time of the latest assignment passed on.
     handed_ns: u64,
     disordered: u64,
 }
 
-/// What can be handed on.
+/// Assignments that can be passed on.
 enum Out {
     /// Nothing before the end of the recording.
     Nothing,
-    /// What never left memory.
+    /// Assignments that never left memory.
     Sorted(vec::IntoIter<Assignment>),
-    /// What was in the file.
+    /// Assignments from the file.
     Merged(Merged),
 }
 
@@ -40,8 +40,8 @@ impl Default for WholeOrder {
 }
 
 impl WholeOrder {
-    /// Sorts `run_rows` in memory, and up to `max_bytes` in a file: what comes behind those is
-    /// sorted anew, and counted if it is too late.
+    /// Creates a sorter of `run_rows` in memory, and up to `max_bytes` in a file: further rows are
+    /// sorted separately, and counted if they are too late.
     pub fn with_limits(run_rows: usize, max_bytes: u64) -> Self {
         Self {
             run: Vec::new(),
@@ -54,8 +54,8 @@ impl WholeOrder {
         }
     }
 
-    /// Takes the next assignment of the recording in. All that [`WholeOrder::pop`] offers has to be
-    /// taken before.
+    /// Adds the next assignment of the recording. Everything that [`WholeOrder::pop`] offers has to
+    /// be taken before.
     pub fn push(&mut self, assignment: Assignment) -> io::Result<()> {
         self.run.push(assignment);
         if self.run.len() < self.run_rows {
@@ -68,7 +68,7 @@ impl WholeOrder {
         Ok(())
     }
 
-    /// Lets all that wait go, in order: at the end of the recording.
+    /// Releases all waiting assignments, in order: at the end of the recording.
     pub fn release(&mut self) -> io::Result<()> {
         if self.spool.is_some() && !self.run.is_empty() {
             self.spool_run()?;
@@ -82,7 +82,7 @@ impl WholeOrder {
         Ok(())
     }
 
-    /// Time of the assignment that [`WholeOrder::pop`] would return.
+    /// Returns the time of the assignment that [`WholeOrder::pop`] would return.
     pub fn next_ns(&self) -> Option<u64> {
         match &self.out {
             Out::Nothing => None,
@@ -105,7 +105,7 @@ impl WholeOrder {
         Ok(next)
     }
 
-    /// Whether nothing waits.
+    /// Returns whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.run.is_empty() && self.spool.is_none() && self.next_ns().is_none()
     }

@@ -1,27 +1,27 @@
-//! What is wrong, the worst first, for as long as the view is open.
+//! Current problems, the worst first, for as long as the view is open.
 
 use std::cmp::Reverse;
 
 use crate::analyse::findings::{Finding, Severity};
 
-/// How many are kept: more than a screen has lines for.
+/// Number of alerts that are kept: more than a screen has lines for.
 const MAX_ALERTS: usize = 16;
 
-/// Something that is wrong, and when it was seen.
+/// A problem, and the time when it was seen.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Alert {
     /// Its own, which it keeps while it is seen again.
     pub(crate) serial: u32,
     pub(crate) severity: Severity,
-    /// What, in one sentence.
+    /// The problem, in one sentence.
     pub(crate) sentence: String,
-    /// The finding that it is; `None` for what the tracer has to say of itself.
+    /// The finding; `None` for a notice of the tracer about itself.
     pub(crate) finding: Option<Finding>,
-    /// When it was seen last, in nanoseconds since the Unix epoch.
+    /// Time when it was last seen, in nanoseconds since the Unix epoch.
     pub(crate) last_ns: u64,
 }
 
-/// All of them: the worst first, of equals that which was seen last.
+/// All alerts: the worst first, among equals the most recently seen first.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Alerts {
     all: Vec<Alert>,
@@ -29,7 +29,7 @@ pub(crate) struct Alerts {
 }
 
 impl Alerts {
-    /// A finding, or one again.
+    /// Adds a finding, or refreshes it.
     pub(crate) fn find(&mut self, finding: Finding, now_ns: u64) {
         self.put(Alert {
             serial: 0,
@@ -40,13 +40,13 @@ impl Alerts {
         });
     }
 
-    /// What the tracer has to say of itself.
+    /// Adds a notice of the tracer about itself.
     pub(crate) fn tell(&mut self, sentence: String, now_ns: u64) {
         let severity = Severity::Warning;
         self.put(Alert { serial: 0, severity, sentence, finding: None, last_ns: now_ns });
     }
 
-    /// All of them.
+    /// Returns all alerts.
     pub(crate) fn all(&self) -> &[Alert] {
         &self.all
     }

@@ -1,4 +1,4 @@
-//! The last assignments that failed, one by one.
+//! The last failed assignments, one by one.
 
 use std::collections::VecDeque;
 
@@ -7,27 +7,27 @@ use crate::{
     model::{Assignment, Comm},
 };
 
-/// How many are kept: some screens full. All are counted elsewhere.
+/// Number of failures that are kept: a few screens full. Counts elsewhere cover all failures.
 const KEPT: usize = 256;
 
-/// One that failed.
+/// A failed assignment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Failure {
     /// Time, in nanoseconds since the Unix epoch.
     pub(crate) ts_ns: u64,
-    /// Whose.
+    /// Process id.
     pub(crate) pid: Option<u32>,
-    /// Its name.
+    /// Name of the process.
     pub(crate) comm: Option<Comm>,
-    /// Where to.
+    /// Destination.
     pub(crate) lane: LaneKey,
-    /// Why.
+    /// Error number.
     pub(crate) errno: Option<u16>,
-    /// How long the search took, in nanoseconds.
+    /// Duration of the search, in nanoseconds.
     pub(crate) latency_ns: Option<u64>,
 }
 
-/// The last ones.
+/// The last failures.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Failures {
     kept: VecDeque<Failure>,
@@ -47,7 +47,7 @@ impl Failures {
         self.kept.push_front(Failure { ts_ns, pid, comm, lane, errno, latency_ns });
     }
 
-    /// The newest first.
+    /// Returns the failures, newest first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Failure> {
         self.kept.iter()
     }

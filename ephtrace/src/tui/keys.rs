@@ -1,4 +1,4 @@
-//! Keys, as the view understands them: no terminal library in here.
+//! Keys in the view's own terms: no terminal library is used here.
 
 /// A key that was pressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use crate::{
     output::{notices::Notices, sink::Sink},
 };
 
-/// A state that is fed by the sink and drawn by the loop; both are of one thread.
+/// A state that the sink feeds and the loop draws; both are on one thread.
 pub type Shared = Rc<RefCell<State>>;
 
 /// Feeds a live view. The final summary goes to the notices, once the terminal is as it was before.
@@ -19,7 +19,7 @@ pub struct LiveSink {
 }
 
 impl LiveSink {
-    /// Feeds `state`.
+    /// Creates a sink that feeds `state`.
     pub fn new(state: Shared, notices: Notices) -> Self {
         Self { state, notices }
     }

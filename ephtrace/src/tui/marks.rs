@@ -1,5 +1,5 @@
-//! Which destination has which letter and colour. They stay with it as long as it is busy, so that
-//! nothing changes its colour while somebody looks.
+//! Letters and colours of destinations. A destination keeps its mark as long as it is busy, so that
+//! its colour does not change under the user's eyes.
 
 use std::cmp::Reverse;
 
@@ -8,7 +8,7 @@ use crate::output::summary::plots::hues::PALETTE;
 /// The letters, each with the colour of the same place in [`PALETTE`].
 const LETTERS: [char; PALETTE.len()] = ['a', 'b', 'c', 'd', 'e', 'f'];
 
-/// A newcomer takes a mark over once it is so many times as busy as who has it.
+/// Factor by which a newcomer must be busier than the holder of a mark to take it over.
 const BUSIER: u64 = 2;
 
 /// The rows that have a mark.
@@ -18,22 +18,22 @@ pub(crate) struct Marks {
 }
 
 impl Marks {
-    /// The rows that have a mark, in the order of the letters.
+    /// Returns the rows that have a mark, in the order of the letters.
     pub(crate) fn holders(&self) -> impl Iterator<Item = Option<u32>> {
         self.holders.iter().copied()
     }
 
-    /// Index of the mark of a row, if it has one.
+    /// Returns the index of a row's mark, if it has one.
     pub(crate) fn of(&self, serial: u32) -> Option<usize> {
         self.holders.iter().position(|holder| *holder == Some(serial))
     }
 
-    /// The letter of a mark; that of all others is a dot.
+    /// Returns the letter of a mark; all other destinations have a dot.
     pub(crate) fn letter(mark: Option<usize>) -> char {
         mark.and_then(|mark| LETTERS.get(mark)).copied().unwrap_or('·')
     }
 
-    /// Gives marks to the busiest rows: serial and how busy each is.
+    /// Gives marks to the busiest rows; each element is a serial and how busy the row is.
     pub(crate) fn update(&mut self, rows: &[(u32, u64)]) {
         let busy = |serial: u32| rows.iter().find(|(other, _)| *other == serial).map(|row| row.1);
         for holder in &mut self.holders {

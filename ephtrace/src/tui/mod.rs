@@ -1,4 +1,4 @@
-//! The live view: what happens now, on a whole terminal.
+//! The live view: current assignments, on a whole terminal.
 //!
 //! ```text
 //! event, losses ─ LiveSink ─┐
@@ -6,8 +6,8 @@
 //! ```
 //!
 //! [`State`] is pure: time, keys and results are arguments, so that tests drive it with scripted
-//! keys and recordings, and [`draw`] only reads it. [`terminal`] is the only part that knows a real
-//! one. The loop that feeds them is in `pipeline`.
+//! keys and recordings; [`draw()`] only reads it. Only [`terminal`] knows a real terminal. The loop
+//! that feeds them is in `pipeline`.
 
 mod alerts;
 mod draw;

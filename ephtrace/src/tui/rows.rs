@@ -1,4 +1,4 @@
-//! One row for each destination: what it did in the last second, and what is known of it.
+//! One row for each destination: its last second, and everything known of it.
 
 use std::sync::Arc;
 
@@ -7,31 +7,31 @@ use crate::{
     model::{Assignment, Comm, PortRange},
 };
 
-/// How many steps the middle one is taken of: enough to be steady, few enough to be of now.
+/// Number of steps whose median is taken: enough to be steady, few enough to be current.
 const STEPS: usize = 16;
 
-/// How much of its range a destination has in use now, as the kernel's tables say.
+/// Part of its range that a destination has in use now, according to the kernel's tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InUse {
     /// Ports that can't be given to this destination: in use for it, or bound for every one.
     pub ports: u32,
-    /// Ports that the range has.
+    /// Number of ports in the range.
     pub of: u32,
 }
 
-/// What a destination is past.
+/// Mark that a destination has passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mark {
-    /// Nothing.
+    /// No mark.
     Below,
-    /// The half mark: from there on each connect scans half of the range first.
+    /// The half mark: from there on, each connect scans half of the range first.
     Half,
     /// The whole range: the next connect fails.
     Full,
 }
 
 impl InUse {
-    /// In hundredths, rounded down.
+    /// Returns the percentage in use, rounded down.
     pub(crate) fn percent(self) -> u32 {
         let percent = u64::from(self.ports) * 100 / u64::from(self.of.max(1));
         u32::try_from(percent).unwrap_or(u32::MAX)
@@ -51,28 +51,28 @@ impl InUse {
 pub(crate) struct Row {
     /// Failed assignments.
     pub(crate) failures: u64,
-    /// Assignments a second, in the last one; unknown before it is over.
+    /// Assignments per second in the last second; unknown before it is over.
     pub(crate) rate: Option<f64>,
-    /// Mean time that the kernel took to choose, in nanoseconds, in the last second that had any.
+    /// Mean time of the kernel's search in nanoseconds, in the last second that had one.
     pub(crate) latency_ns: Option<f64>,
     /// Mean number of candidates that the search looked at, likewise.
     pub(crate) tried: Option<f64>,
     /// Range in force.
     pub(crate) range: Option<PortRange>,
-    /// The process that was last.
+    /// Id of the last process.
     pub(crate) pid: Option<u32>,
-    /// Its name.
+    /// Name of the last process.
     pub(crate) comm: Option<Comm>,
     /// Short id of its container.
     pub(crate) container: Option<Arc<str>>,
-    /// What the tally says of it, as of the last snapshot that included it.
+    /// Result of the tally, as of the last snapshot that included it.
     pub(crate) said: Option<Box<DestinationSummary>>,
     steps: [i32; STEPS],
     step_count: usize,
     second: Second,
 }
 
-/// Sums since the last second was over.
+/// Sums since the end of the last second.
 #[derive(Clone, Copy, Debug, Default)]
 struct Second {
     count: u32,
@@ -100,7 +100,7 @@ impl Sum {
 }
 
 impl Row {
-    /// Takes note of one assignment, its `step` set.
+    /// Records one assignment, with its `step`.
     pub(crate) fn observe(&mut self, assignment: &Assignment) {
         self.failures += u64::from(assignment.is_failed());
         self.second.count = self.second.count.saturating_add(1);
@@ -111,14 +111,14 @@ impl Row {
             (self.pid, self.comm) = (assignment.pid, assignment.comm);
             self.container.clone_from(&assignment.container);
         }
-        // A step over a change of the hash secret is none of the counter's.
+        // A step across a change of the hash secret is not one of the counter's.
         if let Some(step) = assignment.step.filter(|_| assignment.resalted != Some(true)) {
             self.steps[self.step_count % STEPS] = step;
             self.step_count += 1;
         }
     }
 
-    /// So many nanoseconds were over since the last call.
+    /// Ends the current second; `elapsed_ns` nanoseconds have passed since the last call.
     pub(crate) fn roll(&mut self, elapsed_ns: u64) {
         let Second { count, latency, tried } = std::mem::take(&mut self.second);
         self.rate = (elapsed_ns > 0).then(|| f64::from(count) * 1e9 / as_f64(elapsed_ns));
@@ -126,7 +126,7 @@ impl Row {
         self.tried = tried.mean().or(self.tried);
     }
 
-    /// The middle one of the last steps.
+    /// Returns the median of the last steps.
     pub(crate) fn step(&self) -> Option<i32> {
         let mut steps = self.steps;
         let known = steps.get_mut(..self.step_count.min(STEPS))?;

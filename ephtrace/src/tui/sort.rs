@@ -1,4 +1,4 @@
-//! What tables are sorted by.
+//! Sort orders of the tables.
 
 use std::cmp::Ordering;
 
@@ -7,7 +7,7 @@ use crate::analyse::{lanes::LaneKey, summary::DestinationSummary};
 
 /// A column to sort by.
 pub(crate) trait Column: Copy + PartialEq + 'static {
-    /// All of them, from left to right.
+    /// All columns, from left to right.
     const ALL: &'static [Self];
 }
 
@@ -53,7 +53,7 @@ impl Column for ByProcess {
         &[Self::Pid, Self::Name, Self::Rate, Self::Count, Self::Failed, Self::Verdict];
 }
 
-/// A column and the direction. Numbers have the highest first unless reversed, names the first.
+/// A column and the direction. By default, numbers are sorted highest first, names alphabetically.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sort<C> {
     pub(crate) by: C,
@@ -65,24 +65,24 @@ impl<C: Column> Sort<C> {
         Self { by, reversed: false }
     }
 
-    /// On to the next column.
+    /// Moves on to the next column.
     pub(crate) fn next(&mut self) {
         let at = C::ALL.iter().position(|column| *column == self.by).unwrap_or(0);
         *self = Self::new(C::ALL[(at + 1) % C::ALL.len()]);
     }
 
-    /// `ordering`, in the direction that was chosen.
+    /// Returns `ordering` in the chosen direction.
     pub(crate) fn direct(&self, ordering: Ordering) -> Ordering {
         if self.reversed { ordering.reverse() } else { ordering }
     }
 }
 
-/// What rows are compared by, beside themselves.
+/// A row with the other values by which rows are compared.
 pub(crate) struct Compared<'a> {
     pub(crate) lane: &'a LaneKey,
     pub(crate) row: &'a Row,
     pub(crate) count: u64,
-    /// How much is in use, in hundredths.
+    /// Percentage in use.
     pub(crate) in_use: Option<u32>,
 }
 
@@ -105,13 +105,13 @@ impl ByDestination {
     }
 }
 
-/// The highest first, what is unknown last.
+/// Compares with the highest first and unknown values last.
 fn known_first(a: Option<f64>, b: Option<f64>) -> Ordering {
     let rank = |value: Option<f64>| value.unwrap_or(f64::NEG_INFINITY);
     rank(b).total_cmp(&rank(a))
 }
 
-/// By its word; what has none comes last.
+/// Returns the word of the verdict as a sort key; rows without a word come last.
 fn verdict(row: &Row) -> (bool, &'static str) {
     let said = row.said.as_deref();
     let word =

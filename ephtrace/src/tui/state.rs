@@ -1,4 +1,4 @@
-//! What is shown, and what keys do to it. Pure: no clock, no terminal.
+//! State of the view, and the effects of keys on it. Pure: no clock, no terminal.
 
 use std::{cmp::Reverse, ops::Range};
 
@@ -16,75 +16,77 @@ use crate::{
     output::summary::words,
 };
 
-/// Destinations that the tally is asked about at once, at most: each verdict takes a tenth of a
-/// millisecond or so, and no screen shows more.
+/// Maximum number of destinations for one request to the tally: each verdict takes about a tenth of
+/// a millisecond, and no screen shows more.
 const MAX_WANTED: usize = 48;
 
-/// What the view says of its source.
+/// Information about the source of the view.
 #[derive(Clone, Debug)]
 pub struct About {
-    /// How assignments are seen: a hook, or a recording.
+    /// Source of the assignments: a hook, or a recording.
     pub source: String,
-    /// The host, where that is known.
+    /// Name of the host, if it is known.
     pub host: Option<String>,
-    /// When the run began, in nanoseconds since the Unix epoch; `None`: with its first assignment.
+    /// Start of the run, in nanoseconds since the Unix epoch; `None` for the time of its first
+    /// assignment.
     pub started_ns: Option<u64>,
-    /// The time at the beginning, likewise; 0 for that of the first assignment.
+    /// Time at the beginning, in nanoseconds since the Unix epoch; 0 for that of the first
+    /// assignment.
     pub now_ns: u64,
-    /// Zone of the clock.
+    /// Time zone of the clock.
     pub zone: jiff::tz::TimeZone,
-    /// Whether there are colours.
+    /// True if colours are used.
     pub colour: bool,
     /// Whether the locale has UTF-8; else all is drawn with ASCII.
     pub utf8: bool,
 }
 
-/// What the view is told.
+/// Input of the view.
 #[expect(clippy::large_enum_variant, reason = "none is kept")]
 pub enum Input<'a> {
-    /// An assignment, its `step` set.
+    /// An assignment, with its `step`.
     Event(&'a Assignment),
-    /// What was lost so far.
+    /// Losses so far.
     Losses(Losses),
-    /// What the tally says.
+    /// Snapshot of the tally.
     TallySnapshot(TallySnapshot),
-    /// How much is in use now, of each destination that is known; the others are unknown.
+    /// Ports in use now, for each known destination; the others are unknown.
     InUse(Vec<(FlowKey, InUse)>),
-    /// A finding, or one again.
+    /// A finding, new or repeated.
     Finding(Finding),
-    /// What the tracer has to say of itself, in a sentence.
+    /// A notice of the tracer about itself, in a sentence.
     Notice(String),
-    /// The time, in nanoseconds since the Unix epoch: several times a second.
+    /// The time, in nanoseconds since the Unix epoch; comes several times a second.
     Tick(u64),
     /// A key was pressed.
     Key(Key),
-    /// The recording is over.
+    /// End of the recording.
     End,
     /// The size of the terminal changed.
     Resize,
 }
 
-/// What the loop has to do.
+/// Task for the loop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Nothing.
+    /// Do nothing.
     None,
-    /// Come to an end.
+    /// Quit.
     Quit,
     /// Begin a new tally.
     Reset,
 }
 
-/// What a drawing found out about the room that there is.
+/// Room on the screen, as found while drawing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Drawn {
-    /// Rows of a table that fit.
+    /// Number of table rows that fit.
     pub rows: usize,
-    /// How far a page can be scrolled.
+    /// Largest scroll position of the page.
     pub last: u16,
 }
 
-/// The lists that Tab goes round.
+/// The lists through which Tab cycles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Panel {
     Destinations,
@@ -98,7 +100,7 @@ impl Panel {
         [Self::Destinations, Self::Processes, Self::Failures, Self::Plots];
 }
 
-/// What covers the lists.
+/// Page that covers the lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Page {
     Help,
@@ -118,23 +120,23 @@ pub struct State {
     pub(crate) by_destination: Sort<ByDestination>,
     pub(crate) by_process: Sort<ByProcess>,
     pub(crate) filter: Filter,
-    /// The filter before, while one is typed.
+    /// The previous filter, while another is typed.
     pub(crate) typing: Option<Filter>,
     pub(crate) failed_only: bool,
     pub(crate) ended: bool,
     pub(crate) scroll: u16,
-    /// The destination that the cursor is on; it goes where that goes.
+    /// The destination under the cursor; the cursor follows it.
     pub(crate) selected: Option<LaneKey>,
     /// The alert that the cursor is on in their list, by its serial.
     pub(crate) alert: Option<u32>,
-    /// The line of the other lists that it is on.
+    /// Line of the cursor in the other lists.
     pub(crate) cursor: usize,
     pub(crate) drawn: Drawn,
     changed: bool,
 }
 
 impl State {
-    /// Nothing seen yet.
+    /// Creates an empty state.
     pub fn new(about: About) -> Self {
         Self {
             seen: ViewModel::new(about.now_ns, about.started_ns),
@@ -157,7 +159,7 @@ impl State {
         }
     }
 
-    /// Takes one thing in, and says what is to be done about it.
+    /// Processes one input, and returns the task for the loop.
     pub fn apply(&mut self, input: Input<'_>) -> Effect {
         let was = self.seen.now_ns;
         match input {
@@ -188,20 +190,20 @@ impl State {
         Effect::None
     }
 
-    /// Whether it looks different from what was drawn last.
+    /// Returns true if the view looks different from the last drawing.
     pub fn is_changed(&self) -> bool {
         self.changed
     }
 
-    /// The screen was drawn.
+    /// Records the room that the last drawing found.
     pub fn set_drawn(&mut self, drawn: Drawn) {
         self.scroll = self.scroll.min(drawn.last);
         self.drawn = drawn;
         self.changed = false;
     }
 
-    /// The destinations that the next [`TallySnapshot`] should tell about: those on the screen,
-    /// unless nothing happened to them.
+    /// Returns the destinations that the next [`TallySnapshot`] should cover: those on the screen
+    /// that have changed.
     pub fn wanted(&self) -> Vec<LaneKey> {
         let is_old = |entry: &Entry<Row>| {
             entry.value.said.as_ref().is_none_or(|said| said.assignments != entry.count)
@@ -217,7 +219,7 @@ impl State {
         all.filter(|(_, entry)| is_old(entry)).map(|(lane, _)| lane).take(MAX_WANTED).collect()
     }
 
-    /// What is shown: as it was when it was frozen.
+    /// Returns the shown model: the frozen one, if the view is frozen.
     pub(crate) fn seen(&self) -> &ViewModel {
         self.frozen.as_deref().unwrap_or(&self.seen)
     }
@@ -226,7 +228,7 @@ impl State {
         self.frozen.is_some()
     }
 
-    /// The destinations that are shown, in their order.
+    /// Returns the shown destinations, in their order.
     pub(crate) fn destinations(&self) -> Vec<(&LaneKey, &Entry<Row>)> {
         self.order(self.seen())
     }
@@ -252,7 +254,7 @@ impl State {
         all
     }
 
-    /// The processes that are shown, in their order.
+    /// Returns the shown processes, in their order.
     pub(crate) fn processes(&self) -> Vec<&ProcessSummary> {
         let seen = self.seen();
         let all = seen.summary.iter().flat_map(|summary| &summary.processes);
@@ -280,18 +282,18 @@ impl State {
         all
     }
 
-    /// Assignments a second of a process; unknown at first.
+    /// Returns the assignments per second of a process; unknown at first.
     pub(crate) fn process_rate(&self, one: &ProcessSummary) -> Option<f64> {
         self.seen().process_rates.get(&(one.pid?, one.comm.clone())).copied()
     }
 
-    /// The failures that are shown, newest first.
+    /// Returns the shown failures, newest first.
     pub(crate) fn failures(&self) -> Vec<&Failure> {
         let keeps = |one: &&Failure| self.filter.keeps_lane(&one.lane, one.pid, one.comm.as_ref());
         self.seen().failures.iter().filter(keeps).collect()
     }
 
-    /// The line that the cursor is on.
+    /// Returns the line of the cursor.
     pub(crate) fn cursor(&self) -> usize {
         match self.panel {
             Panel::Destinations => self.cursor_in(&self.destinations()),
@@ -305,12 +307,12 @@ impl State {
         alerts.iter().position(|alert| Some(alert.serial) == self.alert).unwrap_or(0)
     }
 
-    /// The same among the destinations that are shown.
+    /// Returns the line of the cursor among the shown destinations.
     pub(crate) fn cursor_in(&self, rows: &[(&LaneKey, &Entry<Row>)]) -> usize {
         rows.iter().position(|(lane, _)| Some(**lane) == self.selected).unwrap_or(0)
     }
 
-    /// The same in a list of so many lines.
+    /// Returns the line of the cursor in a list of `count` lines.
     pub(crate) fn cursor_of(&self, count: usize) -> usize {
         self.cursor.min(count.saturating_sub(1))
     }
@@ -325,8 +327,8 @@ impl State {
     }
 }
 
-/// Which of `count` lines are shown where there is room for `rows`: the cursor in their middle, if
-/// it can be.
+/// Returns the visible lines of `count`, with room for `rows`: the cursor is in their middle, if
+/// possible.
 pub(crate) fn window(cursor: usize, count: usize, rows: usize) -> Range<usize> {
     let first = cursor.saturating_sub(rows / 2).min(count.saturating_sub(rows));
     first..first.saturating_add(rows.max(1)).min(count)

@@ -1,7 +1,7 @@
-//! A real terminal: keys out of it, the view into it, and everything as before at the end.
+//! A real terminal: reads keys, shows the view, and restores everything at the end.
 //!
-//! The only part of the view with I/O. However the run ends, the terminal is put back: by [`Drop`],
-//! by the panic hook, and on a signal by the loop that then drops it.
+//! Only this part of the view does I/O. However the run ends, the terminal is restored: by
+//! [`Drop`], by the panic hook, and on a signal by the loop, which then drops it.
 
 use std::{
     io::{self, IsTerminal as _},
@@ -33,10 +33,10 @@ use super::{
 };
 use crate::output::screen::{shows_utf8, wants_colour};
 
-/// Keys that are taken at once, so that pasted text does not stop the rest.
+/// Maximum number of keys that are read at once, so that pasted text does not block the rest.
 const MAX_KEYS: usize = 64;
 
-/// Whether a view has the terminal to itself.
+/// True while a view has the terminal to itself.
 static IS_TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// Leaves the view without waiting for anything, for a process that is about to end.
@@ -48,15 +48,15 @@ pub(crate) fn leave_at_once() {
     let stdout = io::stdout();
     let mut polled = [PollFd::new(stdout.as_fd(), PollFlags::POLLOUT)];
     if poll(&mut polled, PollTimeout::ZERO).is_ok_and(|ready| ready > 0) {
-        // Past the lock of `stdout`, which the thread that draws may have: the other screen goes,
-        // the cursor comes.
+        // Bypasses the lock of `stdout`, which the drawing thread may hold: leaves the alternate
+        // screen and shows the cursor.
         let _ = nix::unistd::write(&stdout, b"\x1b[?1049l\x1b[?25h");
     }
 }
 
-/// A terminal that the view has to itself, until this is dropped.
+/// A terminal that belongs to the view until this is dropped.
 pub struct Terminal {
-    /// Not dropped: on a terminal that is gone it would complain on standard error, which may be
+    /// Never dropped: if the terminal is gone, its drop would write to standard error, which may be
     /// gone as well, and panic.
     terminal: ManuallyDrop<DefaultTerminal>,
     log_level: LevelFilter,
@@ -78,20 +78,20 @@ impl Terminal {
         shows_utf8()
     }
 
-    /// Whether it has colours and the user wants them.
+    /// Returns true if the terminal has colours and the user wants them.
     pub fn has_colour() -> bool {
         wants_colour()
     }
 
-    /// Takes the terminal over.
+    /// Takes over the terminal.
     ///
-    /// Log messages would land in the middle of the view, so there are none meanwhile, unless
-    /// standard error goes elsewhere; what they tell of losses is counted and shown.
+    /// Log messages would appear in the middle of the view, so they are off meanwhile, unless
+    /// standard error goes elsewhere; losses that they would report are counted and shown.
     pub fn open() -> io::Result<Self> {
         let log_level = log::max_level();
         IS_TAKEN.store(true, Ordering::Relaxed);
         let terminal = ratatui::try_init().map_err(|error| {
-            // Without a word: where the terminal is gone, standard error may be gone with it.
+            // Restores silently: if the terminal is gone, standard error may be gone, too.
             let _ = ratatui::try_restore();
             if is_gone() { gone() } else { error }
         })?;
@@ -101,10 +101,10 @@ impl Terminal {
         Ok(Self { terminal: ManuallyDrop::new(terminal), log_level })
     }
 
-    /// What was typed since the last call, without waiting for more.
+    /// Returns the keys typed since the last call, without waiting for more.
     pub fn inputs(&mut self) -> io::Result<Vec<Input<'static>>> {
         let mut inputs = Vec::new();
-        // On a terminal that was closed, crossterm would read nothing for ever.
+        // On a closed terminal, crossterm would read nothing for ever.
         while inputs.len() < MAX_KEYS && !is_gone() && event::poll(Duration::ZERO)? {
             match event::read()? {
                 Event::Key(key) if translate(key) == Some(Key::Ctrl('z')) => {
@@ -120,12 +120,12 @@ impl Terminal {
     }
 
     /// Gives the terminal back and stops, as Ctrl-Z does elsewhere; takes it again once the shell
-    /// lets the process go on (`fg`). Events that find no room in the ring meanwhile are counted as
-    /// lost.
+    /// continues the process (`fg`). Events that meanwhile find no room in the ring buffer are
+    /// counted as lost.
     fn suspend(&mut self) -> io::Result<()> {
         ratatui::try_restore()?;
         IS_TAKEN.store(false, Ordering::Relaxed);
-        // Not by `kill`, which the sandbox of readers refuses.
+        // `kill` is not used, because the sandbox of readers refuses it.
         raise(Signal::SIGTSTP)?;
         IS_TAKEN.store(true, Ordering::Relaxed);
         enable_raw_mode()?;
@@ -143,12 +143,12 @@ impl Terminal {
     }
 }
 
-/// Nobody is there to see it, as with a pipe.
+/// Returns the error of a closed terminal, which is that of a closed pipe.
 fn gone() -> io::Error {
     io::Error::new(io::ErrorKind::BrokenPipe, "the terminal was closed")
 }
 
-/// Whether the terminal was closed: a window that is gone, a connection that broke.
+/// Returns true if the terminal was closed: by its window, or by a broken connection.
 fn is_gone() -> bool {
     let stdout = io::stdout();
     let mut watched = [PollFd::new(stdout.as_fd(), PollFlags::empty())];
@@ -158,10 +158,10 @@ fn is_gone() -> bool {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        // Where the terminal is gone, there is nothing to put back.
+        // A terminal that is gone needs no restoring.
         let _ = self.terminal.show_cursor();
-        // The panic hook has put it back already: doing it again would move the cursor back up over
-        // what the panic said.
+        // The panic hook has already restored it: a second time would move the cursor up over the
+        // panic's message.
         if !thread::panicking() {
             let _ = ratatui::try_restore();
         }

@@ -1,27 +1,28 @@
-//! The last minute: which port when, for which destination; and how many assignments there were.
+//! The last minute: ports over time by destination, and the number of assignments.
 //!
-//! Bounded whatever the rate: time is cut into slots, and each keeps one of n of its assignments,
-//! by a hash of the assignment, so that a slot of a storm looks like the whole of it: every n-th
-//! would, of destinations that take turns, show the same one each time. What was left out is known.
+//! The size is bounded at any rate: time is divided into slots, and each slot keeps one in n of its
+//! assignments, by a hash of the assignment, so that the kept part of a storm looks like the whole.
+//! Every n-th one would always show the same destination if destinations take turns. The number of
+//! omitted assignments is known.
 
 use std::collections::VecDeque;
 
 /// Length of a slot, in nanoseconds: half a column of a plot in 80 columns.
 const SLOT_NS: u64 = 250_000_000;
 
-/// Slots in a second.
+/// Number of slots per second.
 const SLOTS_A_SECOND: u64 = 1_000_000_000 / SLOT_NS;
 
-/// How far back it goes, in seconds.
+/// Length of the timeline, in seconds.
 pub(crate) const SECONDS: u64 = 60;
 
-/// How many slots are kept.
+/// Number of slots that are kept.
 const SLOTS: u64 = SECONDS * SLOTS_A_SECOND;
 
-/// How many assignments a slot keeps, 16 bytes each: there are not more rows of dots in a plot.
+/// Maximum number of assignments in a slot, 16 bytes each: a plot has no more rows of dots.
 const KEPT: usize = 64;
 
-/// At most one of so many is kept, which is more than there can be in a slot.
+/// Maximum stride, which is more than the assignments of any slot.
 const MAX_STRIDE: u64 = 1 << 40;
 
 /// One assignment.
@@ -29,7 +30,7 @@ const MAX_STRIDE: u64 = 1 << 40;
 pub(crate) struct Dot {
     /// Time, in nanoseconds since the Unix epoch.
     pub(crate) ts_ns: u64,
-    /// Which port.
+    /// Port number.
     pub(crate) port: u16,
     /// The row of its destination.
     pub(crate) serial: u32,
@@ -38,11 +39,11 @@ pub(crate) struct Dot {
 /// A quarter of a second.
 #[derive(Clone, Debug, Default)]
 struct Slot {
-    /// Counted from the Unix epoch.
+    /// Number of the slot, counted from the Unix epoch.
     number: u64,
     seen: u64,
     failed: u64,
-    /// One of so many assignments is kept, a power of two; 0 stands for 1.
+    /// Stride: one in this many assignments is kept, a power of two; 0 stands for 1.
     stride: u64,
     dots: Vec<Dot>,
 }
@@ -54,8 +55,8 @@ pub(crate) struct Timeline {
 }
 
 impl Timeline {
-    /// Takes note of one assignment; `port` is `None` for a failed one. One that comes late is
-    /// shown where it belongs, and counted in the newest slot.
+    /// Records one assignment; `port` is `None` for a failed one. A late one is shown at its own
+    /// time, and counted in the newest slot.
     pub(crate) fn observe(&mut self, ts_ns: u64, serial: u32, port: Option<u16>) {
         let number = ts_ns / SLOT_NS;
         if self.slots.back().is_none_or(|slot| slot.number < number) {
@@ -69,7 +70,7 @@ impl Timeline {
         }
     }
 
-    /// The clock was set back by `back_ns`: what happened is as long ago as before.
+    /// Moves all slots by `back_ns`, because the clock was set back: their ages stay the same.
     pub(crate) fn set_back(&mut self, back_ns: u64) {
         for slot in &mut self.slots {
             slot.number = slot.number.saturating_sub(back_ns / SLOT_NS);
@@ -79,25 +80,26 @@ impl Timeline {
         }
     }
 
-    /// What is kept of the last minute before `now_ns`, oldest slot first.
+    /// Returns the kept assignments of the last minute before `now_ns`, oldest slot first.
     pub(crate) fn dots(&self, now_ns: u64) -> impl Iterator<Item = &Dot> {
         let from_ns = now_ns.saturating_sub(SECONDS * 1_000_000_000);
         let dots = self.slots.iter().flat_map(|slot| &slot.dots);
         dots.filter(move |dot| (from_ns..=now_ns).contains(&dot.ts_ns))
     }
 
-    /// The beginnings of slots with failures, in nanoseconds since the Unix epoch.
+    /// Returns the start times of slots with failures, in nanoseconds since the Unix epoch.
     pub(crate) fn failures(&self) -> impl Iterator<Item = u64> {
         self.slots.iter().filter(|slot| slot.failed > 0).map(|slot| slot.number * SLOT_NS)
     }
 
-    /// Assignments in the last whole second before `now_ns`.
+    /// Returns the assignments in the last whole second before `now_ns`.
     pub(crate) fn rate(&self, now_ns: u64) -> u64 {
         let now = now_ns / SLOT_NS;
         self.sum(now.saturating_sub(SLOTS_A_SECOND), now)
     }
 
-    /// Assignments in each of the last `seconds` whole seconds before `now_ns`, oldest first.
+    /// Returns the assignments in each of the last `seconds` whole seconds before `now_ns`, oldest
+    /// first.
     pub(crate) fn rates(&self, now_ns: u64, seconds: u64) -> Vec<u64> {
         let now = now_ns / SLOT_NS;
         let second = |back: u64| {
@@ -107,7 +109,7 @@ impl Timeline {
         (0..seconds).rev().map(second).collect()
     }
 
-    /// Of how many assignments one is drawn, on the average.
+    /// Returns the average number of assignments per drawn one.
     pub(crate) fn stride(&self) -> u64 {
         let drawn: usize = self.slots.iter().map(|slot| slot.dots.len()).sum();
         let seen: u64 = self.slots.iter().map(|slot| slot.seen - slot.failed).sum();
@@ -140,7 +142,7 @@ impl Slot {
 }
 
 impl Dot {
-    /// Whether it is one of those that are kept where one of `stride` is.
+    /// Returns true if the assignment is kept at this stride.
     fn is_one_of(&self, stride: u64) -> bool {
         // The finalizer of SplitMix64: all bits depend on all others.
         let mut bits = self.ts_ns

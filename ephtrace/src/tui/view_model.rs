@@ -1,4 +1,4 @@
-//! What the view knows: all that a frozen picture has to keep.
+//! Data of the view: everything that a frozen picture must keep.
 
 use std::collections::HashMap;
 
@@ -22,21 +22,21 @@ use crate::{
     model::{Assignment, FlowKey, losses::Losses},
 };
 
-/// Rates are those of so many nanoseconds.
+/// Period of rates, in nanoseconds.
 const SECOND_NS: u64 = 1_000_000_000;
 
-/// What the tally says, asked about once a second.
+/// Snapshot of the tally, taken about once a second.
 #[derive(Clone, Debug)]
 pub struct TallySnapshot {
     /// Time, in nanoseconds since the Unix epoch.
     pub now_ns: u64,
-    /// Over all; it need not list any destination.
+    /// Summary of the whole; it need not list any destination.
     pub summary: Summary,
     /// Each destination that [`State::wanted`](super::state::State::wanted) named.
     pub destinations: Vec<(LaneKey, DestinationSummary)>,
 }
 
-/// What was seen so far.
+/// Everything seen so far.
 #[derive(Clone)]
 pub(crate) struct ViewModel {
     pub(crate) now_ns: u64,
@@ -47,9 +47,9 @@ pub(crate) struct ViewModel {
     pub(crate) marks: Marks,
     pub(crate) losses: Losses,
     pub(crate) summary: Option<Summary>,
-    /// Assignments a second of each process that is listed, by its number and name.
+    /// Assignments per second of each listed process, by its number and name.
     pub(crate) process_rates: HashMap<(u32, Option<String>), f64>,
-    /// Share of one processor that this process took in the last second, 0 to 1 and more.
+    /// Share of one processor that this process used in the last second, 0 to 1 and more.
     pub(crate) own_cost: Option<f64>,
     pub(crate) in_use: HashMap<FlowKey, InUse, FxBuildHasher>,
     pub(crate) alerts: Alerts,
@@ -88,7 +88,7 @@ impl ViewModel {
         self.now_ns = self.now_ns.max(assignment.ts_ns);
     }
 
-    /// The time is `now_ns`.
+    /// Advances the time to `now_ns`.
     pub(crate) fn tick(&mut self, now_ns: u64) {
         self.follow_clock(now_ns);
         self.now_ns = self.now_ns.max(now_ns);
@@ -104,7 +104,7 @@ impl ViewModel {
         self.marks.update(&rows);
     }
 
-    /// If the clock was set back: all that happened is as long ago as before.
+    /// Adapts to a clock that was set back: the ages of all events stay the same.
     fn follow_clock(&mut self, now_ns: u64) {
         let back_ns = self.now_ns.saturating_sub(now_ns);
         if back_ns <= SECOND_NS {
@@ -118,7 +118,7 @@ impl ViewModel {
 
     pub(crate) fn snapshot(&mut self, snapshot: TallySnapshot) {
         let TallySnapshot { now_ns, summary, destinations } = snapshot;
-        // Where the clock was set back in between, the rates stay as they are this time.
+        // If the clock was set back in between, the rates stay unchanged this time.
         let elapsed_ns = now_ns.saturating_sub(self.glanced_ns);
         if let Some(before) = self.summary.as_ref().filter(|_| elapsed_ns > 0) {
             self.process_rates = process_rates(before, &summary, elapsed_ns);
@@ -137,14 +137,14 @@ impl ViewModel {
         }
     }
 
-    /// Who has which mark.
+    /// Returns the holder of each mark.
     pub(crate) fn marked(&self) -> Vec<Option<LaneKey>> {
         let lane =
             |holder: u32| self.rows.iter().find(|(_, e)| e.serial == holder).map(|(l, _)| *l);
         self.marks.holders().map(|holder| holder.and_then(lane)).collect()
     }
 
-    /// How much of its range is in use for a destination, if anybody told.
+    /// Returns the ports in use for a destination, if they are known.
     pub(crate) fn in_use(&self, lane: &LaneKey) -> Option<InUse> {
         self.in_use.get(&lane.flow).copied()
     }
@@ -164,7 +164,7 @@ fn process_rates(
     now.processes.iter().filter_map(rate).collect()
 }
 
-/// A rate as a whole number, to rank by.
+/// Returns a rate as a whole number, for ranking.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -180,7 +180,7 @@ mod tests {
 
     const START_NS: u64 = 1_795_000_000 * SECOND_NS;
 
-    /// Ten assignments in each of three seconds from `now_ns` on.
+    /// Feeds ten assignments in each of three seconds from `now_ns` on.
     fn feed(seen: &mut ViewModel, now_ns: u64) {
         for n in 0..30 {
             let ts_ns = now_ns + n * SECOND_NS / 10;

@@ -1,4 +1,4 @@
-//! How much memory a piece of a test holds at most, on its own thread.
+//! Peak memory that a part of a test holds on its own thread.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -10,14 +10,14 @@ thread_local! {
     static PEAK: Cell<usize> = const { Cell::new(0) };
 }
 
-/// The system's allocator, which counts what each thread holds.
+/// The system's allocator, which counts the bytes that each thread holds.
 struct Counting;
 
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
 fn add(bytes: usize) {
-    // Where a thread ends there is nothing left to count in.
+    // A thread that is ending has no counters any more.
     let _ = HELD.try_with(|held| {
         held.set(held.get().wrapping_add(bytes));
         PEAK.with(|peak| peak.set(peak.get().max(held.get())));
@@ -25,39 +25,40 @@ fn add(bytes: usize) {
 }
 
 fn subtract(bytes: usize) {
-    // What another thread has reserved is not counted here, and may be given back here.
+    // Memory that another thread reserved is not counted here, but can be freed here.
     let _ = HELD.try_with(|held| held.set(held.get().saturating_sub(bytes)));
 }
 
-// SAFETY: every call is handed on to the system's allocator as it came; counting allocates nothing.
+// SAFETY: each call is passed on to the system's allocator unchanged; the counting allocates
+// nothing.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         add(layout.size());
-        // SAFETY: what the caller promises is promised to it.
+        // SAFETY: the caller's promises hold for the system's allocator, too.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         add(layout.size());
-        // SAFETY: what the caller promises is promised to it.
+        // SAFETY: the caller's promises hold for the system's allocator, too.
         unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
         subtract(layout.size());
-        // SAFETY: what the caller promises is promised to it.
+        // SAFETY: the caller's promises hold for the system's allocator, too.
         unsafe { System.dealloc(at, layout) }
     }
 
     unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         subtract(layout.size());
         add(size);
-        // SAFETY: what the caller promises is promised to it.
+        // SAFETY: the caller's promises hold for the system's allocator, too.
         unsafe { System.realloc(at, layout, size) }
     }
 }
 
-/// Most bytes that `run` holds at once, besides what was held before.
+/// Returns the peak of the bytes that `run` holds, without those held before.
 pub(crate) fn peak<R>(run: impl FnOnce() -> R) -> usize {
     let before = HELD.get();
     PEAK.set(before);

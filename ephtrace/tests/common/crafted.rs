@@ -1,6 +1,6 @@
-//! Parquet files byte by byte, as no library would write them: what they claim is made up.
+//! Parquet files made byte by byte, with false claims that no library would write.
 
-/// The parts of the format that a crafted file names by number.
+/// Compression codecs of the format, by number.
 pub(crate) mod codec {
     pub(crate) const NONE: i64 = 0;
     pub(crate) const SNAPPY: i64 = 1;
@@ -21,11 +21,11 @@ pub(crate) mod encoding {
 const INT64: i64 = 2;
 const BYTE_ARRAY: i64 = 6;
 
-/// Thrift's compact protocol, written.
+/// Writer of Thrift's compact protocol.
 #[derive(Default)]
 pub(crate) struct Thrift {
     pub(crate) bytes: Vec<u8>,
-    /// The number of the last field of each structure that is open.
+    /// Number of the last field of each open structure.
     last: Vec<u8>,
 }
 
@@ -48,7 +48,7 @@ impl Thrift {
         self.varint(((n << 1) ^ (n >> 63)).cast_unsigned());
     }
 
-    /// A field of 64 bits, which has the form of one of 32.
+    /// Writes a field of 64 bits; it has the same form as one of 32 bits.
     pub(crate) fn int(&mut self, id: u8, n: i64) {
         self.header(id, 6);
         self.number(n);
@@ -65,7 +65,7 @@ impl Thrift {
         self.element(fill);
     }
 
-    /// A structure in a list, or the outermost one.
+    /// Writes a structure in a list, or the outermost structure.
     pub(crate) fn element(&mut self, fill: impl FnOnce(&mut Self)) {
         self.last.push(0);
         fill(self);
@@ -73,7 +73,8 @@ impl Thrift {
         self.bytes.push(0);
     }
 
-    /// The beginning of a list of structures (12) or of numbers (5), which claims so many.
+    /// Writes the head of a list of structures (12) or of numbers (5) that claims `claimed`
+    /// elements.
     pub(crate) fn list(&mut self, id: u8, kind: u8, claimed: u64) {
         self.header(id, 9);
         self.bytes.push(0xf0 | kind);
@@ -81,7 +82,7 @@ impl Thrift {
     }
 }
 
-/// A page: what its header claims, and what is in it.
+/// A page: the claims of its header, and its content.
 #[derive(Clone, Debug)]
 pub(crate) struct Page {
     pub(crate) values: i64,
@@ -92,7 +93,7 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    /// Of plain values, not compressed.
+    /// Returns a page of plain, uncompressed values.
     pub(crate) fn plain(values: i64, content: Vec<u8>) -> Self {
         let (uncompressed, encoding) = (content.len().cast_signed() as i64, encoding::PLAIN);
         Self { values, encoding, is_dictionary: false, uncompressed, content }
@@ -118,7 +119,7 @@ impl Page {
     }
 }
 
-/// A column of the one row group.
+/// A column of the only row group.
 #[derive(Clone)]
 pub(crate) struct Column {
     pub(crate) name: &'static str,
@@ -134,7 +135,7 @@ impl Column {
     }
 }
 
-/// The five columns that a recording needs, of so many rows, plain.
+/// Returns the five columns that every recording needs, plain, with `rows` rows.
 pub(crate) fn needed(rows: u16) -> Vec<Column> {
     let number = |name, n: i64| {
         let values = (0..i64::from(rows)).flat_map(|row| (n + row % 1000).to_le_bytes()).collect();
@@ -155,7 +156,7 @@ pub(crate) fn needed(rows: u16) -> Vec<Column> {
     ]
 }
 
-/// A whole file with one row group that claims so many rows.
+/// Returns a whole file with one row group that claims `rows` rows.
 pub(crate) fn file(columns: &[Column], rows: i64) -> Vec<u8> {
     let mut file = b"PAR1".to_vec();
     let mut places = Vec::new();
@@ -180,7 +181,7 @@ pub(crate) fn file(columns: &[Column], rows: i64) -> Vec<u8> {
     [file, footer].concat()
 }
 
-/// The end of a file, with whatever `fill` writes behind the version.
+/// Returns the end of a file, with the fields that `fill` writes after the version.
 pub(crate) fn footer(fill: impl FnOnce(&mut Thrift)) -> Vec<u8> {
     let mut thrift = Thrift::default();
     thrift.element(|all| {
@@ -191,7 +192,7 @@ pub(crate) fn footer(fill: impl FnOnce(&mut Thrift)) -> Vec<u8> {
     [&thrift.bytes[..], &len[..4], b"PAR1"].concat()
 }
 
-/// The schema of flat columns.
+/// Writes the schema of flat columns.
 pub(crate) fn schema(thrift: &mut Thrift, columns: &[Column]) {
     thrift.list(2, 12, columns.len() as u64 + 1);
     thrift.element(|root| {
@@ -227,7 +228,7 @@ fn chunk(group: &mut Thrift, column: &Column, (start, len): (usize, usize), rows
     });
 }
 
-/// A frame of zstd with `head` and, behind it, so many zeros: four bytes for each 128 KiB.
+/// Returns a zstd frame of `head` and `zeros` zeros; each 128 KiB of zeros take four bytes.
 pub(crate) fn zstd(head: &[u8], zeros: u32) -> Vec<u8> {
     let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0xa0];
     frame.extend(&(head.len() + zeros as usize).to_le_bytes()[..4]);

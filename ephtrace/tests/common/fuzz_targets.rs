@@ -1,6 +1,6 @@
-//! What is fuzzed: everything that reads what others write. Each target takes any bytes, and must
-//! neither panic nor take more than its share of memory. Included by the fuzzer, and by a test that
-//! gives each target the inputs in `corpus/`.
+//! Fuzz targets: all code that reads input written by others. Each target takes any bytes, and must
+//! neither panic nor take more than its share of memory. The fuzzer includes this file, and so does
+//! a test that gives each target the inputs in `corpus/`.
 
 use std::{
     fs,
@@ -32,7 +32,7 @@ use ratatui::{Terminal, backend::TestBackend};
 /// A target and its name.
 pub(crate) type Target = (&'static str, fn(&[u8]));
 
-/// All of them.
+/// All targets.
 pub(crate) const TARGETS: [Target; 14] = [
     ("ndjson", ndjson),
     ("logs", logs),
@@ -54,7 +54,7 @@ fn recording(bytes: &[u8]) -> Option<Recording> {
     Recording::from_reader("fuzz", Cursor::new(bytes.to_vec())).ok()
 }
 
-/// Lines of anybody, read and reported on.
+/// Reads lines of unknown origin, and reports on them.
 fn ndjson(bytes: &[u8]) {
     if let Some(recording) = recording(bytes)
         && let Ok(report) = report::read(recording, &mut sink())
@@ -66,7 +66,7 @@ fn ndjson(bytes: &[u8]) {
     }
 }
 
-/// First lines of logs, by which they are told apart.
+/// First lines of logs, by which the formats are told apart.
 const HEADS: [&str; 8] = [
     "",
     "#separator \\x09\n#path\tconn\n#fields\tts\tid.orig_h\tid.orig_p\tid.resp_h\tid.resp_p\t\
@@ -80,8 +80,8 @@ const HEADS: [&str; 8] = [
     "[1.5] [NEW] tcp 6 120 SYN_SENT src=10.0.0.1 dst=::1 sport=4 dport=443\n",
 ];
 
-/// Logs of other tools, read and reported on: the first byte says which, so that no time is lost
-/// on their first lines.
+/// Reads logs of other tools, and reports on them. The first byte chooses the format, so that the
+/// fuzzer need not guess the first lines.
 fn logs(bytes: &[u8]) {
     let Some((kind, rest)) = bytes.split_first() else { return };
     let head = HEADS[usize::from(*kind) % HEADS.len()];
@@ -92,7 +92,7 @@ fn logs(bytes: &[u8]) {
     }
 }
 
-/// Parquet files of anybody, read and reported on.
+/// Reads Parquet files of unknown origin, and reports on them.
 fn parquet(bytes: &[u8]) {
     if let Ok(recording) = Recording::from_parquet("fuzz", bytes.to_vec())
         && let Ok(report) = report::read(recording, &mut sink())
@@ -101,7 +101,8 @@ fn parquet(bytes: &[u8]) {
     }
 }
 
-/// Captures of anybody: the first byte says which kind, so that no time is lost on magic numbers.
+/// Reads captures of unknown origin. The first byte chooses the kind, so that the fuzzer need not
+/// guess magic numbers.
 fn pcap(bytes: &[u8]) {
     const PCAP: &[u8] = &[0xd4, 0xc3, 0xb2, 0xa1];
     const PCAPNG: &[u8] = &[0x0a, 0x0d, 0x0d, 0x0a];
@@ -112,7 +113,7 @@ fn pcap(bytes: &[u8]) {
     }
 }
 
-/// What was compressed by anybody, and is anything.
+/// Reads compressed input of any content.
 fn compressed(bytes: &[u8]) {
     const GZIP: &[u8] = &[0x1f, 0x8b];
     const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
@@ -123,8 +124,8 @@ fn compressed(bytes: &[u8]) {
     }
 }
 
-/// A recording whose end was being replaced, and its journal: read, and repaired. Two bytes tell
-/// where the end begins, two how long the recording is.
+/// Reads and repairs a recording whose end was being replaced, with its journal. Two bytes are the
+/// place where the end begins, two the length of the recording.
 fn journal(bytes: &[u8]) {
     let _ = Journal::parse(bytes);
     let Some(([a, b, c, d], rest)) = bytes.split_first_chunk() else { return };
@@ -145,7 +146,8 @@ fn journal(bytes: &[u8]) {
     let _ = fs::remove_file(&path);
 }
 
-/// A page for a browser: whatever names say, there is one script in it, and it is closed.
+/// Writes a page for a browser: whatever the names contain, the page has one script, and it is
+/// closed.
 fn page(bytes: &[u8]) {
     if let Some(recording) = recording(bytes)
         && let Ok(page) = report::page_of(recording, &mut sink())
@@ -155,7 +157,8 @@ fn page(bytes: &[u8]) {
     }
 }
 
-/// A live view of a recording, with keys and sizes: the first byte tells how many, each a byte.
+/// Shows a recording in the live view, with keys and sizes. The first byte is the number of keys,
+/// which are one byte each.
 fn top(bytes: &[u8]) {
     let Some((&count, rest)) = bytes.split_first() else { return };
     let (keys, rest) = rest.split_at(usize::from(count % 32).min(rest.len()));
@@ -207,7 +210,7 @@ fn show(state: &mut State, size: u8) {
     }
 }
 
-/// The kernel's types as a file that was named with `--btf` may hold them.
+/// Reads the kernel's types, as a file named by `--btf` may contain them.
 fn btf(bytes: &[u8]) {
     if let Ok(btf) = Btf::parse(bytes.to_vec()) {
         let _ = btf.member("sock", "__sk_common.skc_num");
@@ -215,18 +218,18 @@ fn btf(bytes: &[u8]) {
     }
 }
 
-/// Records as the ring may hold them.
+/// Decodes records, as the ring buffer may contain them.
 fn decoded(bytes: &[u8]) {
     let _ = decode(bytes, &Machine { unix_offset_ns: 0 });
 }
 
-/// Answers of the kernel about sockets and connection tracking.
+/// Reads the kernel's answers about sockets and connection tracking.
 fn netlink(bytes: &[u8]) {
     let _ = sock_diag::socket(bytes);
     let _ = conntrack::messages(bytes, &mut None);
 }
 
-/// Files of `/proc` and `/sys`, some of whose words others choose.
+/// Reads files of `/proc` and `/sys`; other users choose some of their words.
 fn proc(bytes: &[u8]) {
     let _ = mounts::cgroup2_mount(bytes);
     let _ = mounts::unescape(bytes);
@@ -240,12 +243,12 @@ fn proc(bytes: &[u8]) {
     }
 }
 
-/// The kernel's list of symbols.
+/// Reads the kernel's list of symbols.
 fn kernel_symbols(bytes: &[u8]) {
     let _ = symbols::pointer_address(bytes);
 }
 
-/// Words of a command line, each on a line: filters, times, sizes.
+/// Reads words of a command line, one on each line: filters, times, sizes.
 fn arguments(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let words = ["ephtrace", "trace", "--from", "fuzz"].into_iter().chain(text.lines());

@@ -1,4 +1,4 @@
-//! Programs of others that come as Python packages.
+//! Other projects' programs that come as Python packages.
 
 use std::{path::Path, process::Command};
 
@@ -6,10 +6,10 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::skip::skip;
 
-/// Runs `program`, which prints what is compared, with `path` as its variable of that name; a skip
-/// where `module` is not installed.
+/// Runs `program`, which prints the values to compare, with its variable `path` set to `path`.
+/// Skips the test if `module` is not installed.
 ///
-/// `EPHTRACE_PYTHON` names the interpreter, such as that of a virtual environment, which `cargo
+/// `EPHTRACE_PYTHON` names the interpreter, such as that of the virtual environment that `cargo
 /// xtask test` makes.
 pub(crate) fn python(module: &str, program: &str, path: &Path) -> Result<String> {
     let python = std::env::var("EPHTRACE_PYTHON").unwrap_or_else(|_| "python3".to_owned());

@@ -1,4 +1,4 @@
-//! Recordings made up for tests, and a folder for each of them.
+//! Made-up recordings for tests, and a folder for each of them.
 
 use std::{
     fs,
@@ -7,11 +7,11 @@ use std::{
 
 use anyhow::Result;
 
-/// A folder that is gone at the end of the test.
+/// A folder that is removed at the end of the test.
 pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
-    /// An empty one.
+    /// Creates an empty folder.
     pub(crate) fn new(name: &str) -> Result<Self> {
         let folder = std::env::temp_dir().join(format!("ephtrace-{name}-{}", std::process::id()));
         fs::create_dir_all(&folder)?;
@@ -23,7 +23,7 @@ impl Scratch {
         &self.0
     }
 
-    /// Path of a file in it.
+    /// Returns the path of a file in the folder.
     pub(crate) fn path(&self, name: &str) -> String {
         self.0.join(name).display().to_string()
     }
@@ -31,12 +31,12 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // Left over in the system's folder for temporary files at worst.
+        // At worst, it is left over in the system's folder for temporary files.
         let _ = fs::remove_dir_all(&self.0);
     }
 }
 
-/// One assignment as NDJSON, the `n`th of many that are `every_ns` apart.
+/// Returns assignment `n` of a series at intervals of `every_ns`, as a line of NDJSON.
 pub(crate) fn line(n: u64, every_ns: u64) -> String {
     format!(
         "{{\"ts_ns\":{},\"saddr\":\"10.0.0.1\",\"sport\":{},\"daddr\":\"10.0.1.{}\",\"dport\":443,\
@@ -50,7 +50,7 @@ pub(crate) fn line(n: u64, every_ns: u64) -> String {
     )
 }
 
-/// What can't be packed: 40 bits of a hash.
+/// Returns 40 bits of a hash of `n`, which do not compress.
 fn noise(n: u64) -> u64 {
     let mut z = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,9 +1,10 @@
-//! A few lines of each text format that is read, as the tools print them, with other addresses.
+//! A few lines of each text format that ephtrace reads, as the tools print them, with other
+//! addresses.
 
-/// A format's name, and lines of it.
+/// Name of a format, and lines of it.
 pub(crate) type Sample = (&'static str, &'static str);
 
-/// All of them.
+/// All samples.
 pub(crate) const SAMPLES: [Sample; 13] = [
     ("zeek", ZEEK),
     ("zeek_json", ZEEK_JSON),

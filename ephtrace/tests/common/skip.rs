@@ -1,11 +1,11 @@
-//! Tests that can't be run on this machine: told apart from those that fail, and counted.
+//! Tests that can't run on this machine: they are told apart from those that fail, and counted.
 
 use std::fmt::{self, Display};
 
 use anyhow::Result;
 use libtest_mimic::{Completion, Failed};
 
-/// Why a test can't be run here, as an error.
+/// Reason why a test can't run here, as an error.
 #[derive(Debug)]
 pub(crate) struct Skip(String);
 
@@ -17,17 +17,17 @@ impl Display for Skip {
 
 impl std::error::Error for Skip {}
 
-/// Ends a test that lacks something: `why` says what.
+/// Skips a test that lacks something; `why` names it.
 pub(crate) fn skip<T>(why: impl Display) -> Result<T> {
     Err(Skip(why.to_string()).into())
 }
 
-/// How a test ended, as the harness wants it.
+/// Returns the end of a test in the form that the harness expects.
 pub(crate) fn completion(done: Result<()>) -> Result<Completion, Failed> {
     match done {
         Ok(()) => Ok(Completion::Completed),
         Err(error) => match error.downcast_ref::<Skip>() {
-            // One line, as the harness prints it behind the test's name.
+            // One line, because the harness prints it after the test's name.
             Some(Skip(why)) => Ok(Completion::ignored_with(why.replace('\n', " "))),
             None => Err(format!("{error:#}").into()),
         },

@@ -1,4 +1,4 @@
-//! A program on a terminal of its own, which is looked at before and after.
+//! A program on a terminal of its own, whose state is compared before and after.
 
 use std::{
     fs,
@@ -24,10 +24,10 @@ use nix::{
     unistd::{Pid, setsid},
 };
 
-/// What switches to the alternate screen and back.
+/// Sequences that switch to the alternate screen and back.
 const ENTER: &str = "\x1b[?1049h";
 const LEAVE: &str = "\x1b[?1049l";
-/// What shows the cursor and hides it.
+/// Sequences that show and hide the cursor.
 const SHOW: &str = "\x1b[?25h";
 const HIDE: &str = "\x1b[?25l";
 
@@ -41,28 +41,29 @@ pub(crate) struct OnTerminal {
 }
 
 impl OnTerminal {
-    /// Starts it.
+    /// Starts the program.
     pub(crate) fn start(command: &mut Command) -> Result<Self> {
         let size = Winsize { ws_row: 40, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
         let OpenptyResult { master, slave } = openpty(Some(&size), None)?;
-        // Who has the master itself keeps the terminal alive.
+        // A child that inherited the master would keep the terminal alive.
         fcntl(&master, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
         let before = tcgetattr(&slave)?;
         let end = || slave.as_fd().try_clone_to_owned().map(Stdio::from);
         command.env("TERM", "xterm-256color").stdin(end()?).stdout(end()?).stderr(end()?);
         let controls = || {
             setsid()?;
-            // SAFETY: takes standard input, which is the terminal, and no memory.
+            // SAFETY: the call takes the descriptor of standard input, which is the terminal, and
+            // no memory.
             Errno::result(unsafe { libc::ioctl(libc::STDIN_FILENO, libc::TIOCSCTTY, 0) })?;
             Ok(())
         };
-        // SAFETY: between fork and exec there are two system calls, and nothing else.
+        // SAFETY: between fork and exec, the child makes two system calls and does nothing else.
         unsafe { command.pre_exec(controls) };
         let child = command.spawn()?;
         Ok(Self { child, master: master.into(), slave, before, text: String::new() })
     }
 
-    /// Reads what it writes until `end` is in it.
+    /// Reads the output until `end` is in it.
     pub(crate) fn read_until(&mut self, end: &str) -> Result<()> {
         let mut bytes = [0; 4096];
         while !self.text.contains(end) {
@@ -73,7 +74,7 @@ impl OnTerminal {
         Ok(())
     }
 
-    /// Its process id.
+    /// Returns the process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -83,7 +84,7 @@ impl OnTerminal {
         Ok(self.master.write_all(keys.as_bytes())?)
     }
 
-    /// Takes the terminal away, as a connection does that breaks, and waits for the end.
+    /// Takes the terminal away, as a broken connection does, and waits for the end.
     pub(crate) fn hang_up(mut self) -> Result<ExitStatus> {
         let nowhere = fs::File::options().read(true).write(true).open("/dev/null")?;
         drop(std::mem::replace(&mut self.slave, nowhere.try_clone()?.into()));
@@ -102,11 +103,11 @@ impl OnTerminal {
         Ok(kill(Pid::from_raw(self.pid().cast_signed()), signal)?)
     }
 
-    /// Waits for the end of its summary and its own, and sees to it that the terminal is as it was
-    /// before. The summary begins with `summary`: where the prompt will be, not on the screen that
-    /// is gone. It has all of `parts`, too.
+    /// Waits for the summary and for the end of the program, and checks that the terminal is as
+    /// before. The summary begins with `summary` and contains all of `parts`; it stands where the
+    /// prompt will be, not on the alternate screen.
     pub(crate) fn finish(mut self, summary: &str, parts: &[&str]) -> Result<ExitStatus> {
-        // The last line of the summary.
+        // The last line of the summary contains these words.
         self.read_until("lost 0 events")?;
         let status = self.child.wait()?;
         ensure!(tcgetattr(&self.slave)? == self.before, "the terminal is not as before");
@@ -123,10 +124,10 @@ impl OnTerminal {
     }
 }
 
-/// Nothing stays behind where a test fails.
+/// Kills the program, so that a failed test leaves nothing behind.
 impl Drop for OnTerminal {
     fn drop(&mut self) {
-        // The program has ended unless the test failed.
+        // The program has already ended unless the test failed.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,18 +1,18 @@
-//! As much of JSON Schema as `ephtrace schema` uses, where there is no Python: in guests. A keyword
-//! that it does not know is a problem, so that nothing is passed over.
+//! The part of JSON Schema that `ephtrace schema` uses, for guests, which have no Python. A keyword
+//! that the validator does not know is a problem, so that it skips nothing.
 
 use serde_json::{Map, Value};
 
-/// A schema, with those that it refers to.
+/// A schema and all schemas that it refers to.
 pub(crate) struct Validator(Value);
 
 impl Validator {
-    /// By the schema of all kinds.
+    /// Creates a validator from the schema of all kinds.
     pub(crate) fn new(schema: Value) -> Self {
         Self(schema)
     }
 
-    /// What is wrong with an object, by the kind that its type names.
+    /// Returns the problems of an object, by the kind that its type names.
     pub(crate) fn problems(&self, object: &Value) -> Vec<String> {
         let kind = object["type"].as_str().unwrap_or_default();
         let kind = kind.strip_suffix("_total").unwrap_or(kind);
@@ -108,7 +108,7 @@ fn has_type(wanted: &Value, value: &Value) -> bool {
     wanted.as_str().map_or_else(|| strings(wanted).any(is), is)
 }
 
-/// Of what is no number, nothing is asked.
+/// A bound applies to numbers only.
 fn number(value: &Value, bound: &Value, fits: fn(i128, i128) -> bool) -> bool {
     let whole =
         |value: &Value| value.as_u64().map(i128::from).or_else(|| value.as_i64().map(i128::from));

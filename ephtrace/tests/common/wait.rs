@@ -1,4 +1,4 @@
-//! Waiting for signs: that a process has ended, that a file has changed.
+//! Waiting for events: the end of a process, the change of a file.
 
 use std::{
     io,
@@ -16,13 +16,14 @@ use nix::{
     sys::inotify::{AddWatchFlags, InitFlags, Inotify},
 };
 
-/// How long anything may take. Emulated guests parse BTF and load programs slowly.
+/// Maximum time for any wait. Emulated guests parse BTF and load programs slowly.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
-/// Between two looks at what gives no sign.
+/// Time between two looks at a state that gives no sign of its changes.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
-/// Looks until `look` finds something, for what gives no sign of its own: states of the kernel.
+/// Polls `look` until it finds something. For states that give no sign of their changes, such as
+/// the kernel's.
 pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Result<Option<T>>) -> Result<T> {
     let end = Instant::now() + PATIENCE;
     loop {
@@ -34,10 +35,10 @@ pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Result<Option<T>>) 
     }
 }
 
-/// Waits for a program's end, but not for ever.
+/// Waits for a program's end, for at most [`PATIENCE`].
 pub(crate) fn exit(child: &mut Child) -> Result<ExitStatus> {
     let pid = child.id();
-    // SAFETY: takes two numbers, and returns a descriptor or an error (Linux 5.3).
+    // SAFETY: the call takes two numbers, and returns a descriptor or an error (Linux 5.3).
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
     let fd = i32::try_from(Errno::result(fd).context("pidfd_open")?)?;
     // SAFETY: the kernel has just given us this descriptor, and nobody else knows it.
@@ -50,14 +51,14 @@ pub(crate) fn exit(child: &mut Child) -> Result<ExitStatus> {
     Ok(child.wait()?)
 }
 
-/// Whether a descriptor is ready to be read within so long.
+/// Returns true if a descriptor becomes readable within `patience`.
 fn is_ready(fd: &OwnedFd, patience: Duration) -> io::Result<bool> {
     let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
     let timeout = PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX);
     Ok(poll(&mut fds, timeout)? > 0)
 }
 
-/// What happens in a folder from now on.
+/// Changes in a folder from now on.
 pub(crate) struct Changes {
     inotify: Inotify,
     fd: OwnedFd,
@@ -76,17 +77,17 @@ impl Changes {
         Ok(Self { inotify, fd })
     }
 
-    /// Waits for a change, but no longer than `patience`: whether there was one.
+    /// Waits up to `patience` for a change, and returns true if there was one.
     pub(crate) fn within(&self, patience: Duration) -> Result<bool> {
         let is_changed = is_ready(&self.fd, patience)?;
         if is_changed {
-            // All that there is: one look sees what they all did.
+            // All pending events are read: one look covers them all.
             self.inotify.read_events()?;
         }
         Ok(is_changed)
     }
 
-    /// Looks after each change until `look` finds something.
+    /// Calls `look` after each change until it finds something.
     pub(crate) fn until<T>(
         &self,
         what: &str,

@@ -1,7 +1,8 @@
-//! No false all-clear: whatever takes the ports, `check` and `ports` say what the kernel does next.
+//! No false all-clear: whatever takes the ports, `check` and `ports` predict what the kernel does
+//! next.
 //!
-//! Each case fills a range in a network namespace of its own, hears ephtrace, and then asks the
-//! kernel: by binding and connecting until it refuses.
+//! Each case fills a range in a network namespace of its own, runs ephtrace, and then asks the
+//! kernel: it binds and connects until the kernel refuses.
 
 use std::{
     collections::BTreeSet,
@@ -29,22 +30,22 @@ tests! {
         without_all_processes_holders_are_unknown, an_answer_that_is_not_written_is_unknown;
 }
 
-/// Destinations that connects are spread over.
+/// Number of destinations that the connects are spread over.
 const DESTINATIONS: u16 = 10;
 
-/// Where the first of them listens.
+/// Port of the first destination's listener.
 pub(crate) const FIRST: u16 = 7001;
 
-/// Ports of the range, none of which is reserved.
+/// Number of ports in the range, none of which is reserved.
 pub(crate) const PORTS: usize = 100;
 
-/// Somebody without rights.
+/// A user without rights.
 const NOBODY: u32 = 65_534;
 
 /// `IP_BIND_ADDRESS_NO_PORT`.
 const NO_PORT: libc::c_int = 24;
 
-/// How ports are taken.
+/// One way to take ports.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each with each other")]
 struct Case {
@@ -80,7 +81,7 @@ impl Case {
         SocketAddr::new(addr, port)
     }
 
-    /// A socket that is bound to an address, and then connected.
+    /// Returns a socket that is bound to an address, and then connected.
     fn take(self, nth: usize) -> Result<Socket> {
         let kind = if self.is_tcp { Type::STREAM } else { Type::DGRAM };
         let socket = socket(self.is_ipv6, kind)?;
@@ -115,7 +116,7 @@ pub(crate) fn set(name: &str, value: &str) -> Result<()> {
     fs::write(&path, value).with_context(|| format!("writing {value:?} to {path}"))
 }
 
-/// Runs `work` in a namespace with [`PORTS`] ports, and listeners for both families.
+/// Runs `work` in a namespace with [`PORTS`] ports, and with listeners for both families.
 pub(crate) fn in_small_netns(work: impl FnOnce(Vec<Socket>) -> Result<()> + Send) -> Result<()> {
     in_new_netns(|| {
         set("ip_local_reserved_ports", "\n")?;
@@ -145,8 +146,8 @@ pub(crate) fn check() -> Result<(Option<i32>, String)> {
     Ok((output.status.code(), String::from_utf8(output.stdout)?))
 }
 
-/// How many more of something the kernel gives before it refuses for want of a port, and keeps what
-/// it gave until then.
+/// Counts how many more sockets the kernel gives before it refuses for lack of a port; they stay
+/// open until then.
 fn until_refused(mut one: impl FnMut() -> std::io::Result<Socket>) -> Result<usize> {
     let mut given = Vec::new();
     loop {
@@ -176,7 +177,8 @@ fn number(value: &Value) -> Result<usize> {
     Ok(usize::try_from(value.as_u64().with_context(|| format!("no number: {value}"))?)?)
 }
 
-/// What was said to be left is what the kernel gives; returns whether it refuses the first one.
+/// Checks that the kernel gives exactly the ports that were said to be left; returns true if it
+/// refuses the first one.
 fn left_is_true(namespace: &Value) -> Result<bool> {
     let mut is_full = false;
     for (ask, kind) in [("bind", Type::STREAM), ("udp", Type::DGRAM)] {
@@ -210,7 +212,7 @@ fn connect_left_is_true(namespace: &Value, case: Case) -> Result<bool> {
     Ok(given == 0)
 }
 
-/// The ports that the program was given, as the kernel tells it.
+/// Returns the ports that the kernel gave to these sockets.
 fn own_ports(sockets: &[Socket]) -> Result<BTreeSet<u16>> {
     let port = |socket: &Socket| {
         let addr = socket.local_addr()?.as_socket().context("no address")?;
@@ -256,14 +258,15 @@ fn fill_with_time_waits(listeners: &[Socket]) -> Result<()> {
         client.connect(&to.into())?;
         let (server, _) = listeners[0].accept()?;
         drop(client);
-        // The end of the stream: the client has closed.
+        // Reads the end of the stream: the client has closed.
         let _ = server.recv(&mut [std::mem::MaybeUninit::uninit()])?;
     }
     Ok(())
 }
 
-/// Whether all in `TIME_WAIT` can be taken over as far as their age goes: older kernels
-/// compare full seconds. The kernel's own list tells the hundredths of a second that each has left.
+/// Returns true if every socket in `TIME_WAIT` is old enough to be taken over; older kernels
+/// compare full seconds. The kernel's own list gives the time left of each, in hundredths of a
+/// second.
 fn are_old() -> Result<bool> {
     const ALL_OF_IT: u64 = 60 * 100;
     const OLD: u64 = 205;
@@ -278,7 +281,7 @@ fn are_old() -> Result<bool> {
     Ok(left.len() == PORTS && left.iter().all(|left| left + OLD <= ALL_OF_IT))
 }
 
-/// The next connect to the first destination.
+/// Connects to the first destination once more.
 pub(crate) fn connect_once() -> std::io::Result<Socket> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     socket.connect(&SocketAddr::from((Ipv4Addr::LOCALHOST, FIRST)).into())?;
@@ -289,7 +292,7 @@ fn time_waits_count_unless_they_can_be_taken_over() -> Result<()> {
     for (timestamps, reuse, is_fine) in [("1", "2", true), ("0", "2", false), ("1", "0", false)] {
         in_small_netns(|listeners| {
             set("tcp_timestamps", timestamps)?;
-            // While it fills, a slow machine would take over those that are a second old.
+            // On a slow machine, connects would otherwise take over sockets that are a second old.
             set("tcp_tw_reuse", "0")?;
             fill_with_time_waits(&listeners)?;
             set("tcp_tw_reuse", reuse)?;
@@ -306,7 +309,7 @@ fn time_waits_count_unless_they_can_be_taken_over() -> Result<()> {
                 .as_array()
                 .is_some_and(|all| all.iter().any(|finding| finding["rule"] == "full"));
             ensure!(is_said_full != is_fine, "{}", said["findings"]);
-            // A bind may not take one over.
+            // A bind may not take over a port in TIME_WAIT.
             ensure!(until_refused(|| bind_any(false, Type::STREAM))? == 0, "a bind succeeds");
             ensure!(line.contains("bind() to port 0: 100 of 100"), "{line}");
             ensure!(code == Some(if is_fine { 1 } else { 2 }), "exit {code:?}: {line}");

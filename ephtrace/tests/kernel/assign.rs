@@ -1,4 +1,4 @@
-//! Running `assign`, and reading its log: the truth.
+//! Runs `assign` and reads its log, which is the truth.
 
 use std::{
     collections::BTreeMap,
@@ -51,8 +51,8 @@ pub(crate) struct Attempt {
 }
 
 impl Attempt {
-    /// Whether the kernel chose the port, or could not, or refused the one that the program named:
-    /// an event is due, unless the hook can't see it.
+    /// Returns true if an event is due: the kernel chose the port, or found none, or refused the
+    /// port that the program named. A hook may still be unable to see it.
     pub(crate) fn is_due(&self) -> bool {
         match self.origin.as_str() {
             "explicit" => self.errno != 0,
@@ -61,7 +61,7 @@ impl Attempt {
     }
 }
 
-/// The line that a storm ends with.
+/// Last line of a storm.
 #[derive(Debug, Deserialize)]
 pub(crate) struct StormReport {
     pub(crate) connects: u64,
@@ -69,12 +69,13 @@ pub(crate) struct StormReport {
     pub(crate) rate: f64,
 }
 
-/// When the attempts of a program began that goes on, in nanoseconds since the Unix epoch.
+/// Start times of the attempts of a running program, in nanoseconds since the Unix epoch.
 #[derive(Default)]
 pub(crate) struct Starts(Arc<Mutex<Vec<u64>>>);
 
 impl Starts {
-    /// Those between two times. The program tells of several at once, so it waits for a later one.
+    /// Returns the start times between two times. The program reports several at once, so this
+    /// waits for a later one.
     pub(crate) fn between(&self, from: SystemTime, to: SystemTime) -> Result<Vec<u64>> {
         let ns = |time: SystemTime| time.duration_since(UNIX_EPOCH).map(|since| since.as_nanos());
         let (from, to) = (ns(from)?, ns(to)?);
@@ -87,7 +88,8 @@ impl Starts {
     }
 }
 
-/// What processes say until they end, read from all at once lest one waits for its reader.
+/// Returns the output of each process at its end. All are read at once, so that none waits for its
+/// reader.
 pub(crate) fn outputs(processes: Vec<Assign>) -> Result<Vec<String>> {
     thread::scope(|scope| {
         let threads: Vec<_> =
@@ -105,19 +107,19 @@ pub(crate) struct Assign {
 }
 
 impl Assign {
-    /// Starts it under a name that no other process has. One that is to `--wait` does so when this
-    /// returns.
+    /// Starts it under a name that no other process has. With `--wait`, it is already waiting when
+    /// this returns.
     pub(crate) fn start(scratch: &Scratch, args: &[&str]) -> Result<Self> {
         Self::start_as(scratch, None, args)
     }
 
-    /// The same as another user.
+    /// Starts it as another user.
     pub(crate) fn start_as(scratch: &Scratch, uid: Option<u32>, args: &[&str]) -> Result<Self> {
         let name = format!("as-{}-{}", std::process::id(), setup::next());
         Self::start_called(scratch, name, uid, args)
     }
 
-    /// The same under a name that others may have, too.
+    /// Starts it under a name that other processes may have, too.
     pub(crate) fn start_named(scratch: &Scratch, name: &str, args: &[&str]) -> Result<Self> {
         Self::start_called(scratch, name.to_owned(), None, args)
     }
@@ -146,18 +148,18 @@ impl Assign {
         Ok(assign)
     }
 
-    /// Its process id.
+    /// Returns its process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Its name, which no other process has.
+    /// Returns its name, which no other process has.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// Inode number of its network namespace, which is not ours if it made one before it began to
-    /// wait.
+    /// Returns the inode number of its network namespace; it is not ours if the program made one
+    /// before it began to wait.
     pub(crate) fn own_netns(&self) -> Result<u64> {
         let inode = |path: &str| fs::metadata(path).map(|m| m.ino());
         let netns = inode(&format!("/proc/{}/ns/net", self.pid()))?;
@@ -165,29 +167,29 @@ impl Assign {
         Ok(netns)
     }
 
-    /// The next `count` attempts, while it goes on.
+    /// Returns the next `count` attempts while it goes on.
     pub(crate) fn next(&mut self, count: u64) -> Result<Vec<Attempt>> {
         (0..count).map(|_| Ok(serde_json::from_str(&self.line()?)?)).collect()
     }
 
-    /// Reads what it says from now on and forgets it, so that it does not wait for a reader. It is
-    /// to run for longer than the test, which ends it.
+    /// Reads and discards its output from now on, so that it does not wait for a reader. It must
+    /// run for longer than the test, which ends it.
     pub(crate) fn discard(&mut self) -> Result<()> {
         let mut stdout = self.stdout.get_ref().as_fd().try_clone_to_owned().map(File::from)?;
-        // Ends with the process.
+        // The thread ends with the process.
         thread::spawn(move || io::copy(&mut stdout, &mut io::sink()));
         Ok(())
     }
 
-    /// Reads what it says from now on and keeps when its attempts began. It is to run for longer
-    /// than the test, which ends it.
+    /// Reads its output from now on and keeps the start times of its attempts. It must run for
+    /// longer than the test, which ends it.
     pub(crate) fn follow(&mut self) -> Result<Starts> {
         let begun = self.stdout.buffer().to_vec();
         self.stdout.consume(begun.len());
         let stdout = self.stdout.get_ref().as_fd().try_clone_to_owned().map(File::from)?;
         let starts = Starts::default();
         let seen = Arc::clone(&starts.0);
-        // Ends with the process.
+        // The thread ends with the process.
         thread::spawn(move || {
             let lines = BufReader::new(Cursor::new(begun).chain(stdout)).lines();
             for line in lines.map_while(Result::ok) {
@@ -198,7 +200,7 @@ impl Assign {
         Ok(starts)
     }
 
-    /// The next line of its output.
+    /// Returns the next line of its output.
     fn line(&mut self) -> Result<String> {
         let mut line = String::new();
         let length = self.stdout.read_line(&mut line)?;
@@ -223,12 +225,12 @@ impl Assign {
         Ok(text)
     }
 
-    /// The same, read as a log.
+    /// Returns its output, parsed as a log.
     pub(crate) fn truth(self) -> Result<Vec<Attempt>> {
         read(&self.output()?)
     }
 
-    /// The same, read as the report of a storm.
+    /// Returns its output, parsed as the report of a storm.
     pub(crate) fn storm(self) -> Result<StormReport> {
         Ok(serde_json::from_str(&self.output()?)?)
     }
@@ -236,18 +238,18 @@ impl Assign {
 
 impl Drop for Assign {
     fn drop(&mut self) {
-        // The program has ended unless the test failed.
+        // The program has already ended unless the test failed.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Goes every way `times` times.
+/// Uses each way `times` times.
 pub(crate) fn ways(scratch: &Scratch, times: u64) -> Result<Vec<Attempt>> {
     Assign::start(scratch, &["ways", "--times", &times.to_string()])?.truth()
 }
 
-/// Reads a log. Ways that this machine does not offer are noted, and left out.
+/// Parses a log. Ways that this machine does not offer are noted and left out.
 pub(crate) fn read(text: &str) -> Result<Vec<Attempt>> {
     let mut attempts = Vec::new();
     for line in text.lines() {
@@ -261,7 +263,7 @@ pub(crate) fn read(text: &str) -> Result<Vec<Attempt>> {
     Ok(attempts)
 }
 
-/// Ways that a log says this machine does not offer, and why.
+/// Returns the ways that this machine does not offer according to a log, with the reasons.
 pub(crate) fn left_out(log: &str) -> Result<Vec<String>> {
     let mut ways: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for line in log.lines() {

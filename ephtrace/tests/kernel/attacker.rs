@@ -1,5 +1,5 @@
-//! A user without rights has a directory that root is told to write into: whatever is put there,
-//! root writes to the file that was named or to none, and waits for nothing.
+//! A user without rights owns a directory that root is told to write into: whatever the user puts
+//! there, root writes to the named file or to none, and waits for nothing.
 
 use std::{
     fs::{self, File, Permissions},
@@ -31,19 +31,19 @@ tests! {
     once: what_is_planted_is_not_written_to, what_is_swapped_is_not_written_to;
 }
 
-/// `nobody`.
+/// User id of the attacker, `nobody`.
 const ATTACKER: u32 = 65_534;
 
-/// What root's file says.
+/// Content of root's file.
 const SECRET: &str = "of root\n";
 
-/// Rows of the recording that is converted.
+/// Number of rows in the recording that is converted.
 const ROWS: u32 = 300;
 
-/// Runs while something is swapped.
+/// Number of runs while names are swapped.
 const RUNS: u32 = 6;
 
-/// How root writes a file, and which.
+/// Ways in which root writes a file, and the file's name.
 const EVENTS: (&[&str], &str) = (&["trace", "-q", "-o", "json", "--output"], "x");
 const RECORDING: (&[&str], &str) = (&["record", "-q"], "x.parquet");
 const PAGE: (&[&str], &str) = (&["report", "-q", "--html"], "x.html");
@@ -85,7 +85,7 @@ impl Stage {
         self.root.join("secret")
     }
 
-    /// What root runs: it writes `file`.
+    /// Returns the command that root runs to write `file`.
     fn command(&self, args: &[&str], file: &Path) -> Command {
         let mut command = Command::new(setup::ephtrace());
         command.args(args).arg(file).arg("--from").arg(self.scratch.path().join("in"));
@@ -93,7 +93,7 @@ impl Stage {
         command
     }
 
-    /// Runs it to its end, which has to come: whether it succeeded, and what it said.
+    /// Runs `command` to its end, which must come; returns true if it succeeded, and its messages.
     fn run(&self, command: &mut Command) -> Result<(bool, String)> {
         let mut child = command.spawn()?;
         let status = wait::exit(&mut child)?;
@@ -103,7 +103,7 @@ impl Stage {
         Ok((status.success(), said))
     }
 
-    /// Root's directory is as it was.
+    /// Checks that root's directory is unchanged.
     fn check(&self) -> Result<()> {
         let names: Vec<_> =
             fs::read_dir(&self.root)?.map(|entry| Ok(entry?.file_name())).collect::<Result<_>>()?;
@@ -125,14 +125,14 @@ impl Stage {
         Ok(())
     }
 
-    /// A link of the attacker's.
+    /// Makes a link that belongs to the attacker.
     fn link(&self, target: &Path, name: &str) -> Result<()> {
         let link = self.own.join(name);
         symlink(target, &link)?;
         Ok(lchown(link, Some(ATTACKER), Some(ATTACKER))?)
     }
 
-    /// A FIFO of the attacker's.
+    /// Makes a FIFO that belongs to the attacker.
     fn fifo(&self, name: &str) -> Result<PathBuf> {
         let fifo = self.own.join(name);
         mkfifo(&fifo, Mode::from_bits_truncate(0o666))?;
@@ -140,7 +140,7 @@ impl Stage {
         Ok(fifo)
     }
 
-    /// Root writes `name` in the attacker's directory, and is refused, for a reason.
+    /// Root writes `name` in the attacker's directory, and must be refused for the reason `why`.
     fn refused(&self, args: &[&str], name: &str, why: &str) -> Result<()> {
         let (is_written, said) = self.run(&mut self.command(args, &self.own.join(name)))?;
         ensure!(!is_written && said.contains(why), "{args:?} {name}: not {why:?}: {said}");
@@ -157,7 +157,7 @@ fn what_is_planted_is_not_written_to() -> Result<()> {
     directories_for_everybody(&stage)
 }
 
-/// 12 tries: links to what is there and to what is not, hard links, devices.
+/// 12 attacks: links to existing and missing files, hard links, devices.
 fn links_to_files(stage: &Stage) -> Result<()> {
     for (args, name) in WAYS {
         stage.link(&stage.secret(), name)?;
@@ -166,14 +166,14 @@ fn links_to_files(stage: &Stage) -> Result<()> {
         stage.refused(args, name, "symbolic link")?;
         stage.link(Path::new("/dev/null"), name)?;
         stage.refused(args, name, "symbolic link")?;
-        // What Linux lets a user do where `fs.protected_hardlinks` is 0.
+        // Linux allows a user this if `fs.protected_hardlinks` is 0.
         fs::hard_link(stage.secret(), stage.own.join(name))?;
         stage.refused(args, name, "hard links")?;
     }
     Ok(())
 }
 
-/// 6 tries: the journal, the next file, and the page that is to replace the page before.
+/// 6 attacks: the journal, the next file, and the page that is to replace the old page.
 fn names_of_files_beside(stage: &Stage) -> Result<()> {
     let (args, name) = RECORDING;
     let journal = format!("{name}.journal");
@@ -198,14 +198,15 @@ fn names_of_files_beside(stage: &Stage) -> Result<()> {
     let (own, secret) = (stage.own.clone(), stage.secret());
     let mut command = stage.command(args, &stage.own.join(name));
     let plant = move || symlink(&secret, own.join(format!(".{name}.{}.new", id())));
-    // SAFETY: makes one link; there is one thread, and what it allocates is freed by it.
+    // SAFETY: the child makes one link; it has one thread, and frees its own allocations.
     unsafe { command.pre_exec(plant) };
     let (is_written, said) = stage.run(&mut command)?;
     ensure!(!is_written && said.contains("beside it"), "{said}");
     stage.clear()
 }
 
-/// 9 tries: FIFOs that nobody reads, or that the attacker has open and does not read; directories.
+/// 9 attacks: FIFOs that nobody reads, or that the attacker holds open without reading;
+/// directories.
 fn what_is_no_file(stage: &Stage) -> Result<()> {
     for (args, name) in WAYS {
         stage.fifo(name)?;
@@ -220,7 +221,7 @@ fn what_is_no_file(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
-/// 6 tries: a link to root's directory, and one of root's own that leads to such a link.
+/// 6 attacks: a link to root's directory, and a link of root's own that leads to such a link.
 fn directories_on_the_way(stage: &Stage) -> Result<()> {
     for (args, name) in WAYS {
         stage.link(&stage.root, "way")?;
@@ -229,7 +230,7 @@ fn directories_on_the_way(stage: &Stage) -> Result<()> {
         symlink("way", stage.own.join("of-root"))?;
         stage.refused(args, &format!("of-root/../of-root/{name}"), "of user 65534")?;
     }
-    // To a directory of the attacker's own, where he may do as he likes.
+    // The link leads to a directory of the attacker's own, where the attacker may do anything.
     fs::create_dir(stage.own.join("real"))?;
     chown(stage.own.join("real"), Some(ATTACKER), Some(ATTACKER))?;
     stage.link(Path::new("real"), "way")?;
@@ -240,7 +241,7 @@ fn directories_on_the_way(stage: &Stage) -> Result<()> {
     stage.clear()
 }
 
-/// 4 tries: the attacker's file where root's is to be, to read it; a link below `/dev`.
+/// 4 attacks: the attacker's file in place of root's, to read it; a link below `/dev`.
 fn directories_for_everybody(stage: &Stage) -> Result<()> {
     let common = stage.scratch.path().join("common");
     fs::create_dir(&common)?;
@@ -269,7 +270,7 @@ fn directories_for_everybody(stage: &Stage) -> Result<()> {
 fn what_is_swapped_is_not_written_to() -> Result<()> {
     let stage = Stage::new()?;
     for (args, name) in WAYS {
-        // The file and a link to root's.
+        // Swaps the file and a link to root's file.
         File::create(stage.own.join(name))?;
         chown(stage.own.join(name), Some(ATTACKER), Some(ATTACKER))?;
         stage.link(&stage.secret(), "link")?;
@@ -277,7 +278,7 @@ fn what_is_swapped_is_not_written_to() -> Result<()> {
             stage.run(&mut stage.command(args, &stage.own.join(name))).map(|_| ())
         })?;
         stage.clear()?;
-        // The directory of the file and a link to root's.
+        // Swaps the file's directory and a link to root's directory.
         fs::create_dir(stage.own.join("way"))?;
         stage.link(&stage.root, "link")?;
         while_swapped(&stage, "way", "link", |stage| {
@@ -288,7 +289,7 @@ fn what_is_swapped_is_not_written_to() -> Result<()> {
     Ok(())
 }
 
-/// Runs `run` again and again, while the attacker swaps two names all the time.
+/// Runs `run` repeatedly while the attacker swaps two names all the time.
 fn while_swapped(
     stage: &Stage,
     one: &str,
@@ -302,7 +303,7 @@ fn while_swapped(
             become_attacker()?;
             while !is_over.load(Ordering::Relaxed) {
                 match renameat2(AT_FDCWD, &one, AT_FDCWD, &other, RenameFlags::RENAME_EXCHANGE) {
-                    // Root has removed what it had made, or replaces it just now.
+                    // Root has just removed or replaced its file.
                     Ok(()) | Err(Errno::ENOENT) => {}
                     swapped => swapped?,
                 }

@@ -1,5 +1,5 @@
-//! Attempts that fail for another reason than a want of ports, and whose they are: what `storm`
-//! and a trace of failures say is what the program's own books say.
+//! Attempts that fail for another reason than a lack of ports, and their owners: `storm` and a
+//! trace of failures must agree with the program's own books.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -23,7 +23,7 @@ tests! {
         each_container_has_a_row;
 }
 
-/// The last line of a storm: all of it.
+/// Returns the last line of a storm, which covers all of it.
 fn whole(text: &str) -> Result<Value> {
     let last = text.lines().last().context("nothing was said")?;
     let whole: Value = serde_json::from_str(last)?;
@@ -68,7 +68,7 @@ fn failures_of_bound_sockets_are_told(hook: &str) -> Result<()> {
     Ok(())
 }
 
-/// Connects to a closed port of the range until sockets are connected to themselves.
+/// Connects to a closed port of the range until sockets have connected to themselves.
 fn connect_to_itself(times: usize) -> Result<u64> {
     let to = SocketAddr::from((Ipv4Addr::LOCALHOST, RANGE.low + 20));
     let mut count = 0;
@@ -77,7 +77,7 @@ fn connect_to_itself(times: usize) -> Result<u64> {
         if socket.connect(&to.into()).is_ok() {
             ensure!(socket.local_addr()? == socket.peer_addr()?, "somebody listens there");
             count += 1;
-            // No TIME_WAIT, or the port would be taken.
+            // Without this, a TIME_WAIT would keep the port.
             socket.set_linger(Some(Duration::ZERO))?;
         }
     }
@@ -100,7 +100,7 @@ fn self_connects_are_counted(hook: &str) -> Result<()> {
 fn each_container_has_a_row(hook: &str) -> Result<()> {
     let containers = Containers::new()?;
     let scratch = Scratch::new()?;
-    // ephtrace looks while they run: a process that has ended is in no container any more.
+    // ephtrace looks while they run: a process that has ended is no longer in a container.
     let storm = Tracer::start_storm(&scratch, hook, &["0.1"])?;
     let mut truth = Vec::new();
     for (path, times, pace) in [(&containers.0[0], "20", "20"), (&containers.0[1], "3", "3")] {

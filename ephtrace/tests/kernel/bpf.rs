@@ -1,4 +1,4 @@
-//! Which of ephtrace's programs the kernel holds.
+//! ephtrace's programs in the kernel.
 
 use std::{
     collections::BTreeSet,
@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result};
 
 use crate::{changed::Changed, wait};
 
-/// What the names of ephtrace's programs begin with.
+/// Prefix of the names of ephtrace's programs.
 const PREFIX: &[u8] = b"eph_";
 
 /// Commands of bpf(2).
@@ -35,7 +35,8 @@ struct InfoAttr {
     info: u64,
 }
 
-/// `struct bpf_prog_info` up to what we read of it; shorter on old kernels, which leave the rest 0.
+/// `struct bpf_prog_info` up to the last field that we read. It is shorter on old kernels, which
+/// leave the rest 0.
 #[derive(Default)]
 #[repr(C)]
 struct ProgInfo {
@@ -47,7 +48,7 @@ struct ProgInfo {
     recursion_misses: u64,
 }
 
-/// Ids of all programs in the kernel that bear one of ephtrace's names.
+/// Returns the ids of all programs in the kernel with a name of ephtrace's.
 pub(crate) fn programs() -> Result<BTreeSet<u32>> {
     let mut ids = BTreeSet::new();
     let mut attr = IdAttr::default();
@@ -63,27 +64,27 @@ pub(crate) fn programs() -> Result<BTreeSet<u32>> {
     }
 }
 
-/// How often the kernel did not run these programs, as they were being run on that processor: it
-/// may interrupt one and let another task in. Linux 5.12 and later count it.
+/// Returns how often the kernel skipped these programs because they were already running on that
+/// processor: it may preempt one and let another task in. Linux 5.12 and later count it.
 pub(crate) fn misses(programs: &BTreeSet<u32>) -> Result<u64> {
     let infos = programs.iter().map(|&id| info(id)).collect::<Result<Vec<_>>>()?;
     Ok(infos.iter().flatten().map(|info| info.recursion_misses).sum())
 }
 
-/// Has the kernel measure how long programs run, until it is dropped.
+/// Makes the kernel measure how long programs run, until the value is dropped.
 pub(crate) fn measured() -> Result<Changed> {
     Changed::to("/proc/sys/kernel/bpf_stats_enabled", "1")
 }
 
-/// How long these programs ran in nanoseconds, and how often, while that was measured.
+/// Returns how long these programs ran, in nanoseconds, and how often, while the kernel measured.
 pub(crate) fn run_time(programs: &BTreeSet<u32>) -> Result<(u64, u64)> {
     let infos = programs.iter().map(|&id| info(id)).collect::<Result<Vec<_>>>()?;
     let all = || infos.iter().flatten();
     Ok((all().map(|info| info.run_time_ns).sum(), all().map(|info| info.run_count).sum()))
 }
 
-/// Waits until these programs have run some hundred times since `start` (see [`run_time`]): how
-/// long they ran meanwhile, and how often.
+/// Waits until these programs have run some hundred times since `start` (see [`run_time`]); returns
+/// how long they ran meanwhile, and how often.
 pub(crate) fn enough_runs(programs: &BTreeSet<u32>, start: (u64, u64)) -> Result<(u64, u64)> {
     const ENOUGH: u64 = 500;
     wait::until("programs do not run", || {
@@ -93,7 +94,7 @@ pub(crate) fn enough_runs(programs: &BTreeSet<u32>, start: (u64, u64)) -> Result
     })
 }
 
-/// What the kernel says of a program; `None` if it is gone.
+/// Returns the kernel's information about a program; `None` if it is gone.
 fn info(id: u32) -> Result<Option<ProgInfo>> {
     let mut attr = IdAttr { id, ..IdAttr::default() };
     let fd = match bpf(BPF_PROG_GET_FD_BY_ID, &mut attr) {
@@ -113,7 +114,8 @@ fn info(id: u32) -> Result<Option<ProgInfo>> {
 }
 
 fn bpf<T>(command: libc::c_int, attr: &mut T) -> io::Result<libc::c_int> {
-    // SAFETY: `attr` outlives the call and its size goes with it; what it points to does as well.
+    // SAFETY: `attr` and the memory that it points to outlive the call, and its size is passed
+    // along.
     let result = unsafe { libc::syscall(libc::SYS_bpf, command, &raw mut *attr, size_of::<T>()) };
     libc::c_int::try_from(result).ok().filter(|&fd| fd >= 0).ok_or_else(io::Error::last_os_error)
 }

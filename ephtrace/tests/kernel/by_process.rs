@@ -1,15 +1,15 @@
-//! What was lost, by process, as the summary tells it.
+//! Losses by process, as the summary gives them.
 
 use serde::Deserialize;
 
-/// What was lost, by process.
+/// Losses by process.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct ByProcess {
     pub(crate) busiest: Vec<ProcessLosses>,
     pub(crate) other_lost: u64,
 }
 
-/// What one process lost.
+/// Losses of one process.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct ProcessLosses {
     pub(crate) pid: Option<u32>,
@@ -17,7 +17,7 @@ pub(crate) struct ProcessLosses {
 }
 
 impl ByProcess {
-    /// What all processes lost.
+    /// Returns the losses of all processes together.
     pub(crate) fn all(&self) -> u64 {
         self.busiest.iter().map(|one| one.lost).sum::<u64>() + self.other_lost
     }

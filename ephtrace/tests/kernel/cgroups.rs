@@ -1,5 +1,5 @@
-//! Filters by cgroup and container, and names of containers, where ephtrace sees no mount of
-//! cgroup v2: `ip netns exec` mounts /sys anew, without the cgroups below it.
+//! Filters by cgroup and container, and names of containers, without a visible mount of cgroup v2:
+//! `ip netns exec` mounts /sys anew, without the cgroups below it.
 
 use std::{
     fs,
@@ -21,7 +21,7 @@ tests! {
     each_hook: cgroups_are_found_without_a_mount, containers_are_known_without_a_mount;
 }
 
-/// Two cgroups that are called as container runtimes call theirs, gone at the end of the test.
+/// Two cgroups with names in the style of container runtimes; removed at the end of the test.
 pub(crate) struct Containers(pub(crate) [PathBuf; 2]);
 
 impl Containers {
@@ -41,13 +41,14 @@ impl Containers {
 impl Drop for Containers {
     fn drop(&mut self) {
         for path in &self.0 {
-            // Left over, empty, at worst.
+            // At worst, it is left over, empty.
             let _ = fs::remove_dir(path);
         }
     }
 }
 
-/// What `ip netns exec` leaves of the file systems that cgroups are found by, at best and at worst.
+/// Remains of the file systems in which cgroups are found, after `ip netns exec`: the best and the
+/// worst case.
 #[derive(Clone, Copy, Debug)]
 enum Left {
     /// The root of process 1 leads to its mount.
@@ -56,7 +57,7 @@ enum Left {
     Nothing,
 }
 
-/// Runs `work` where no cgroup v2 is mounted.
+/// Runs `work` while no cgroup v2 is mounted.
 fn without_cgroup2<T: Send>(left: Left, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     on_a_thread(|| {
         own_mounts()?;
@@ -69,7 +70,7 @@ fn without_cgroup2<T: Send>(left: Left, work: impl FnOnce() -> Result<T> + Send)
     .with_context(|| format!("{left:?} is left"))
 }
 
-/// Connects in a cgroup, and how many did.
+/// Connects in a cgroup, and returns the number of connects.
 fn connects_in(scratch: &Scratch, cgroup: &Path, pace: &[&str]) -> Result<usize> {
     let args = ["exhaust", "--wait", "--range", "40000-40099", "--attempts", "3"];
     let assign = Assign::start_named(scratch, "in-cgroup", &[&args, pace].concat())?;
@@ -113,8 +114,8 @@ fn cgroups_are_found_without_a_mount(hook: &str) -> Result<()> {
     Ok(())
 }
 
-/// The path tells of a cgroup's processes what container they are in, once one of them has told
-/// the path: those that have ended, too.
+/// Once one process of a cgroup has shown its path, the path tells the container of all processes
+/// in the cgroup, ended ones included.
 fn containers_are_known_without_a_mount(hook: &str) -> Result<()> {
     let containers = Containers::new()?;
     for left in [Left::Process1, Left::Nothing] {

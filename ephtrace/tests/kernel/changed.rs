@@ -1,4 +1,4 @@
-//! A setting of the kernel that a test changes for a while.
+//! A kernel setting that a test changes for a while.
 
 use std::{
     fs,
@@ -8,8 +8,8 @@ use std::{
 
 use anyhow::{Context as _, Result};
 
-/// A file of `/proc/sys` with another value until this is dropped, or until the test is killed: the
-/// machine that it runs on goes on.
+/// A file of `/proc/sys` with another value until this is dropped or the test is killed, since the
+/// machine that it runs on lives on.
 pub(crate) struct Changed {
     path: &'static str,
     before: String,
@@ -19,7 +19,7 @@ pub(crate) struct Changed {
 }
 
 impl Changed {
-    /// From now on `path` has `value`.
+    /// Sets `path` to `value`.
     pub(crate) fn to(path: &'static str, value: &str) -> Result<Self> {
         let before = fs::read_to_string(path).context(path)?.trim().to_owned();
         let mut keeper = Command::new("sh");
@@ -33,7 +33,7 @@ impl Changed {
 
 impl Drop for Changed {
     fn drop(&mut self) {
-        // The next test would fail by it.
+        // A value left behind would make the next test fail.
         let _ = fs::write(self.path, &self.before);
         if let Some(keeper) = &mut self.keeper {
             drop(keeper.stdin.take());

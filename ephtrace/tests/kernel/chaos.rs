@@ -1,4 +1,4 @@
-//! Whatever happens beside a trace, its counters add up, and nothing of it stays in the kernel.
+//! Whatever happens beside a trace, its counters add up, and it leaves nothing in the kernel.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -22,28 +22,28 @@ tests! {
     first_hook: counters_add_up_whatever_happens;
 }
 
-/// What happens beside a trace.
+/// Events beside a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
-    /// Connects by several threads at once.
+    /// Several threads connect at once.
     Burst,
-    /// Ports of each kind, failures among them.
+    /// Ports of each kind are assigned; some attempts fail.
     Ways,
-    /// A network namespace comes, is used, and goes.
+    /// A network namespace is made, used and removed.
     Namespace,
-    /// The same of a cgroup.
+    /// A cgroup is made, used and removed.
     Cgroup,
-    /// Threads that come and go.
+    /// Threads start and end.
     Threads,
-    /// A program ends in the middle of its connects.
+    /// A program is killed in the middle of its connects.
     Killed,
     /// Another trace begins and ends.
     SecondTrace,
     /// Another trace is killed.
     SecondTraceKilled,
-    /// A module is loaded, and unloaded if nothing uses it. In guests alone.
+    /// A module is loaded, and unloaded if nothing uses it; in guests only.
     Module,
-    /// A processor goes, and comes back. In guests alone.
+    /// A processor goes offline and comes back; in guests only.
     Processor,
 }
 
@@ -65,7 +65,7 @@ const EVENTS: [Event; 10] = [
     Processor,
 ];
 
-/// Most events of one sequence.
+/// Maximum number of events in one sequence.
 const MOST: usize = 5;
 
 fn counters_add_up_whatever_happens(hook: &str) -> Result<()> {
@@ -83,7 +83,7 @@ fn counters_add_up_whatever_happens(hook: &str) -> Result<()> {
             *happened.entry(event).or_insert(0) += 1;
         }
         if (seed + 1) % 100 == 0 {
-            // A thousand take a guest more than an hour.
+            // A thousand sequences take a guest more than an hour.
             print(&format!("{} sequences added up", seed + 1));
         }
     }
@@ -91,7 +91,7 @@ fn counters_add_up_whatever_happens(hook: &str) -> Result<()> {
     Ok(())
 }
 
-/// Modules and processors are a guest's own.
+/// Modules and processors are changed in guests only.
 fn can_happen(event: Event) -> bool {
     match event {
         Module => modules::are_here("sctp"),
@@ -103,7 +103,7 @@ fn can_happen(event: Event) -> bool {
 fn sequence(hook: &str, random: &mut Rng, events: &[Event]) -> Result<()> {
     let scratch = Scratch::new()?;
     let before = bpf::programs()?;
-    // All origins take an emulated guest seconds to attach.
+    // Attaching to all origins takes an emulated guest seconds.
     let origins = if random.u8(..8) == 0 { &[][..] } else { &CONNECT_ONLY };
     let ring = ["--ring-size", if random.bool() { "4k" } else { "1M" }];
     let tracer = Tracer::start(&scratch, hook, &[origins, &ring].concat())?;
@@ -111,7 +111,7 @@ fn sequence(hook: &str, random: &mut Rng, events: &[Event]) -> Result<()> {
         happen(*event, hook, &scratch).with_context(|| format!("{event:?}"))?;
     }
     match random.u8(..3) {
-        // Killed, in the middle of a line as well: nothing of what it wrote is held against it.
+        // The trace is killed, perhaps in the middle of a line: its output is not judged.
         0 => drop(tracer),
         1 => add_up(tracer, Signal::SIGINT)?,
         _ => add_up(tracer, Signal::SIGTERM)?,
@@ -121,7 +121,7 @@ fn sequence(hook: &str, random: &mut Rng, events: &[Event]) -> Result<()> {
     })
 }
 
-/// All that was seen is somewhere.
+/// Checks that every search is in exactly one counter.
 fn add_up(tracer: Tracer, signal: Signal) -> Result<()> {
     tracer.signal(signal)?;
     let trace = tracer.wait()?;
@@ -129,7 +129,7 @@ fn add_up(tracer: Tracer, signal: Signal) -> Result<()> {
     let lost = |stage: &str| summary.losses.get(stage).copied().unwrap_or(0);
     let kernel = &summary.kernel;
     let counted = summary.overflow.as_ref().map_or(0, |overflow| overflow.all.assignments);
-    // What the ring has no room for is counted in the totals.
+    // The totals count the events that the ring buffer has no room for.
     ensure!(counted == lost("ring_full"), "{counted} counted: {summary:?}");
     let lost = lost("ring_full") + lost("in_flight_full") + lost("return_missed");
     ensure!(kernel.seen == kernel.filtered + kernel.emitted + lost, "{lost} lost: {summary:?}");
@@ -153,7 +153,7 @@ fn happen(event: Event, hook: &str, scratch: &Scratch) -> Result<()> {
             assign.output().map(drop)
         }
         Killed => {
-            // Killed as it is dropped, wherever it is.
+            // Dropping it kills the program, whatever it is doing.
             Assign::start(scratch, &["storm", "--seconds", "60"]).map(drop)
         }
         SecondTrace => Tracer::start(scratch, hook, &CONNECT_ONLY)?.stop()?.ended_well().map(drop),
@@ -164,7 +164,7 @@ fn happen(event: Event, hook: &str, scratch: &Scratch) -> Result<()> {
         }
         Module => {
             modules::load("sctp")?;
-            // Held by sockets or by programs of ours at worst.
+            // At worst, sockets or our own programs still hold the module.
             let _ = delete_module(c"sctp", nix::kmod::DeleteModuleFlags::O_NONBLOCK);
             Ok(())
         }

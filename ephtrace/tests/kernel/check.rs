@@ -1,4 +1,4 @@
-//! `ephtrace check` while ports are assigned: what it counts, and its exit codes.
+//! `ephtrace check` while ports are assigned: its counts and its exit codes.
 
 use std::{
     os::unix::process::CommandExt as _,
@@ -19,32 +19,32 @@ tests! {
     once: without_rights_the_answer_is_unknown;
 }
 
-/// Attempts a second, and for how many seconds they are counted.
+/// Attempts per second, and the number of seconds that are counted.
 const PACE: f64 = 50.0;
 const SECONDS: u64 = 2;
 
-/// How many times more or less may be counted than the program made: `check` begins and ends its
-/// seconds when it can.
+/// Factor by which the count may exceed or fall short of the attempts made: `check` begins and ends
+/// its seconds when it can.
 const TOLERANCE: f64 = 1.5;
 
-/// Somebody without rights.
+/// A user without rights.
 const NOBODY: u32 = 65_534;
 
-/// A process that goes on and on connecting.
+/// A process that connects without end.
 struct Endless {
     assign: Assign,
-    /// Its network namespace.
+    /// Path of its network namespace.
     door: String,
-    /// When its attempts began.
+    /// Start times of its attempts.
     starts: Starts,
 }
 
-/// One that has a namespace with these ports.
+/// Starts an endless process in a namespace with these ports.
 fn endless(scratch: &Scratch, range: &str) -> Result<Endless> {
     let pace = PACE.to_string();
     let args = ["exhaust", "--range", range, "--pace", &pace, "--attempts", "1000000"];
     let mut assign = Assign::start(scratch, &args)?;
-    // More than the narrow range has ports: from now on, they are used up.
+    // These are more attempts than the narrow range has ports: from now on, the range is used up.
     let attempts = assign.next(11)?;
     let tid = attempts.first().context("no attempt")?.tid;
     let starts = assign.follow()?;
@@ -52,8 +52,8 @@ fn endless(scratch: &Scratch, range: &str) -> Result<Endless> {
     Ok(Endless { assign, door, starts })
 }
 
-/// What `check` says of it: exit status, line, and the fewest and most attempts a second that the
-/// program made in any time as long as the one that was counted.
+/// Result of `check`: exit status, line, and the fewest and most attempts per second that the
+/// program made in any period as long as the counted one.
 struct Checked {
     code: Option<i32>,
     line: String,
@@ -72,7 +72,7 @@ fn check(hook: &str, endless: &Endless, more: &[&str]) -> Result<Checked> {
     Ok(Checked { code: status.code(), line, pace: pace(&starts?) })
 }
 
-/// Fewest and most of these times, which are in order, in any `SECONDS`, by the second.
+/// Returns the fewest and most of these ordered times within any `SECONDS`, per second.
 fn pace(starts: &[u64]) -> (f64, f64) {
     let window = SECONDS * 1_000_000_000;
     let last = starts.last().copied().unwrap_or(0);
@@ -87,7 +87,7 @@ fn pace(starts: &[u64]) -> (f64, f64) {
     (bound(counts.iter().min()), bound(counts.iter().max()))
 }
 
-/// The number before `what`, which is how many were counted: as many as the program made.
+/// Returns the count in front of `what`, which must be that of the program's attempts.
 fn counted(Checked { line, pace: (fewest, most), .. }: &Checked, what: &str) -> Result<u64> {
     let before = line.split(what).next().unwrap_or_default();
     let count: u64 = before.rsplit(' ').next().unwrap_or_default().parse().context("no number")?;

@@ -1,4 +1,4 @@
-//! Truth against trace: each assignment once, every field right, nothing else.
+//! Compares the truth with the trace: each assignment once, every field right, nothing else.
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
@@ -13,17 +13,17 @@ use crate::{
     tracer::{Event, Trace},
 };
 
-/// How many lines of each kind a failure shows.
+/// Maximum number of lines of each kind in a failure message.
 const SHOWN: usize = 5;
 
-/// How far the clocks of both may be apart: ephtrace converts from the monotonic clock.
+/// Tolerance between both clocks: ephtrace converts from the monotonic clock.
 const CLOCK_TOLERANCE_NS: u64 = 100_000_000;
 
-/// How long after the attempt a hook may see it that waits for a write of another thread, which a
-/// busy guest lets wait.
+/// Maximum delay after the attempt for a hook that waits for a write of another thread; a busy
+/// guest may delay that thread.
 const LATE_NS: u64 = 1_000_000_000;
 
-/// What makes an assignment the one that it is.
+/// Identity of an assignment.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Key {
     pid: Option<u32>,
@@ -53,10 +53,10 @@ impl From<&Event> for Key {
     }
 }
 
-/// Compares what happened with what was reported.
+/// Compares the attempts with the reported events.
 ///
-/// Of `truth` those attempts count that are due and that `wanted` keeps; of the events those of the
-/// processes in `truth`. As many may be missing as were counted as left out.
+/// Of `truth`, only attempts that are due and that `wanted` keeps count; of the events, only those
+/// of the processes in `truth`. As many may be missing as were counted as left out.
 pub(crate) fn compare(
     truth: &[Attempt],
     trace: &Trace,
@@ -66,7 +66,8 @@ pub(crate) fn compare(
     compare_events(truth, &trace.events, trace.left_out(), wanted)
 }
 
-/// The same with another number that may be missing, and where it is known what is due.
+/// Compares attempts and events with another number that may be missing, for callers that know what
+/// is due.
 pub(crate) fn compare_events(
     truth: &[Attempt],
     events: &[Event],
@@ -94,14 +95,14 @@ pub(crate) fn compare_events(
     if report.is_empty() { Ok(()) } else { bail!("the trace is not the truth:\n{report}") }
 }
 
-/// The attempt that the event tells of, out of those alike: a port may have been assigned twice to
-/// the same destination, and the first of them left out.
+/// Returns the attempt that the event describes, out of equal ones: a port may have been assigned
+/// twice to the same destination, and the first of them left out.
 fn taken<'a>(alike: &mut VecDeque<&'a Attempt>, event: &Event) -> Option<&'a Attempt> {
     let right = alike.iter().position(|attempt| differences(attempt, event).is_none());
     alike.remove(right.unwrap_or(0))
 }
 
-/// What is wrong with an event, if anything.
+/// Returns the errors of an event, if there are any.
 fn differences(attempt: &Attempt, event: &Event) -> Option<String> {
     let failed = match attempt.errno {
         0 => None,
@@ -133,16 +134,17 @@ fn field<T: PartialEq + Debug>(name: &str, truth: &T, trace: &T) -> Option<Strin
     (truth != trace).then(|| format!("{name} is {trace:?}, not {truth:?}"))
 }
 
-/// A cookie is right, and it is told if it was there before the attempt.
+/// Checks that the cookie is right, and that it is given if it existed before the attempt.
 fn cookie_difference(attempt: &Attempt, event: &Event) -> Option<String> {
-    // A storm does not ask for it.
+    // A storm does not ask for the cookie.
     let known = Some(attempt.cookie?);
     let is_told =
         event.cookie.is_some() || attempt.cookie_before && !is_seen_at_its_end(attempt, event);
     field("cookie", &known, &if is_told { event.cookie } else { known })
 }
 
-/// Whether a search is seen by the end of its socket, of which hook `sock_ops` is told no cookie.
+/// Returns true if the search is seen at the end of its socket; hook `sock_ops` gets no cookie
+/// there.
 fn is_seen_at_its_end(attempt: &Attempt, event: &Event) -> bool {
     let is_unsent = attempt.errno != 0 || UNSENT_WAYS.contains(&&*attempt.way);
     event.hook.as_deref() == Some("sock_ops") && is_unsent
@@ -166,16 +168,17 @@ const LATE_WAYS: [&str; 10] = [
     "fastopen_reconnected",
 ];
 
-/// The time of the event is that of the attempt, and the search took no longer than the attempt.
+/// Returns true if the event lies within the attempt and its search took no longer than the
+/// attempt.
 fn in_time(attempt: &Attempt, event: &Event) -> bool {
-    // A storm takes no times.
+    // A storm records no times.
     if attempt.start_ns == 0 {
         return true;
     }
     let from = attempt.start_ns.saturating_sub(CLOCK_TOLERANCE_NS);
     let took = attempt.end_ns.saturating_sub(attempt.start_ns);
-    // A hook on the sending of the SYN waits for the first write, and can't tell how long that is;
-    // nor can one on the end of a call.
+    // A hook on the sending of the SYN waits for the first write, for a time that can't be known
+    // here; so does a hook on the end of a call.
     let is_late = event.hook.as_deref() == Some("sock_ops")
         && (LATE_WAYS.contains(&attempt.way.as_str()) || attempt.errno == libc::EAGAIN);
     let to = attempt.end_ns + if is_late { LATE_NS } else { CLOCK_TOLERANCE_NS };
@@ -183,9 +186,9 @@ fn in_time(attempt: &Attempt, event: &Event) -> bool {
         && event.latency_ns.map(|ns| ns > 0 && ns <= took) == (!is_late).then_some(true)
 }
 
-/// What is said of the search agrees with the port and the range.
+/// Returns true if the reported search agrees with the port and the range.
 fn search_is_possible(event: &Event) -> bool {
-    // The port that the program named may be any, and is told of each failure.
+    // The port that the program named may be any port, and each failure gives it.
     if event.origin.as_deref() == Some("explicit") {
         let is_failed = event.errno != Some(0);
         return event.first_candidate.is_some_and(|port| port > 0) == is_failed;

@@ -1,5 +1,4 @@
-//! Is it the NAT? What connection tracking could not do is told, and so is a table that is full:
-//! each is told apart from the other.
+//! Failures of connection tracking and a full table are both reported, and told apart.
 
 use std::{
     fs,
@@ -25,13 +24,13 @@ tests! {
     once: a_clash_of_the_nat_is_no_full_table, a_full_table_is_the_cause;
 }
 
-/// The counters of this thread's network namespace.
+/// Counters of this thread's network namespace.
 const STATISTICS: &str = "/proc/thread-self/net/stat/nf_conntrack";
 
-/// Connections that are to leave from one port.
+/// Number of connections that are to leave from one port.
 const CLIENTS: u64 = 5;
 
-/// One counter, all processors together, as the kernel tells it.
+/// Returns one of the kernel's counters, summed over all processors.
 fn counted(name: &str) -> Result<u64> {
     let text = fs::read_to_string(STATISTICS)?;
     let mut lines = text.lines();
@@ -44,8 +43,8 @@ fn counted(name: &str) -> Result<u64> {
     lines.map(value).sum()
 }
 
-/// Translates the source of all connects to the first destination to one port; false if there is no
-/// `nft` or no NAT in this kernel.
+/// Translates the source of all connects to the first destination to one port; returns false if
+/// there is no `nft` or the kernel has no NAT.
 fn translate() -> Result<bool> {
     let rules = format!(
         "add table ip nat\n\
@@ -55,15 +54,16 @@ fn translate() -> Result<bool> {
     add(&rules)
 }
 
-/// Has all connections tracked; false if there is no `nft` or no connection tracking.
+/// Makes the kernel track all connections; returns false if there is no `nft` or no connection
+/// tracking.
 pub(crate) fn track() -> Result<bool> {
     add("add table ip track\n\
          add chain ip track out { type filter hook output priority 0; }\n\
          add rule ip track out ct state new counter\n")
 }
 
-/// Adds rules to this network namespace; false if there is no `nft` or the kernel has not got what
-/// they take.
+/// Adds rules to this network namespace; returns false if there is no `nft` or the kernel lacks a
+/// feature that they need.
 fn add(rules: &str) -> Result<bool> {
     let mut command = Command::new("nft");
     command.args(["-f", "-"]).stdin(Stdio::piped()).stderr(Stdio::null());
@@ -75,13 +75,13 @@ fn add(rules: &str) -> Result<bool> {
     Ok(nft.wait()?.success())
 }
 
-/// How many entries there may be, in any namespace: the kernel has one limit for all.
+/// Maximum number of entries in each namespace: the kernel has one limit for all.
 const MAX: &str = "/proc/sys/net/netfilter/nf_conntrack_max";
 
-/// Entries of this thread's network namespace.
+/// Number of entries of this thread's network namespace.
 const ENTRIES: &str = "/proc/sys/net/netfilter/nf_conntrack_count";
 
-/// The kernel's limit, lowered; `None` where there is none, or where that could hurt somebody.
+/// Lowers the kernel's limit; returns `None` if there is none, or if others could suffer from it.
 fn lowered_to(limit: u64) -> Result<Option<Changed>> {
     if !fs::exists(MAX)? || fs::read_to_string(ENTRIES)?.trim() != "0" {
         return Ok(None);
@@ -89,7 +89,7 @@ fn lowered_to(limit: u64) -> Result<Option<Changed>> {
     Changed::to(MAX, &limit.to_string()).map(Some)
 }
 
-/// A connect that does not wait for its end.
+/// Starts a connect without waiting for its end.
 fn begin_to_connect() -> Result<Socket> {
     let to = SocketAddr::from((Ipv4Addr::LOCALHOST, FIRST)).into();
     let client = socket(false, Type::STREAM)?;
@@ -136,7 +136,7 @@ fn a_full_table_is_the_cause() -> Result<()> {
         let drops = said["findings"].as_array().into_iter().flatten();
         let mut drops = drops.filter(|finding| finding["rule"] == "conntrack-drop");
         let told = drops.next().with_context(|| format!("no drops in {}", said["findings"]))?;
-        // Who gets no answer tries again, and is dropped again.
+        // A client without an answer tries again, and is dropped again.
         let is_told = |drop| told["evidence"].to_string().contains(&format!("drop {drop},"));
         ensure!((dropped..=counted("drop")?).any(is_told), "{dropped} dropped: {told}");
         ensure!(code == Some(2), "exit {code:?}: {line}");
@@ -155,7 +155,8 @@ fn a_clash_of_the_nat_is_no_full_table() -> Result<()> {
         }
         let clients: Result<Vec<_>> = (0..CLIENTS).map(|_| begin_to_connect()).collect();
         let _clients = clients?;
-        // The first one has the port. Who gets no answer tries again, so that there may be more.
+        // The first client has the port. Clients without an answer try again, so that there may be
+        // more failures.
         let failed = wait::until("clashes", || {
             Ok(Some(counted("insert_failed")?).filter(|&failed| failed >= CLIENTS - 1))
         })?;

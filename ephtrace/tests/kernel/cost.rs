@@ -1,4 +1,4 @@
-//! What ephtrace says its programs cost, beside what the kernel says when it measures all the time.
+//! Cost of ephtrace's programs: its own samples beside the kernel's continuous measurement.
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -15,16 +15,16 @@ tests! {
     first_hook: nothing_is_measured_on_request;
 }
 
-/// How far a sample of some hundred runs may be from the rest, as a factor.
+/// Factor by which a sample of some hundred runs may differ from the rest.
 const TOLERANCE: u64 = 5;
 
-/// Runs for each search: with hook `sock_ops`, one for each state that either end of a connection
-/// goes through, twice where the kernel may leave one out.
+/// Maximum number of runs per search. With hook `sock_ops`, there is one for each state of either
+/// end of a connection, twice where the kernel may skip one.
 const MOST_RUNS: u64 = 40;
 
 fn the_cost_of_a_run_is_what_the_kernel_measures(hook: &str) -> Result<()> {
     let scratch = Scratch::new()?;
-    // For as long as it takes: the first sample is taken when a trace begins.
+    // The program runs for as long as needed: the first sample is taken when a trace begins.
     let args = ["pattern", "connect", "--times", "2000000", "--seconds", "1000"];
     let mut assign = Assign::start(&scratch, &args)?;
     assign.next(1)?;

@@ -1,4 +1,4 @@
-//! `ephtrace doctor`: its text says what its data say, and both what ephtrace then does.
+//! `ephtrace doctor`: its text agrees with its data, and both with what ephtrace then does.
 
 use std::{
     net::TcpListener, os::fd::AsRawFd as _, os::unix::process::CommandExt as _, path::Path,
@@ -20,7 +20,7 @@ tests! {
         port_selection_is_what_the_kernel_does, each_hook_that_works_proves_itself;
 }
 
-/// Somebody without rights.
+/// A user without rights.
 const NOBODY: u32 = 65_534;
 
 fn doctor_agrees_with_auto() -> Result<()> {
@@ -32,14 +32,14 @@ fn doctor_agrees_with_auto() -> Result<()> {
     Ok(())
 }
 
-/// By options and settings that the kernel takes; its rule of connect is judged by `patterns`.
+/// Checks options and settings that the kernel takes; `patterns` judges its rule of connect.
 fn port_selection_is_what_the_kernel_does() -> Result<()> {
     let report = setup::doctor()?;
     let selection = &report["port_selection"];
     let socket = TcpListener::bind("127.0.0.1:0")?;
     // The highest port, then the lowest one.
     let range: u32 = 0x4000_5000;
-    // SAFETY: a live socket, and an option that the kernel reads as 32 bits.
+    // SAFETY: the socket is live, and the kernel reads the option as 32 bits.
     let set = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
@@ -49,12 +49,12 @@ fn port_selection_is_what_the_kernel_does() -> Result<()> {
             4,
         )
     };
-    // A range that ends before it begins is refused by kernels that know the option.
+    // Kernels that know the option refuse a range that ends before it begins.
     let is_known = set == -1 && Errno::last() == Errno::EINVAL;
     ensure!(selection["socket_range"].is_string() == is_known, "{set}: {selection}");
     let width = Path::new("/proc/sys/net/ipv4/ip_local_port_step_width").exists();
     ensure!(selection["has_step_width"] == width, "{selection}");
-    // All kernels that these tests run on have it.
+    // All kernels that these tests run on select ports this way.
     ensure!(selection["connect"] == "linux_dhash64k", "{selection}");
     Ok(())
 }
@@ -75,7 +75,7 @@ fn each_hook_that_works_proves_itself() -> Result<()> {
     Ok(())
 }
 
-/// And one that does not work is refused with the reason that doctor has.
+/// A hook that does not work is refused with the reason that doctor gives.
 fn each_hook_that_works_can_be_named() -> Result<()> {
     let scratch = Scratch::new()?;
     for hook in hooks(&setup::doctor()?)? {
@@ -127,7 +127,7 @@ fn text_and_data_say_the_same() -> Result<()> {
     Ok(())
 }
 
-/// The lines about a hook: whether it works, what it sees, and why not.
+/// Checks the lines about a hook: whether it works, what it sees, and the reason if it doesn't.
 fn hook_is_said(hook: &Value, said: &str) -> Result<()> {
     let name = text(hook, "hook")?;
     let works = hook["available"] == true;
@@ -162,7 +162,7 @@ fn without_rights_hooks_are_unknown() -> Result<()> {
     let ephtrace = scratch.program(&setup::ephtrace(), "ephtrace")?;
     let doctor = Command::new(ephtrace).arg("doctor").uid(NOBODY).gid(NOBODY).output()?;
     let said = String::from_utf8(doctor.stdout)?;
-    // Not 0: nobody knows whether tracing works.
+    // Not 0, because tracing can't be judged without these rights.
     ensure!(doctor.status.code() == Some(1), "{}\n{said}", doctor.status);
     let rights = "rights     CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN missing; run `sudo ephtrace`";
     ensure!(said.lines().any(|line| line == rights), "{said}");

@@ -39,7 +39,7 @@ tests! {
         a_second_signal_ends_at_once, a_terminal_that_takes_nothing_is_no_hindrance;
 }
 
-/// Those that a run takes, and others that end a process.
+/// Signals that a run handles, and others that end a process.
 const SIGNALS: [Signal; 10] = [
     Signal::SIGINT,
     Signal::SIGTERM,
@@ -55,20 +55,20 @@ const SIGNALS: [Signal; 10] = [
 
 const TAKEN: usize = 4;
 
-/// How long an end may take. Emulated guests take as long for a few system calls.
+/// Maximum time for an end. Emulated guests need that long for a few system calls.
 fn allowed() -> Result<Duration> {
     Ok(if is_slow()? { Duration::from_secs(20) } else { Duration::from_secs(1) })
 }
 
-/// As for storms: where those are made small, the machine is slow.
+/// Returns true on machines for which storms are made small.
 fn is_slow() -> Result<bool> {
     Ok(setup::storm()? < 150_000)
 }
 
-/// What is left to faster machines; two pipes are enough to see that this kernel lets go.
+/// Reason for a skip; two pipes are enough to see that this kernel lets go.
 const SLOW: &str = "this machine is too slow for what takes less than a second";
 
-/// Whoever reads standard output.
+/// Behaviour of the reader of standard output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reads {
     All,
@@ -80,7 +80,7 @@ enum Reads {
 #[derive(Clone, Copy, Debug)]
 struct Ended {
     args: &'static str,
-    /// It says when it is attached, and waits for the signal.
+    /// True if it says that it is attached, and waits for the signal.
     is_live: bool,
 }
 
@@ -113,10 +113,10 @@ const COMMANDS: [Ended; 18] = [
     short("schema"),
 ];
 
-/// A pipe that holds as much as it can, so that the next write to it waits.
+/// Returns a full pipe, so that the next write to it waits.
 fn full_pipe() -> Result<(PipeReader, PipeWriter)> {
     let (reader, mut writer) = io::pipe()?;
-    // SAFETY: takes numbers, and nothing else.
+    // SAFETY: the call takes numbers only.
     let size = unsafe { libc::fcntl(writer.as_raw_fd(), libc::F_GETPIPE_SZ) };
     writer.write_all(&vec![b'\n'; usize::try_from(size)?])?;
     Ok((reader, writer))
@@ -126,7 +126,7 @@ fn full_pipe() -> Result<(PipeReader, PipeWriter)> {
 struct Running {
     child: Child,
     stderr: Option<Stderr>,
-    /// Kept, not read.
+    /// Held open, never read.
     _unread: Option<PipeReader>,
     before: BTreeSet<u32>,
 }
@@ -152,7 +152,7 @@ impl Running {
         }
         let status = format!("/proc/{}/status", running.child.id());
         wait::until("it is to heed SIGINT", || {
-            // It may have ended already.
+            // The process may have ended already.
             let status = fs::read_to_string(&status).unwrap_or_default();
             let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
             let ignored = ignored.map_or(Ok(0), |set| u64::from_str_radix(set.trim(), 16))?;
@@ -170,7 +170,7 @@ impl Running {
         Ok(running)
     }
 
-    /// Until it waits in a write, if it writes at all; connections give it something to write.
+    /// Waits until it waits in a write, if it writes at all; connections give it output.
     fn wait_stuck(&mut self, one: Ended) -> Result<()> {
         if one.args.starts_with("record") || one.args.contains("1m") {
             return Ok(());
@@ -188,11 +188,11 @@ impl Running {
         })
     }
 
-    /// Sends the signal, and sees to it that nothing stays behind.
+    /// Sends the signal, and checks that nothing stays behind.
     fn end(mut self, signal: Signal) -> Result<(ExitStatus, Duration, String)> {
         let attached = &bpf::programs()? - &self.before;
         let began = Instant::now();
-        // It may have ended by itself, where nobody reads.
+        // The process may have ended by itself, if nobody reads.
         let _ = kill(pid(&self.child), signal);
         let status = wait::exit(&mut self.child)?;
         let took = began.elapsed();
@@ -206,7 +206,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended long ago.
+        // The process may have ended long ago.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -224,17 +224,17 @@ fn command(args: &str, folder: &Path) -> Command {
             (libc::SIGHUP, libc::SIG_DFL),
         ];
         for (signal, action) in set {
-            // SAFETY: sets how a signal is taken, and runs no handler.
+            // SAFETY: the call sets how a signal is handled, and runs no handler.
             unsafe { libc::signal(signal, action) };
         }
         Ok(())
     };
-    // SAFETY: the child does nothing but to set signals before it runs ephtrace.
+    // SAFETY: the child only sets signals before it runs ephtrace.
     unsafe { command.pre_exec(as_in_the_background) };
     command
 }
 
-/// Enough for an output that no pipe holds.
+/// Writes enough events for an output that no pipe holds.
 fn write_events(folder: &Path) -> Result<()> {
     let mut file = io::BufWriter::new(File::create(folder.join("events"))?);
     for n in 0..20_000_u64 {
@@ -249,7 +249,7 @@ fn write_events(folder: &Path) -> Result<()> {
     Ok(file.flush()?)
 }
 
-/// All ten signals with `EPHTRACE_SIGNALS=10`; else those that a run takes, in turn.
+/// Tests all ten signals with `EPHTRACE_SIGNALS=10`; else only those that a run handles, in turn.
 fn each_signal_ends_each_command() -> Result<()> {
     if is_slow()? {
         return skip(SLOW);
@@ -278,7 +278,7 @@ fn each_signal_ends_each_command() -> Result<()> {
     Ok(())
 }
 
-/// What the shell is told, and whoever can still read.
+/// Judges the exit status, and the output if somebody can still read it.
 fn judged(
     one: Ended,
     reads: Reads,
@@ -289,7 +289,7 @@ fn judged(
     let number = signal as i32;
     let is_by_signal = status.signal() == Some(number);
     match (reads, is_taken) {
-        // Without a reader, and at the end of what it has to say, it ends by itself.
+        // Without a reader, and at the end of its output, the command ends by itself.
         (Reads::Gone | Reads::All, false) => {
             ensure!(is_by_signal || status.code().is_some(), "{status}\n{stderr}");
         }
@@ -313,7 +313,7 @@ fn judged(
     Ok(())
 }
 
-/// `ephtrace 2>&1 | less`, and nobody presses a key.
+/// Tests `ephtrace 2>&1 | less` while nobody presses a key.
 fn both_outputs_may_be_stuck() -> Result<()> {
     for args in ["trace -o json --origin connect", "storm 0.1"] {
         let before = bpf::programs()?;
@@ -331,7 +331,7 @@ fn both_outputs_may_be_stuck() -> Result<()> {
     Ok(())
 }
 
-/// A command on a terminal whose output nobody reads.
+/// Starts a command on a terminal whose output nobody reads.
 fn on_terminal(args: &str, folder: &Path) -> Result<(Running, OpenptyResult)> {
     let before = bpf::programs()?;
     let size = Winsize { ws_row: 40, ws_col: 120, ws_xpixel: 0, ws_ypixel: 0 };
@@ -343,7 +343,7 @@ fn on_terminal(args: &str, folder: &Path) -> Result<(Running, OpenptyResult)> {
     Ok((Running { child, stderr: None, _unread: None, before }, pty))
 }
 
-/// Ctrl-S, or a connection that is dead: the terminal takes nothing any more.
+/// After Ctrl-S, or with a dead connection, the terminal accepts no more output.
 fn a_terminal_that_takes_nothing_is_no_hindrance() -> Result<()> {
     if is_slow()? {
         return skip(SLOW);
@@ -362,7 +362,7 @@ fn a_terminal_that_takes_nothing_is_no_hindrance() -> Result<()> {
     Ok(())
 }
 
-/// The view waits for a recording that does not come, and so sees no signal.
+/// The view waits for a recording that does not come, and so does not see the signal.
 fn a_second_signal_ends_at_once() -> Result<()> {
     if is_slow()? {
         return skip(SLOW);
@@ -385,7 +385,7 @@ fn a_second_signal_ends_at_once() -> Result<()> {
         let began = Instant::now();
         if signals == 2 {
             kill(pid(&running.child), Signal::SIGINT)?;
-            // Sooner, it would be taken for the same event.
+            // An earlier signal would count as the same event.
             thread::sleep(Duration::from_millis(300));
         }
         let (status, ..) = running.end(Signal::SIGINT)?;

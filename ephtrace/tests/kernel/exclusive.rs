@@ -1,5 +1,6 @@
-//! Programs of others on cgroups, beside ephtrace's: one that holds a place of the root cgroup for
-//! itself is named, and root is not asked for the rights of root; all others are no hindrance.
+//! Other tools' programs on cgroups, beside ephtrace's: a program that holds a place of the root
+//! cgroup for itself is named, and root is not asked for root's rights; all others are no
+//! hindrance.
 
 use std::{
     fs::File,
@@ -47,8 +48,8 @@ const BINDS: [Place; 4] = [
     Place { program_type: 9, attach_type: 13, name: "cgroup_inet6_post_bind" },
 ];
 
-/// How a program is attached by flags: alone; alone, but those below may have another; or beside
-/// others.
+/// Manner in which flags attach a program: alone; alone, but child cgroups may have another; or
+/// beside others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Manner {
     Alone = 0,
@@ -88,7 +89,8 @@ struct Attach {
 }
 
 fn bpf<T>(command: libc::c_int, attributes: &mut T) -> io::Result<libc::c_int> {
-    // SAFETY: the attributes are live and as large as said, and what they point to lives on.
+    // SAFETY: the attributes are live and as large as said, and the memory that they point to lives
+    // on.
     let done =
         unsafe { libc::syscall(libc::SYS_bpf, command, &raw mut *attributes, size_of::<T>()) };
     if done < 0 {
@@ -98,7 +100,7 @@ fn bpf<T>(command: libc::c_int, attributes: &mut T) -> io::Result<libc::c_int> {
     }
 }
 
-/// A program that does nothing.
+/// Loads a program that does nothing.
 fn load(place: Place) -> Result<OwnedFd> {
     // r0 = 1; exit
     let instructions: [u64; 2] = [0x0000_0001_0000_00b7, 0x95];
@@ -117,11 +119,11 @@ fn load(place: Place) -> Result<OwnedFd> {
     };
     let fd = bpf(PROG_LOAD, &mut load)
         .with_context(|| format!("loading a program for {}", place.name))?;
-    // SAFETY: the kernel has just made it, for us alone.
+    // SAFETY: the kernel has just made the descriptor, for us alone.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
-/// A program of somebody else on a cgroup, until it is dropped.
+/// Another owner's program on a cgroup, until it is dropped.
 struct Other {
     attach: Attach,
     _files: (OwnedFd, File),
@@ -144,7 +146,7 @@ impl Other {
 
 impl Drop for Other {
     fn drop(&mut self) {
-        // The flags are those of an attachment.
+        // The flags are those of the attachment.
         self.attach.attach_flags = 0;
         let _ = bpf(PROG_DETACH, &mut self.attach);
     }
@@ -172,7 +174,7 @@ fn who_holds_the_root_cgroup_is_named() -> Result<()> {
     Ok(())
 }
 
-/// All but binds is traced then, and why binds are not is told.
+/// All but binds is traced then, and the reason for the missing binds is told.
 fn who_holds_a_bind_is_named() -> Result<()> {
     // Each place once: an emulated guest takes seconds to attach.
     for (place, manner) in BINDS.into_iter().zip([Manner::Alone, Manner::Override].iter().cycle()) {
@@ -189,7 +191,7 @@ fn who_holds_a_bind_is_named() -> Result<()> {
     Ok(())
 }
 
-/// Connects in a cgroup, all of which `tracer` must tell.
+/// Connects in a cgroup, and checks that `tracer` tells all of these connects.
 fn all_told_in(scratch: &Scratch, tracer: Tracer, cgroup: &Path) -> Result<Trace> {
     let args = ["exhaust", "--wait", "--range", "40000-40099", "--attempts", "3"];
     let assign = Assign::start_named(scratch, "in-cgroup", &args)?;
@@ -221,7 +223,7 @@ fn others_are_no_hindrance() -> Result<()> {
 }
 
 /// While ephtrace is attached, only the root cgroup is closed to others, and only to those that
-/// want it for themselves: which can't be helped, and is told.
+/// want it for themselves. This is unavoidable, and ephtrace says so.
 fn who_comes_later_is_told_of() -> Result<()> {
     let containers = Containers::new()?;
     let below = &containers.0[0];

@@ -1,4 +1,4 @@
-//! How a trace ends: always with a summary, and nothing left in the kernel.
+//! A trace always ends with a summary, and leaves nothing in the kernel.
 
 use std::{
     collections::BTreeSet,
@@ -52,8 +52,7 @@ fn nothing_stays_attached_after_sigkill(hook: &str) -> Result<()> {
     gone(&attached)
 }
 
-/// Waits until the kernel has removed these programs, which it does with a delay and without a
-/// sign.
+/// Waits until the kernel has removed these programs; it does so with a delay and without a sign.
 fn gone(programs: &BTreeSet<u32>) -> Result<()> {
     wait::until("programs stay in the kernel", || {
         Ok(bpf::programs()?.is_disjoint(programs).then_some(()))

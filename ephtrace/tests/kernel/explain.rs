@@ -1,8 +1,8 @@
-//! What `explain` says, against what the kernel answers next: random populations of sockets, and
-//! a question after each.
+//! Compares the answers of `explain` with what the kernel does next: random populations of sockets,
+//! and a question after each.
 //!
-//! A wrong "free" and a wrong "not free" fail the test. "Not known" is counted, and the kernel is
-//! asked by `--probe`, which must then be right; or a recording tells.
+//! A wrong "free" and a wrong "not free" fail the test. "Not known" is counted; `--probe` then asks
+//! the kernel and must be right, or a recording tells the answer.
 
 use std::{
     collections::BTreeMap,
@@ -37,18 +37,18 @@ tests! {
     once: no_answer_is_wrong, a_long_list_of_reserved_ports_is_read_whole;
 }
 
-/// Populations that share a namespace, each with a range of its own: a TIME_WAIT stays for a
+/// Number of populations that share a namespace, each with a range of its own: a TIME_WAIT lasts a
 /// minute.
 pub(crate) const PER_NAMESPACE: u16 = 100;
 
-/// Where the ranges begin, and how far apart they are.
+/// Start of the ranges, and the distance between them.
 pub(crate) const RANGES_FROM: u16 = 10_000;
 pub(crate) const APART: u16 = 50;
 
-/// Ports that a range has at most.
+/// Maximum number of ports in a range.
 const MOST: u16 = 24;
 
-/// Where connections go, outside of all ranges.
+/// Servers that connections go to, outside of all ranges.
 pub(crate) const SERVERS: [SocketAddr; 4] = [
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 4001),
     SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 4002),
@@ -84,7 +84,7 @@ fn no_answer_is_wrong() -> Result<()> {
     Ok(())
 }
 
-/// What was answered.
+/// Counts of the answers.
 #[derive(Default)]
 pub(crate) struct Tally {
     pub(crate) answers: BTreeMap<String, u32>,
@@ -104,7 +104,7 @@ impl Tally {
     }
 }
 
-/// Who is connected to.
+/// Listeners that the populations connect to.
 pub(crate) struct Servers(Vec<Socket>);
 
 impl Servers {
@@ -138,7 +138,7 @@ pub(crate) struct World<'a> {
     sockets: Vec<Socket>,
     accepted: Vec<Socket>,
     settings: String,
-    /// What a recording tells of it; nothing without one.
+    /// Past owners from a recording; empty without one.
     pub(crate) past_owners: PastOwners,
 }
 
@@ -174,7 +174,7 @@ impl<'a> World<'a> {
     pub(crate) fn populate(&mut self) {
         let most = if self.random.bool() { self.ports / 2 } else { 3 * self.ports };
         for _ in 0..self.random.u16(0..=most) {
-            // What the kernel refuses is no part of it.
+            // Actions that the kernel refuses are no part of the population.
             if let Ok(Some(socket)) = self.one() {
                 self.sockets.push(socket);
             }
@@ -194,11 +194,11 @@ impl<'a> World<'a> {
     }
 
     fn server(&mut self) -> SocketAddr {
-        // Half of the connections go to one, so that it fills.
+        // Half of the connections go to one server, so that its range fills.
         if self.random.bool() { SERVERS[0] } else { SERVERS[self.random.usize(0..SERVERS.len())] }
     }
 
-    /// Does one thing that takes a port, or gives one back.
+    /// Does one action that takes a port or gives one back.
     fn one(&mut self) -> Result<Option<Socket>> {
         let (kind, to, local) = (self.random.u8(0..14), self.server(), self.local());
         let tcp = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
@@ -249,7 +249,7 @@ impl<'a> World<'a> {
             12 => Some(v6(Type::DGRAM, is_shared)?),
             _ if self.sockets.is_empty() => None,
             _ => {
-                // Closed here first: a connection leaves a TIME_WAIT.
+                // The client closes first, so that the connection leaves a TIME_WAIT.
                 let gone = self.random.usize(0..self.sockets.len());
                 drop(self.sockets.swap_remove(gone));
                 if self.random.bool() {
@@ -320,7 +320,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// What the kernel answers to a plain socket, which is gone at once and leaves nothing.
+    /// Returns the kernel's answer to a plain socket, which is closed at once and leaves nothing.
     fn try_it(&self, way: Way, question: &Question) -> std::io::Result<()> {
         let any = |port| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)).into();
         let port = question.port().unwrap_or(0);
@@ -349,12 +349,12 @@ impl<'a> World<'a> {
     }
 }
 
-/// The kernel tells the list by one read, of which a short one loses the rest.
+/// The kernel gives the list in one read; a short read loses the rest.
 fn a_long_list_of_reserved_ports_is_read_whole() -> Result<()> {
     in_new_netns(|| {
         let reserved: Vec<u16> = (10_000..30_000).step_by(2).collect();
         let texts: Vec<String> = reserved.iter().map(u16::to_string).collect();
-        // A write of more than a page is cut by the kernel.
+        // The kernel cuts a write of more than a page.
         for some in (1..=texts.len()).rev().filter(|n| n.is_power_of_two()) {
             set("ip_local_port_range", "10000 29999")?;
             if set("ip_local_reserved_ports", &format!("{}\n", texts[..some].join(","))).is_err() {
@@ -369,7 +369,7 @@ fn a_long_list_of_reserved_ports_is_read_whole() -> Result<()> {
     })
 }
 
-/// This thread's network namespace.
+/// Returns this thread's network namespace.
 pub(crate) fn here() -> Result<NetnsRef> {
     let netns = fs::metadata("/proc/thread-self/ns/net")?.ino();
     Ok(NetnsRef { netns: u32::try_from(netns)?, ..NetnsRef::default() })

@@ -1,5 +1,5 @@
-//! Calls that fail for want of a port or of the address are told, each once, and none that fails
-//! for another reason; or it is told that they are not seen.
+//! Calls that fail for lack of a port or of the address are each reported once, and no call that
+//! fails for another reason is; or ephtrace says that it does not see them.
 
 use std::{
     collections::BTreeMap,
@@ -27,7 +27,7 @@ tests! {
     once: without_tracepoints_failures_are_said_to_be_unseen;
 }
 
-/// Whether this kernel has what it takes to see `call` fail with hook `sock_ops`.
+/// Returns true if this kernel lets hook `sock_ops` see `call` fail.
 fn is_offered(call: Call) -> Result<bool> {
     let has = |name: &str| {
         let roots = mount_points("tracefs")?;
@@ -44,7 +44,7 @@ fn is_offered(call: Call) -> Result<bool> {
 /// Failures by origin and errno.
 type Failures = BTreeMap<(String, i32), usize>;
 
-/// The program's own books of what failed.
+/// The program's own books of its failures.
 #[derive(Default)]
 struct Books(Failures);
 
@@ -71,11 +71,11 @@ fn tcp() -> Result<Socket> {
     Ok(Socket::new(Domain::IPV4, Type::STREAM, None)?)
 }
 
-/// Addresses that no interface has: for documentation.
+/// Addresses that no interface has: they are reserved for documentation.
 const NOWHERE: [&str; 2] = ["192.0.2.77", "2001:db8::77"];
 
-/// Binds to addresses that are not there: no search is made, so that they are seen where the call
-/// is, not where the search is.
+/// Binds to addresses that no interface has. No search is made, so that a hook sees them only if it
+/// sees the call, not the search.
 fn bind_to_nowhere(books: &mut Books) -> Result<()> {
     for (addr, domain) in NOWHERE.into_iter().zip([Domain::IPV4, Domain::IPV6]) {
         let addr: IpAddr = addr.parse()?;
@@ -83,14 +83,14 @@ fn bind_to_nowhere(books: &mut Books) -> Result<()> {
             for (port, origin) in [(0, origin), (8010, "explicit")] {
                 let socket = Socket::new(domain, kind, None)?;
                 let to: SockAddr = SocketAddr::from((addr, port)).into();
-                // The same socket once more: each call counts.
+                // Binds the socket twice: each call counts.
                 for _ in 0..2 {
                     books.enter(origin, Call::Bind, socket.bind(&to))?;
                 }
             }
         }
     }
-    // Nor is there a search here, and none that would fail.
+    // Binding without a port makes no search either, and does not fail.
     let socket = tcp()?;
     set_no_port(&socket)?;
     books.enter("bind", Call::Bind, socket.bind(&any()))
@@ -129,19 +129,19 @@ fn ask_in_vain(seen: &[Call], taken: &SocketAddr) -> Result<Failures> {
     Ok(books.0)
 }
 
-/// Calls that fail with the same errno for a reason that has nothing to do with ports.
+/// Makes calls that fail with the same errno for reasons that have nothing to do with ports.
 fn decoys(folder: &Path) -> Result<()> {
     let path = folder.join("unix");
     let listener = UnixListener::bind(&path)?;
     for _ in 0..SOME {
-        // Leaves the kernel half with a bind that needed no port.
+        // The bind leaves the kernel half with a bind that needed no port.
         let socket = tcp()?;
         set_no_port(&socket)?;
         socket.bind(&any())?;
         let again = UnixListener::bind(&path).err().map(|error| error.kind());
         ensure!(again == Some(ErrorKind::AddrInUse), "{again:?}");
     }
-    // EAGAIN of a connect: the queue of whom nobody accepts is full.
+    // EAGAIN of a connect: the listener does not accept, and its queue is full.
     let mut waiting = Vec::new();
     let socket = || {
         let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;

@@ -1,4 +1,4 @@
-//! `--hook auto`: where a hook can't be attached, the next one is.
+//! `--hook auto` attaches the next hook if one can't be attached.
 
 use std::{
     fs,
@@ -27,26 +27,26 @@ const HOOKS: [&str; 3] = ["fentry", "kprobe", "sock_ops"];
 /// Takes away from this thread what a hook can't do without.
 fn take_away(hook: &str) -> Result<()> {
     match hook {
-        // aya reads the kernel's types there; the other hooks take a copy of them.
+        // aya reads the kernel's types there; the other hooks use a copy of them.
         "fentry" => hide("/sys/kernel/btf"),
         "kprobe" => hide("/sys/bus/event_source/devices"),
         _ => hide_the_root_cgroup(),
     }
 }
 
-/// Lets this thread see one cgroup alone, as in a container.
+/// Hides all cgroups but one from this thread, as in a container.
 fn hide_the_root_cgroup() -> Result<()> {
     let root = mount_points("cgroup2")?.into_iter().next().context("no cgroup v2")?;
     let cgroup = root.join(format!("ephtrace-test-{}", std::process::id()));
     fs::create_dir(&cgroup)?;
-    // 0 is the process that writes.
+    // 0 stands for the process that writes.
     fs::write(cgroup.join("cgroup.procs"), "0")?;
     let alone = unshare(CloneFlags::CLONE_NEWCGROUP);
     fs::write(root.join("cgroup.procs"), "0")?;
     fs::remove_dir(&cgroup)?;
     alone.context("making a cgroup namespace")?;
     unmount_all("cgroup2")?;
-    // Whose mounts ephtrace would use.
+    // ephtrace would use the mounts of process 1.
     hide("/proc/1")
 }
 
@@ -96,7 +96,8 @@ fn run(scratch: &Scratch, btf: &Path) -> Result<Trace> {
     Tracer::spawn(scratch, "auto", &args)?.wait()
 }
 
-/// The hook is the expected one, and each before it has its reason; without any, all of them.
+/// Checks that the hook is the expected one and that each hook before it has its reason; if none is
+/// expected, all hooks have one.
 fn judge(trace: &Trace, expected: Option<&str>) -> Result<()> {
     let said = &trace.stderr;
     let passed_over = HOOKS.iter().take_while(|hook| Some(**hook) != expected);

@@ -1,4 +1,4 @@
-//! Each filter keeps exactly what it is to keep.
+//! Each filter keeps exactly the attempts that it should keep.
 
 use std::{fs, os::unix::fs::MetadataExt as _, path::PathBuf};
 
@@ -16,33 +16,33 @@ tests! {
     each_hook: a_filter_keeps_exactly_what_it_names;
 }
 
-/// A user without any right.
+/// A user without rights.
 const NOBODY: u32 = 65534;
 
-/// How many tracers run at once. The kernel takes 64 programs of a kind on a cgroup, 38 on a
+/// Number of tracers that run at once. The kernel takes 64 programs of a kind on a cgroup, 38 on a
 /// function; a small machine takes fewer.
 const TRACERS: usize = 8;
 
-/// Whom the filters tell apart.
+/// Processes that the filters tell apart.
 struct Cast {
     /// An ordinary process.
     plain: u32,
-    /// Its name.
+    /// Name of `plain`.
     name: String,
     /// A process in a network namespace and a cgroup of its own.
     apart: u32,
-    /// That namespace.
+    /// Network namespace of `apart`.
     netns: u64,
-    /// That cgroup's parent.
+    /// Parent of the cgroup of `apart`.
     cgroup: String,
-    /// The container that it looks like.
+    /// Container id that its cgroup looks like.
     container: String,
 }
 
-/// A filter: arguments, and what they keep.
+/// Arguments of a filter, and the attempts that it keeps.
 type Case = (Vec<String>, Box<dyn Fn(&Attempt) -> bool>);
 
-/// A case from literal arguments.
+/// Returns a case from literal arguments.
 fn case(args: &str, keeps: impl Fn(&Attempt) -> bool + 'static) -> Case {
     (args.split(' ').map(str::to_owned).collect(), Box::new(keeps))
 }
@@ -57,8 +57,8 @@ fn cases(cast: &Cast) -> Vec<Case> {
     cases
 }
 
-/// The same with some of the origins: the code is the same for all, and emulated guests take a
-/// second for each function that is hooked.
+/// Restricts a case to some of the origins: the code is the same for all, and emulated guests take
+/// a second for each hooked function.
 fn of_origin(((mut args, keeps), nth): (Case, usize)) -> Case {
     const ORIGINS: [&str; 3] = ["connect", "bind,listen", "udp"];
     args.extend(["--origin".to_owned(), ORIGINS[nth].to_owned()]);
@@ -102,7 +102,7 @@ fn addresses() -> Vec<Case> {
 }
 
 fn ports(pid: u32) -> Vec<Case> {
-    // The first server of a process listens here, unless somebody else does.
+    // The first server of a process listens here, unless another program does.
     let first = u16::try_from(20_000 + pid % 10_000).unwrap_or(20_000);
     let near = first..=first + 2;
     let text = format!("-P {}-{}", near.start(), near.end());
@@ -134,7 +134,7 @@ fn outcomes() -> Vec<Case> {
 fn origins() -> Vec<Case> {
     vec![
         case("--origin ping,listen", |a| ["ping", "listen"].contains(&a.origin.as_str())),
-        // Not connect and udp: where the SYN waits for a write, or a send fails, hook sock_ops
+        // Without connect and udp: if the SYN waits for a write, or a send fails, hook sock_ops
         // knows no latency.
         case("--origin bind,listen --min-latency 1ns", |a| {
             ["bind", "listen"].contains(&a.origin.as_str())
@@ -153,7 +153,7 @@ fn a_filter_keeps_exactly_what_it_names(hook: &str) -> Result<()> {
     Ok(())
 }
 
-/// Runs a batch of a hook's share of the cases, all at once; false if there are no more.
+/// Runs a batch of a hook's share of the cases, all at once; returns false if there are no more.
 fn run(hook: &str, begin: usize, (hooks, index): (usize, usize)) -> Result<bool> {
     let scratch = Scratch::new()?;
     let cgroup = Cgroup::new()?;
@@ -176,7 +176,7 @@ fn run(hook: &str, begin: usize, (hooks, index): (usize, usize)) -> Result<bool>
     let mut tracers =
         some.clone().map(|case| start(&scratch, hook, case)).collect::<Result<Vec<_>>>()?;
     tracers.iter_mut().try_for_each(|tracer| tracer.wait_attached().map(drop))?;
-    // One after the other, so that nobody waits for a port.
+    // One after the other, so that no process waits for a port.
     let truth: Vec<Attempt> =
         [plain, nobody, apart].map(Assign::truth).into_iter().collect::<Result<Vec<_>>>()?.concat();
     for (tracer, (args, keeps)) in tracers.into_iter().zip(some) {
@@ -197,7 +197,7 @@ fn start(scratch: &Scratch, hook: &str, case: &Case) -> Result<Tracer> {
 fn judge(truth: &[Attempt], trace: &Trace, keeps: &dyn Fn(&Attempt) -> bool) -> Result<()> {
     let summary = trace.complete()?;
     compare(truth, trace, keeps)?;
-    // Beside other processes' connects, all that the filter does not want was counted as such.
+    // The counter also covers other processes' connects, so that it may be higher.
     let is_ours = |a: &&Attempt| a.is_due() && trace.sees(a) && keeps(a);
     let due = truth.iter().filter(is_ours).count() as u64;
     let kernel = &summary.kernel;
@@ -207,10 +207,10 @@ fn judge(truth: &[Attempt], trace: &Trace, keeps: &dyn Fn(&Attempt) -> bool) -> 
     Ok(())
 }
 
-/// A cgroup in a cgroup, gone at the end of the test.
+/// A cgroup in a cgroup; removed at the end of the test.
 struct Cgroup {
     outer: PathBuf,
-    /// Its short id.
+    /// Short id of the container.
     container: String,
     inner_id: u64,
 }
@@ -218,7 +218,7 @@ struct Cgroup {
 impl Cgroup {
     fn new() -> Result<Self> {
         let root = mount_points("cgroup2")?.into_iter().next().context("no cgroup v2")?;
-        // As container runtimes call theirs.
+        // The name has the form that container runtimes use.
         let container = format!("{:06x}{:06x}", std::process::id() & 0xff_ffff, setup::next());
         let outer = root.join(format!("docker-{container}{:052}.scope", 0));
         let inner = outer.join("inner");
@@ -234,7 +234,7 @@ impl Cgroup {
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
-        // Empty, unless the test failed.
+        // The cgroups are empty unless the test failed.
         let _ = fs::remove_dir(self.inner());
         let _ = fs::remove_dir(&self.outer);
     }

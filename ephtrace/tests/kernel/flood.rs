@@ -1,5 +1,5 @@
-//! A flood by many processes, or by ever new ones, beside one that is quiet: what the quiet one
-//! does is shown, and what is lost is counted, by process too.
+//! A flood by many processes, or by ever new ones, beside a quiet one: all assignments of the quiet
+//! process are shown, and losses are counted, also by process.
 
 use std::{
     fs::File,
@@ -25,13 +25,13 @@ tests! {
     first_hook: a_flood_hides_no_quiet_process, a_flood_of_new_processes_hides_no_quiet_one;
 }
 
-/// Processes that bind as fast as they can.
+/// Number of processes that bind as fast as they can.
 const FLOODING: usize = 50;
 
-/// Connects of the quiet process, a hundred a second.
+/// Connects of the quiet process, a hundred per second.
 const QUIET: usize = 500;
 
-/// How long a process is young to the kernel half (`YOUNG_NS` in `share.rs`).
+/// Time for which the kernel half calls a process young (`YOUNG_NS` in `share.rs`).
 const YOUNG: Duration = Duration::from_nanos(2 << 29);
 
 fn a_flood_hides_no_quiet_process(hook: &str) -> Result<()> {
@@ -39,12 +39,13 @@ fn a_flood_hides_no_quiet_process(hook: &str) -> Result<()> {
     hides_nothing(hook, &[flood.as_slice(), &["--connects", "1000000000"]].concat())
 }
 
-/// Each of them writes less than what counts as quiet.
+/// Each of these processes writes less than the limit of a quiet one.
 fn a_flood_of_new_processes_hides_no_quiet_one(hook: &str) -> Result<()> {
     hides_nothing(hook, &["offspring", "--wait", "--each", "100", "--seconds", "6"])
 }
 
-/// So many processes that do `flood`.
+/// Runs [`FLOODING`] processes that do `flood` beside a quiet one, and checks that all of the quiet
+/// one is shown.
 fn hides_nothing(hook: &str, flood: &[&str]) -> Result<()> {
     if setup::storm()? < 100_000 {
         return skip("this machine is too slow to be flooded");
@@ -84,7 +85,7 @@ fn hides_nothing(hook: &str, flood: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// How many assignments of the process `pid` are shown, and the summary.
+/// Returns the number of shown assignments of the process `pid`, and the summary.
 fn read(path: &Path, pid: u32) -> Result<(usize, Summary)> {
     let mark = format!("\"pid\":{pid},");
     let (mut shown, mut last) = (0, String::new());

@@ -1,5 +1,5 @@
-//! One run of a program whose ports are known, recorded by every tool at once: each recording has
-//! the same assignments in the same order, and the same verdict.
+//! One run of a program with known ports, recorded by every tool at once: each recording has the
+//! same assignments in the same order, and the same verdict.
 
 use std::{
     collections::BTreeSet,
@@ -33,17 +33,17 @@ tests! {
     first_hook: every_tool_tells_the_same;
 }
 
-/// Connects, and destinations that they go to in turn.
+/// Number of connects, and of destinations that they go to in turn.
 const CONNECTS: usize = 500;
 const DESTINATIONS: &str = "16";
 
-/// Entries that connection tracking has to have room for: connects wait where it has none.
+/// Number of entries that connection tracking needs room for: without room, connects wait.
 const ROOM: u64 = 10_000;
 
 /// The limit of all network namespaces.
 const MAX: &str = "/proc/sys/net/netfilter/nf_conntrack_max";
 
-/// Where nobody listens, and the ports that marks come from.
+/// Port without a listener, and the ports that marks come from.
 const NOBODY: u16 = 9;
 const BEFORE: u16 = 4999;
 const AFTER: u16 = 4998;
@@ -63,7 +63,7 @@ const FIELDS: [&str; 8] = [
     "tcp.seq_raw",
 ];
 
-/// Where the tools are: `EPHTRACE_PACKET_TOOLS`, as `cargo xtask test` unpacks them.
+/// Folder of the tools: `EPHTRACE_PACKET_TOOLS`, as `cargo xtask test` unpacks them.
 struct Tools(PathBuf);
 
 impl Tools {
@@ -78,7 +78,7 @@ impl Tools {
         command
     }
 
-    /// Starts a tool that writes to `output`, if it does not name a file itself.
+    /// Starts a tool. Its standard output goes to `output`, if it does not name a file itself.
     fn start(&self, program: &str, args: &[&str], output: &Path) -> Result<Child> {
         let mut command = self.command(program);
         command.args(args).stdout(File::create(output)?).stderr(Stdio::piped());
@@ -99,7 +99,7 @@ fn wait_listening(child: &mut Child) -> Result<()> {
     let mut line = String::new();
     while stderr.read_line(&mut line)? > 0 {
         if line.contains("listening on") {
-            // The rest is read, so that it never waits to be.
+            // The rest is read, so that tcpdump never waits for a reader.
             thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
             return Ok(());
         }
@@ -144,7 +144,7 @@ fn every_tool_tells_the_same(hook: &str) -> Result<()> {
     Ok(())
 }
 
-/// Runs all tools, and the program beside them; `None` where connections can't be tracked.
+/// Runs all tools, and the program beside them; returns `None` if connections can't be tracked.
 fn record(tools: &Tools, scratch: &Scratch, hook: &str) -> Result<Option<Vec<PathBuf>>> {
     for (name, value) in [("ip_local_port_range", "32768 60999"), ("ip_local_reserved_ports", "\n")]
     {
@@ -173,7 +173,7 @@ fn record(tools: &Tools, scratch: &Scratch, hook: &str) -> Result<Option<Vec<Pat
         tools.start("usr/sbin/conntrack", &with_id, &ids)?,
     ];
     let (tracers, own) = trace(scratch, hook)?;
-    // Conntrack does not say when it listens.
+    // conntrack does not say when it listens.
     mark(BEFORE, &[&events, &ids])?;
     storm(&file("truth"))?;
     mark(AFTER, &[&events, &ids, &text, &pcap])?;
@@ -188,7 +188,7 @@ fn record(tools: &Tools, scratch: &Scratch, hook: &str) -> Result<Option<Vec<Pat
     Ok(Some(all))
 }
 
-/// Connects from `port` to where nobody listens, until each file has it.
+/// Connects from `port` to a port without a listener, until each file contains the connect.
 fn mark(port: u16, files: &[&PathBuf]) -> Result<()> {
     let (from, to) = ((Ipv4Addr::LOCALHOST, port), (Ipv4Addr::LOCALHOST, NOBODY));
     let raw = [port.to_be_bytes(), NOBODY.to_be_bytes()].concat();
@@ -203,7 +203,7 @@ fn mark(port: u16, files: &[&PathBuf]) -> Result<()> {
     wait::until("all tools have seen a connect", || {
         let client = Socket::new(Domain::IPV4, Type::STREAM, None)?;
         client.bind(&SocketAddr::from(from).into())?;
-        // It is refused.
+        // The connect is refused.
         let _ = client.connect(&SocketAddr::from(to).into());
         let mut is_there = true;
         for path in files {
@@ -213,7 +213,7 @@ fn mark(port: u16, files: &[&PathBuf]) -> Result<()> {
     })
 }
 
-/// ephtrace's own recordings.
+/// Starts ephtrace for each of its own formats.
 fn trace(scratch: &Scratch, hook: &str) -> Result<(Vec<Tracer>, Vec<PathBuf>)> {
     let mut all = (Vec::new(), Vec::new());
     for (words, name) in [
@@ -225,7 +225,7 @@ fn trace(scratch: &Scratch, hook: &str) -> Result<(Vec<Tracer>, Vec<PathBuf>)> {
         let mut command = Command::new(setup::ephtrace());
         command.args(words.split(' ')).arg(&path).args(["--hook", hook, "-c", "assign"]);
         let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
-        // Its output is no text.
+        // Standard output stays empty, so that the tracer reads an empty file.
         let nothing = scratch.file("nothing");
         File::create(&nothing)?;
         all.0.push(Tracer::of(child, nothing)?);
@@ -243,7 +243,7 @@ pub(crate) fn storm(truth: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The capture as tshark tells it, in three forms.
+/// Returns the capture in three text forms of tshark.
 fn tshark(tools: &Tools, scratch: &Scratch, pcap: &Path) -> Result<Vec<PathBuf>> {
     let fields: Vec<&str> = FIELDS.iter().flat_map(|field| ["-e", field]).collect();
     let header: &[&str] = &["-T", "fields", "-E", "header=y"];
@@ -265,7 +265,7 @@ fn tshark(tools: &Tools, scratch: &Scratch, pcap: &Path) -> Result<Vec<PathBuf>>
     Ok(paths)
 }
 
-/// Ports of the program, and those that it connected to, in its order.
+/// Returns the program's ports and the ports that it connected to, in its order.
 pub(crate) fn truth(scratch: &Scratch) -> Result<Vec<(u16, u16)>> {
     let text = fs::read_to_string(scratch.path().join("truth"))?;
     let all = text.lines().map(pair).collect::<Result<Vec<_>>>()?;
@@ -273,7 +273,7 @@ pub(crate) fn truth(scratch: &Scratch) -> Result<Vec<(u16, u16)>> {
     Ok(all)
 }
 
-/// The ports that the program connected to, as an option takes them.
+/// Returns the ports that the program connected to, as an option takes them.
 pub(crate) fn ports_of(truth: &[(u16, u16)]) -> String {
     let ports: BTreeSet<u16> = truth.iter().map(|(_, dport)| *dport).collect();
     let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
@@ -286,7 +286,7 @@ fn pair(line: &str) -> Result<(u16, u16)> {
     port("sport").zip(port("dport")).with_context(|| format!("no ports: {line}"))
 }
 
-/// The same as a recording tells it.
+/// Returns the same pairs from a recording.
 pub(crate) fn assignments(path: &Path, ports: &str) -> Result<Vec<(u16, u16)>> {
     let mut command = Command::new(setup::ephtrace());
     command.args(["trace", "-o", "json", "-q", "-P", ports, "--from"]).arg(path);

@@ -1,5 +1,5 @@
-//! A kernel that hides the address of `table_perturb`: a hook on functions works, but where
-//! searches began and how long they were can't be told, and that is said where the user looks.
+//! A kernel that hides the address of `table_perturb`: a hook on functions works, but the start and
+//! length of searches can't be known, and ephtrace says so where the user looks.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! Why ports are held, and by whom: states that last, and programs of many processes.
+//! Reasons why ports are held, and their holders: states that last, and programs of many processes.
 
 use std::{
     io,
@@ -22,14 +22,14 @@ tests! {
 /// `TCP_SYN_SENT` of the kernel's `include/net/tcp_states.h`.
 const TCP_SYN_SENT: u8 = 2;
 
-/// How many of them the kernel says to be in SYN_SENT.
+/// Returns the number of these sockets that are in SYN_SENT according to the kernel.
 fn count_waiting(clients: &[Socket]) -> Result<usize> {
     let mut waiting = 0;
     for client in clients {
         // The first byte of `struct tcp_info` is the state.
         let (mut state, mut len) = (0_u8, 1);
         let value = (&raw mut state).cast();
-        // SAFETY: the kernel writes `len` bytes at most, and that is what `state` has.
+        // SAFETY: the kernel writes at most `len` bytes, which is the size of `state`.
         let done = unsafe {
             libc::getsockopt(client.as_raw_fd(), libc::SOL_TCP, libc::TCP_INFO, value, &raw mut len)
         };
@@ -39,7 +39,7 @@ fn count_waiting(clients: &[Socket]) -> Result<usize> {
     Ok(waiting)
 }
 
-/// Waits until `count` sockets to the first destination are said to be `what`.
+/// Waits until `count` sockets to the first destination are reported as `what`.
 fn settled(what: &str, count: usize) -> Result<Value> {
     wait::until(&format!("{what} is to become {count}"), || {
         let said = ports(&[])?;
@@ -62,7 +62,7 @@ fn has(said: &Value, rule: &str, remedy: &str) -> Result<()> {
 }
 
 fn states_are_named() -> Result<()> {
-    // Nobody answers: the queue of the listener is full.
+    // Nobody answers, because the listener's queue is full.
     in_small_netns(|listeners| {
         listeners[0].listen(0)?;
         let to = SocketAddr::from((Ipv4Addr::LOCALHOST, FIRST)).into();
@@ -74,7 +74,7 @@ fn states_are_named() -> Result<()> {
             ensure!(matches!(done, Ok(()) | Err(Some(libc::EINPROGRESS))), "{done:?}");
             clients.push(client);
         }
-        // One is in the queue, or a few where a slow machine takes several SYNs at once.
+        // One is in the queue, or a few if a slow machine takes several SYNs at once.
         let said = wait::until("all that wait are to send SYN again", || {
             let said = ports(&[])?;
             let waiting = count_waiting(&clients)?;
@@ -112,18 +112,18 @@ fn states_are_named() -> Result<()> {
     .context("FIN_WAIT2")
 }
 
-/// A process of its own name that holds sockets, and nothing else.
+/// A process with a name of its own that only holds sockets.
 struct Holder(libc::pid_t);
 
 impl Holder {
     fn of(name: &std::ffi::CStr, sockets: Vec<Socket>) -> Result<Self> {
-        // SAFETY: the child calls nothing but system calls, until it is killed.
+        // SAFETY: the child only makes system calls until it is killed.
         let pid = unsafe { libc::fork() };
         if pid == 0 {
             // SAFETY: the name ends with a NUL.
             unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
             loop {
-                // SAFETY: takes no argument.
+                // SAFETY: the call takes no argument.
                 unsafe { libc::pause() };
             }
         }
@@ -135,9 +135,9 @@ impl Holder {
 
 impl Drop for Holder {
     fn drop(&mut self) {
-        // SAFETY: a child of this process that nobody has waited for yet.
+        // SAFETY: the process is a child of ours that has not been waited for.
         unsafe { libc::kill(self.0, libc::SIGKILL) };
-        // SAFETY: as above; nobody wants its status.
+        // SAFETY: as above; the status is not stored.
         unsafe { libc::waitpid(self.0, std::ptr::null_mut(), 0) };
     }
 }

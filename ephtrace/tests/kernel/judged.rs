@@ -1,4 +1,4 @@
-//! The judge is judged: what [`compare_events`] must notice.
+//! Tests of the judge: the errors that [`compare_events`] must notice.
 
 use anyhow::Result;
 
@@ -36,7 +36,7 @@ fn event(changes: &[(&str, &str)]) -> Result<Event> {
 
 fn the_truth_passes() -> Result<()> {
     judge(&[], &[event(&[])?])?;
-    // Other processes' events are nobody's business.
+    // Events of other processes are ignored.
     judge(&[], &[event(&[])?, event(&[(r#""pid":7"#, r#""pid":9"#)])?])?;
     judge(&[(r#""origin":"connect""#, r#""origin":"explicit""#)], &[])
 }
@@ -97,7 +97,7 @@ fn a_cookie_may_be_unknown_where_nobody_asked() -> Result<()> {
     let later = (r#""cookie_before":true"#, r#""cookie_before":false"#);
     judge(&[later], std::slice::from_ref(&unknown))?;
     assert!(judge(&[], std::slice::from_ref(&unknown)).is_err());
-    // Seen by the end of its socket, which tells no cookie.
+    // The event comes at the end of its socket, without a cookie.
     let unsent = (r#""way":"ipv4""#, r#""way":"fastopen_unsent""#);
     let late = event(&[
         (r#""cookie":5"#, r#""cookie":null"#),

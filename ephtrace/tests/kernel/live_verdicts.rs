@@ -1,8 +1,8 @@
 //! Verdicts at the end of a live trace of several network namespaces with ranges of their own,
-//! where sockets with `IP_LOCAL_PORT_RANGE`, bind and UDP come in between: the right rule for each,
-//! and none that is wrong for the whole.
+//! while sockets with `IP_LOCAL_PORT_RANGE`, bind and UDP come in between: the right rule for each
+//! namespace, and no wrong one for the whole.
 //!
-//! `EPHTRACE_LIVE_SECONDS` says for how long; ten minutes by hand.
+//! `EPHTRACE_LIVE_SECONDS` is the duration; use ten minutes by hand.
 
 use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
@@ -18,10 +18,10 @@ tests! {
     first_hook: each_namespace_and_each_rule_is_called_what_it_is;
 }
 
-/// Turns of each process a second.
+/// Turns of each process per second.
 const A_SECOND: u32 = 20;
 
-/// A destination with so many assignments is to have a verdict of its own.
+/// Number of assignments from which a destination must have a verdict of its own.
 const BUSY: u64 = 60;
 
 /// Algorithm and pattern.
@@ -36,7 +36,7 @@ const PER_DESTINATION: Name = (UNDETERMINED, "per_destination");
 const NOTHING: Name = (UNDETERMINED, UNDETERMINED);
 const MAYBE_DOUBLE_HASH: &[Name] = &[DOUBLE_HASH, PER_DESTINATION, NOTHING];
 
-/// One namespace: what is done in it, and what it may be called.
+/// One namespace: its workload and its possible names.
 struct Case {
     name: &'static str,
     /// Arguments of `assign pattern`.
@@ -44,7 +44,7 @@ struct Case {
     kind: Kind,
 }
 
-/// What a namespace is an example of.
+/// Kind of port use that a namespace shows.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// Connects by plain sockets.
@@ -53,7 +53,7 @@ enum Kind {
     TwoRanges,
     /// bind and UDP beside connect.
     ThreeRules,
-    /// The same destinations as another namespace: one counter of the kernel serves both.
+    /// Destinations that another namespace has, too: one counter of the kernel serves both.
     SharedCounters,
 }
 
@@ -92,7 +92,7 @@ const CASES: [Case; 6] = [
 ];
 
 impl Kind {
-    /// What a host may be called.
+    /// Returns the possible names of a host.
     fn of_host(self) -> Result<&'static [Name]> {
         Ok(match self {
             Self::Plain => &[DOUBLE_HASH],
@@ -102,7 +102,7 @@ impl Kind {
         })
     }
 
-    /// What a destination of connects may be called.
+    /// Returns the possible names of a destination of connects.
     fn of_destination(self, assignments: u64) -> Result<&'static [Name]> {
         Ok(match self {
             Self::TwoRanges if steps_by_one()? => &[PER_DESTINATION, NOTHING],
@@ -112,7 +112,7 @@ impl Kind {
     }
 }
 
-/// The summary at the end, as far as it is looked at.
+/// The fields of the final summary that the test reads.
 #[derive(Debug, Deserialize)]
 struct Summary {
     verdict: Verdict,
@@ -210,7 +210,7 @@ fn one_of(allowed: &[Name], verdict: &Verdict) -> Result<()> {
     Ok(())
 }
 
-/// Over all hosts: a rule that one of them hides may be withheld, but none is wrong.
+/// Over all hosts: a rule that one host hides may be withheld, but no rule may be wrong.
 fn of_origins(summary: &Summary) -> Result<()> {
     for Origin { origin, verdict } in &summary.origins {
         let expected = match &**origin {
@@ -240,7 +240,7 @@ fn of_destinations(summary: &Summary, cases: &[(&Case, u64)]) -> Result<()> {
     Ok(())
 }
 
-/// Whether a socket's own range makes the search step by one.
+/// Returns true if a socket's own range makes the search step by one.
 fn steps_by_one() -> Result<bool> {
     Ok(setup::kernel()? >= (6, 8))
 }

@@ -1,15 +1,15 @@
-//! ephtrace beside a program that knows the truth, on a real kernel.
+//! Compares ephtrace with a program that knows the truth, on a real kernel.
 //!
-//! The example `assign` makes the kernel assign ports in every way and asks the kernel which ones
-//! it chose; ephtrace runs beside it and must report exactly these. Needs root, and a kernel with
-//! the hooks under test:
+//! The example `assign` makes the kernel assign ports in every way and asks the kernel for the
+//! ports that it chose; ephtrace runs beside it and must report exactly these. Needs root, and a
+//! kernel with the hooks under test:
 //!
 //! ```text
 //! cargo test --test kernel -- --ignored --test-threads=1
 //! ```
 //!
-//! What can be set by environment variables is in [`setup`]. All traffic stays on loopback devices.
-//! Tests have no attribute: each module names its own for [`trial`], by `tests!`.
+//! [`setup`] lists the environment variables. All traffic stays on loopback devices. Tests have no
+//! attribute: each module names its own for [`trial`], by `tests!`.
 
 #[macro_use]
 mod trial;

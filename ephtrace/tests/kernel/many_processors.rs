@@ -1,4 +1,5 @@
-//! A machine with many processors, which each keep some of what all need: no search is lost.
+//! A machine with many processors, each of which keeps a part of the shared resources: no search is
+//! lost.
 
 use anyhow::{Result, ensure};
 
@@ -14,10 +15,10 @@ tests! {
     first_hook: many_searches_at_once_on_many_processors_are_all_seen;
 }
 
-/// More than a workstation has; guests have two unless asked for more.
+/// More processors than a workstation has; guests have two unless asked for more.
 const MANY: usize = 64;
 
-/// Tasks that search at the same time, fewer than the kernel half has places for.
+/// Number of tasks that search at the same time, fewer than the kernel half has places for.
 const TASKS: u64 = 12_000;
 
 fn many_searches_at_once_on_many_processors_are_all_seen(hook: &str) -> Result<()> {

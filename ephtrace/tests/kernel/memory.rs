@@ -1,4 +1,4 @@
-//! The kernel memory that ephtrace says it takes is what the kernel accounts for.
+//! The kernel memory that ephtrace reports agrees with the kernel's accounting.
 
 use std::{collections::BTreeMap, fs};
 
@@ -16,7 +16,7 @@ tests! {
     first_hook: memory_is_what_the_kernel_says;
 }
 
-/// Parts in a hundred by which both may differ: the kernel rounds up to pages.
+/// Tolerance in percent: the kernel rounds up to pages.
 const TOLERANCE: u64 = 5;
 
 fn memory_is_what_the_kernel_says(hook: &str) -> Result<()> {
@@ -36,7 +36,8 @@ fn memory_is_what_the_kernel_says(hook: &str) -> Result<()> {
     Ok(())
 }
 
-/// What all maps of a process take, as the kernel tells of its file descriptors.
+/// Returns the memory of all maps of a process, from the kernel's information about its file
+/// descriptors.
 fn map_bytes(pid: Pid) -> Result<u64> {
     let mut maps = BTreeMap::new();
     for entry in fs::read_dir(format!("/proc/{pid}/fdinfo"))? {

@@ -1,4 +1,4 @@
-//! Modules of the kernel that a guest gives to tests.
+//! Kernel modules that a guest provides for tests.
 
 use std::{
     fs::{self, File},
@@ -11,19 +11,19 @@ use nix::{
     kmod::{ModuleInitFlags, finit_module},
 };
 
-/// Where a guest has a folder for each set of modules, named in the order in which they are loaded.
+/// Folder in which a guest has a folder for each set of modules; their names give the load order.
 const MODULES: &str = "/modules";
 
 fn folder(set: &str) -> PathBuf {
     Path::new(MODULES).join(set)
 }
 
-/// Whether this machine gives the set to tests.
+/// Returns true if this machine provides the set.
 pub(crate) fn are_here(set: &str) -> bool {
     folder(set).exists()
 }
 
-/// Loads a set; what is loaded already stays.
+/// Loads a set; modules that are already loaded stay.
 pub(crate) fn load(set: &str) -> Result<()> {
     let entries = fs::read_dir(folder(set))?;
     let mut files = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;

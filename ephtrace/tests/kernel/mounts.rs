@@ -1,4 +1,4 @@
-//! Mounts that only one thread sees, and what it starts.
+//! Mounts that only one thread and its child processes see.
 
 use std::{
     fs,
@@ -14,12 +14,12 @@ use nix::{
 
 const NOTHING: Option<&str> = None;
 
-/// Runs `work` on a thread, which may change what belongs to a thread.
+/// Runs `work` on a thread of its own, so that it may change the thread's state.
 pub(crate) fn on_a_thread<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     thread::scope(|scope| scope.spawn(work).join().map_err(|_| anyhow!("a thread panicked"))?)
 }
 
-/// Gives this thread a mount namespace of its own, whose mounts nobody else sees.
+/// Gives this thread a mount namespace of its own, whose mounts no other thread sees.
 pub(crate) fn own_mounts() -> Result<()> {
     unshare(CloneFlags::CLONE_NEWNS).context("making a mount namespace")?;
     let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
@@ -33,7 +33,7 @@ pub(crate) fn hide(folder: &str) -> Result<()> {
         .with_context(|| format!("hiding {folder}"))
 }
 
-/// Runs `work` where tracefs is mounted, which the tracepoints of system calls are found by.
+/// Runs `work` with tracefs mounted, where the tracepoints of system calls are found.
 pub(crate) fn with_tracefs<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     on_a_thread(|| {
         if mount_points("tracefs")?.is_empty() {
@@ -51,7 +51,7 @@ pub(crate) fn with_tracefs<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> 
     })
 }
 
-/// Where file systems of a kind are mounted.
+/// Returns the mount points of all file systems of a kind.
 pub(crate) fn mount_points(kind: &str) -> Result<Vec<PathBuf>> {
     let mounts = fs::read_to_string("/proc/thread-self/mounts")?;
     let path = |line: &str| {

@@ -16,7 +16,7 @@ tests! {
     each_function_hook: a_subflow_that_joins_has_its_owner;
 }
 
-/// Subflows tell their ports since then.
+/// First kernel whose subflows give their ports.
 const SINCE: (u32, u32) = (5, 16);
 
 fn a_subflow_that_joins_has_its_owner(hook: &str) -> Result<()> {

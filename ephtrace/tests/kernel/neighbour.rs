@@ -1,6 +1,6 @@
-//! A user without rights beside a running root's ephtrace, who chooses names, mounts and moments:
-//! nothing steers a terminal, breaks a line of data, is opened, is waited for, or passes for
-//! something else.
+//! A user without rights beside a running ephtrace of root, who chooses names, mounts and moments:
+//! nothing that the user makes controls a terminal, breaks a line of data, is opened, is waited
+//! for, or passes for something else.
 
 use std::{
     fs::{self, File},
@@ -39,24 +39,24 @@ tests! {
     once: what_is_no_network_namespace_is_refused, mounts_of_a_user_namespace_steer_nothing;
 }
 
-/// `nobody`.
+/// User id of the attacker, `nobody`.
 const ATTACKER: u32 = 65_534;
 
-/// What moves a cursor, ends a line, turns the direction, closes a text, or begins a formula.
+/// Names that move a cursor, end a line, turn the direction, close a text, or begin a formula.
 const NAMES: [&str; 6] =
     ["a\x1b[2J\x1b[31m", "a\nb 1 2 3", "\u{202e}txt", "\",\"pid\":1", "=cmd()", "\x7f\x08\x08\t"];
 
-/// What makes `assign` connect once.
+/// Arguments that make `assign` connect once.
 const CONNECT: [&str; 5] = ["ways", "--only", "ipv4", "--times", "1"];
 
-/// What the attacker runs.
+/// Returns a command that the attacker runs.
 fn as_attacker(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
     command.uid(ATTACKER).gid(ATTACKER);
     command
 }
 
-/// Nothing in `text` but line feeds steers a terminal.
+/// Checks that nothing in `text` but line feeds controls a terminal.
 fn is_plain(text: &str) -> Result<()> {
     let steers = |c: char| c != '\n' && (c.is_control() || matches!(c, '\u{202a}'..='\u{202e}'));
     let found = text.find(steers);
@@ -64,7 +64,7 @@ fn is_plain(text: &str) -> Result<()> {
     Ok(())
 }
 
-/// 18 tries: six names, as text, as data and as CSV.
+/// 18 attacks: six names, as text, as data and as CSV.
 fn names_of_processes_and_cgroups_steer_nothing(hook: &str) -> Result<()> {
     let scratch = Scratch::new()?;
     fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o777))?;
@@ -101,13 +101,13 @@ fn names_of_processes_and_cgroups_steer_nothing(hook: &str) -> Result<()> {
     Ok(())
 }
 
-/// A cgroup of the attacker's whose name steers, and looks like a container's.
+/// A cgroup of the attacker's whose name contains control sequences and looks like a container's.
 struct OwnCgroup(Option<PathBuf>);
 
 impl OwnCgroup {
     fn new() -> Result<Self> {
         let Some(root) = mount_points("cgroup2")?.into_iter().next() else { return Ok(Self(None)) };
-        // The kernel takes no line feed there.
+        // The kernel refuses line feeds in these names.
         let refused = fs::create_dir(root.join("lxc.payload.a\nb"));
         ensure!(refused.is_err(), "the kernel takes line feeds in names of cgroups");
         let name = format!("lxc.payload.\x1b[31m{}\u{202e}", std::process::id());
@@ -116,13 +116,13 @@ impl OwnCgroup {
         Ok(Self(Some(path)))
     }
 
-    /// What `command` starts is in it.
+    /// Makes the process that `command` starts join it.
     fn joined_by(&self, command: &mut Command) {
         let Some(path) = self.0.clone() else { return };
         let Ok(mut procs) = File::options().write(true).open(path.join("cgroup.procs")) else {
             return;
         };
-        // SAFETY: between fork and exec there is one system call.
+        // SAFETY: between fork and exec, the child makes one system call.
         unsafe { command.pre_exec(move || procs.write_all(b"0")) };
     }
 }
@@ -130,13 +130,13 @@ impl OwnCgroup {
 impl Drop for OwnCgroup {
     fn drop(&mut self) {
         if let Some(path) = &self.0 {
-            // Left over, empty, at worst.
+            // At worst, it is left over, empty.
             let _ = fs::remove_dir(path);
         }
     }
 }
 
-/// 10 tries: what stands where a namespace should, in `/run/netns` and elsewhere.
+/// 10 attacks: other files in place of a namespace, in `/run/netns` and elsewhere.
 fn what_is_no_network_namespace_is_refused() -> Result<()> {
     on_a_thread(|| {
         own_mounts()?;
@@ -161,7 +161,7 @@ fn what_is_no_network_namespace_is_refused() -> Result<()> {
         for path in ["/proc/self/ns/uts", "/proc/self/ns/mnt"] {
             refused(&["trace", "--duration", "1ms", "--netns", path])?;
         }
-        // With all of them there, those that are namespaces are listed all the same.
+        // Although all of them are there, the real namespaces are listed.
         let all = run(&mut ephtrace(&["ports", "--json", "--netns", "all"]))?;
         ensure!(all.status.success(), "{}", String::from_utf8_lossy(&all.stderr));
         let all: Value = serde_json::from_slice(&all.stdout)?;
@@ -177,7 +177,7 @@ fn ephtrace(args: &[&str]) -> Command {
     command
 }
 
-/// Runs it to its end, which has to come.
+/// Runs `command` to its end, which must come.
 fn run(command: &mut Command) -> Result<Output> {
     let scratch = Scratch::new()?;
     let (out, err) = (scratch.file("out"), scratch.file("err"));
@@ -198,8 +198,8 @@ fn refused(args: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// What the attacker does in namespaces of its own; says when it is done, and stays until its input
-/// ends.
+/// Runs a script of the attacker in namespaces of its own; it says when it is done, and stays until
+/// its input ends.
 fn in_own_namespaces(script: &str) -> Result<Option<Child>> {
     let mut command = as_attacker("unshare");
     let script = format!("set -e\n{script}\necho there\nread line");
@@ -216,8 +216,8 @@ fn in_own_namespaces(script: &str) -> Result<Option<Child>> {
     Ok(None)
 }
 
-/// 5 tries: a name that steers where the namespace is mounted, a FIFO and an empty file system over
-/// it, an own `/proc`, and mounts over the files of `/proc/PID` of others.
+/// 5 attacks: a mount point of the namespace with control sequences in its name, a FIFO and an
+/// empty file system over it, an own `/proc`, and mounts over the files of `/proc/PID` of others.
 fn mounts_of_a_user_namespace_steer_nothing() -> Result<()> {
     let scratch = Scratch::new()?;
     fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o777))?;
@@ -258,7 +258,7 @@ fn mounts_of_a_user_namespace_steer_nothing() -> Result<()> {
     Ok(())
 }
 
-/// A process ends, and another has its number before its connect is looked at.
+/// A process ends, and another gets its number before ephtrace looks at its connect.
 fn a_process_id_that_comes_back_is_two(hook: &str) -> Result<()> {
     let scratch = Scratch::new()?;
     let first = scratch.program(&setup::assign()?, "first-of-two")?;
@@ -273,7 +273,7 @@ fn a_process_id_that_comes_back_is_two(hook: &str) -> Result<()> {
     let pid = connect(&first)?;
     let mut again = 0;
     for _ in 0..50 {
-        // Others may be quicker to take the number.
+        // Other processes may take the number first.
         fs::write("/proc/sys/kernel/ns_last_pid", (pid - 1).to_string())?;
         again = connect(&second)?;
         if again == pid {
@@ -294,7 +294,7 @@ fn a_process_id_that_comes_back_is_two(hook: &str) -> Result<()> {
     Ok(())
 }
 
-/// 8 tries: root's run, and one that has become the attacker's own user.
+/// 8 attacks: on a run of root, and on one that has become the attacker's own user.
 fn a_run_can_not_be_looked_into(hook: &str) -> Result<()> {
     for user in [None, Some("nobody")] {
         if user.is_some() && !fs::read_to_string("/etc/passwd").is_ok_and(|u| u.contains("nobody:"))
@@ -320,7 +320,7 @@ fn a_run_can_not_be_looked_into(hook: &str) -> Result<()> {
             }
             Ok(())
         });
-        // Another user's signals do not arrive; one's own do, whoever it is.
+        // Another user's signals do not arrive; one's own do, whichever user runs it.
         let signalled = on_a_thread(|| {
             become_attacker()?;
             Ok(kill(Pid::from_raw(pid.cast_signed()), Signal::SIGURG))
@@ -334,12 +334,12 @@ fn a_run_can_not_be_looked_into(hook: &str) -> Result<()> {
     Ok(())
 }
 
-/// This thread, and no other, has no rights any more.
+/// Drops all rights of this thread only.
 pub(crate) fn become_attacker() -> Result<()> {
     let (id, none) = (ATTACKER, libc::c_long::from(0));
-    // SAFETY: takes numbers, and no list.
+    // SAFETY: the call takes numbers, and no list.
     Errno::result(unsafe { libc::syscall(libc::SYS_setgroups, none, none) })?;
-    // SAFETY: takes numbers; the C library would do it to all threads.
+    // SAFETY: the call takes numbers; the C library would change all threads.
     Errno::result(unsafe { libc::syscall(libc::SYS_setresgid, id, id, id) })?;
     // SAFETY: as above.
     Errno::result(unsafe { libc::syscall(libc::SYS_setresuid, id, id, id) })?;

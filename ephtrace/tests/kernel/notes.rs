@@ -1,16 +1,16 @@
-//! Remarks of a test, for whoever reads why it failed; with `--nocapture` for everybody.
+//! Remarks of a test for the reader of its failure; with `--nocapture`, they are always shown.
 
 use std::sync::{
     Mutex, PoisonError,
     atomic::{AtomicBool, Ordering},
 };
 
-/// What was said since a test began.
+/// Remarks since the test began.
 static NOTES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 static AT_ONCE: AtomicBool = AtomicBool::new(false);
 
-/// From now on, shows remarks as they come.
+/// Shows remarks at once from now on.
 pub(crate) fn show_at_once() {
     AT_ONCE.store(true, Ordering::Relaxed);
 }
@@ -23,13 +23,13 @@ pub(crate) fn say(text: &str) {
     NOTES.lock().unwrap_or_else(PoisonError::into_inner).push(text.to_owned());
 }
 
-/// A line on standard output, whatever becomes of the test.
+/// Prints a line on standard output, whether the test fails or not.
 #[expect(clippy::print_stdout, reason = "the output of a test run")]
 pub(crate) fn print(text: &str) {
     println!("{text}");
 }
 
-/// Takes what was said so far.
+/// Takes the remarks made so far.
 pub(crate) fn take() -> Vec<String> {
     std::mem::take(&mut NOTES.lock().unwrap_or_else(PoisonError::into_inner))
 }

@@ -1,6 +1,6 @@
-//! Verdicts on what a real kernel did: ports assigned in a known manner, recorded, reported.
+//! Verdicts on a real kernel: ports assigned in a known manner, recorded, reported.
 //!
-//! What each manner must be called is docs/patterns.md. The recordings can be kept
+//! docs/patterns.md says how each manner must be called. The recordings can be kept
 //! (`EPHTRACE_KEEP`, see [`setup`]).
 
 use std::{collections::BTreeSet, fs, process::Command};
@@ -23,14 +23,15 @@ tests! {
     once: ports_of_bind_and_udp_are_called_random;
 }
 
-/// How long a recording lasts: longer than the ten seconds that the kernel's hash secret lasts.
+/// Duration of a recording in seconds: longer than the ten seconds that the kernel's hash secret
+/// lasts.
 const SECONDS: &str = "11";
 
-/// The same with hooks after the first: the ports are handed out alike.
+/// Duration of a recording in seconds with each hook after the first: the ports are assigned alike.
 const FEWER_SECONDS: &str = "3";
 
-/// A destination with so many connects is to have a verdict of its own; others may have none, but
-/// no wrong one.
+/// Number of connects from which a destination must have a verdict of its own; others may have
+/// none, but no wrong one.
 const BUSY: u64 = 60;
 
 /// Algorithm and pattern.
@@ -41,7 +42,7 @@ const SOCKET_RANGE: Expected<'_> = ("linux_lpr", "per_destination");
 const RANDOM_ODD: Expected<'_> = ("random_odd", "random");
 const RANDOM_UNIFORM: Expected<'_> = ("random_uniform", "random");
 
-/// What `ephtrace report --json` says, as far as it is looked at.
+/// The fields of `ephtrace report --json` that the test reads.
 #[derive(Debug, Deserialize)]
 struct Report {
     verdict: Verdict,
@@ -77,10 +78,10 @@ struct Destination {
     verdict: Verdict,
 }
 
-/// One recording: who is in it, and what it must be called.
+/// One recording: its processes, and the names that it must get.
 struct Case {
     name: &'static str,
-    /// Arguments of each `assign` that runs for it.
+    /// Arguments of each `assign` process.
     processes: &'static [&'static str],
     expected: Expected<'static>,
 }
@@ -103,18 +104,19 @@ const CASES: [Case; 4] = [
     Case {
         name: "connect-socket-range",
         processes: &["connect --times 300 --destinations 2 --socket-range 45000-46999"],
-        // Before Linux 6.8 its searches still step by two.
+        // Before Linux 6.8, searches of such sockets still step by two.
         expected: SOCKET_RANGE,
     },
 ];
 
-/// All at once, as on a host with much to do; each recording is what `-p` would have kept.
+/// All cases run at once, as on a busy host; each recording has the lines that `-p` would have
+/// kept.
 fn connects_are_called_what_they_are(hook: &str) -> Result<()> {
     let scratch = Scratch::new()?;
     let tracer = Tracer::start(&scratch, hook, &CONNECT_ONLY)?;
     let seconds = if hook == setup::some_hook() { SECONDS } else { FEWER_SECONDS };
-    // One after the other: a program can't be started while it is open for writing, which a
-    // process that another thread starts meanwhile would inherit.
+    // One after the other: a program can't be started while it is open for writing, and a process
+    // that another thread starts meanwhile would inherit the open file.
     let running = CASES.iter().map(|case| start(&scratch, case, seconds));
     let running = running.collect::<Result<Vec<_>>>()?;
     let mut logs = assign::outputs(running.into_iter().flatten().collect())?.into_iter();
@@ -143,7 +145,7 @@ fn connects_are_called_what_they_are(hook: &str) -> Result<()> {
     Ok(())
 }
 
-/// Ports that ephtrace does not trace: recordings of `assign` itself.
+/// ephtrace does not trace these ports here: the recordings are made by `assign` itself.
 fn ports_of_bind_and_udp_are_called_random() -> Result<()> {
     let scratch = Scratch::new()?;
     for (name, args, expected) in [("bind", "bind", RANDOM_ODD), ("udp", "udp", RANDOM_UNIFORM)] {
@@ -164,7 +166,8 @@ fn start(scratch: &Scratch, case: &Case, seconds: &str) -> Result<Vec<Assign>> {
     case.processes.iter().map(start).collect()
 }
 
-/// What the processes of one recording did; nothing, where this kernel does not offer it.
+/// Returns the attempts of the processes of one recording; none if this kernel does not offer the
+/// manner.
 fn truth(logs: &[String]) -> Result<Vec<Attempt>> {
     if let Some(skipped) = logs.iter().find(|log| log.contains("\"skipped\"")) {
         say(skipped.trim_end());
@@ -173,7 +176,7 @@ fn truth(logs: &[String]) -> Result<Vec<Attempt>> {
     Ok(logs.iter().map(|log| assign::read(log)).collect::<Result<Vec<_>>>()?.concat())
 }
 
-/// The lines about these processes, as they were written.
+/// Returns the lines about these processes, as they were written.
 fn recording_of(truth: &[Attempt], trace: &Trace) -> String {
     let pids: BTreeSet<u64> = truth.iter().map(|a| a.pid.into()).collect();
     let is_ours = |line: &&str| {
@@ -218,7 +221,7 @@ fn as_expected(verdict: &Verdict, expected: Expected<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A verdict may be withheld where there is little to go by.
+/// Checks that a verdict is right or withheld, as is allowed if there is little to go by.
 fn not_wrong(verdict: &Verdict, expected: Expected<'_>) -> Result<()> {
     let (algorithm, pattern) = said(verdict);
     let is_right = [expected.0, "undetermined"].contains(&algorithm)

@@ -1,4 +1,4 @@
-//! In a pid namespace, processes have the ids that one types and reads there.
+//! In a pid namespace, ephtrace reads and shows process ids of that namespace.
 
 use std::{
     fs::File,
@@ -27,7 +27,7 @@ tests! {
 
 const CONNECTS: [&str; 6] = ["ways", "--wait", "--only", "ipv4", "--times", "3"];
 
-/// Two programs connect, one in the namespace and one outside; ephtrace is in it.
+/// Two programs connect, one in the namespace and one outside; ephtrace runs inside.
 fn ids_are_those_of_the_pid_namespace(hook: &str) -> Result<()> {
     let scratch = Scratch::new()?;
     let outside = Assign::start(&scratch, &CONNECTS)?;
@@ -35,7 +35,7 @@ fn ids_are_those_of_the_pid_namespace(hook: &str) -> Result<()> {
     // A thread with such children can't start threads.
     let (first, inside, all, filtered) = on_a_thread(|| {
         unshare(CloneFlags::CLONE_NEWPID).context("making a pid namespace")?;
-        // Process 1, which has to live, and process 2.
+        // Process 1, which must stay alive, and process 2.
         let first = Assign::start(&scratch, &CONNECTS)?;
         let inside = Assign::start(&scratch, &CONNECTS)?;
         let all = start(own_proc(&mut tracing(hook, &[])), &all_at)?;
@@ -63,7 +63,7 @@ fn ids_are_those_of_the_pid_namespace(hook: &str) -> Result<()> {
     Ok(())
 }
 
-/// A pid namespace whose `/proc` is still the host's: so are the ids that one sees.
+/// In a pid namespace that still has the host's `/proc`, the ids are the host's.
 fn ids_are_those_that_proc_shows(hook: &str) -> Result<()> {
     let scratch = Scratch::new()?;
     let outside = Assign::start(&scratch, &CONNECTS)?;
@@ -83,7 +83,8 @@ fn ids_are_those_that_proc_shows(hook: &str) -> Result<()> {
     Ok(())
 }
 
-/// Process, thread, and process on the host, of the one event of an attempt, which has its name.
+/// Returns process, thread, and process on the host of the only event of an attempt, found by its
+/// name.
 fn ids(trace: &Trace, attempt: &Attempt) -> Result<(Option<u32>, Option<u32>, Option<u32>)> {
     let is_it =
         |event: &&Event| event.sport == attempt.sport && event.comm.as_ref() == Some(&attempt.comm);
@@ -101,13 +102,13 @@ fn start(command: &mut Command, output: &Path) -> Result<Child> {
     command.spawn().with_context(|| format!("starting {command:?}"))
 }
 
-/// Lets the command see the `/proc` of the pid namespace that it is in.
+/// Lets the command see the `/proc` of its own pid namespace.
 fn own_proc(command: &mut Command) -> &mut Command {
     let mount_proc = || -> Result<()> {
         own_mounts()?;
         mount(Some("proc"), "/proc", Some("proc"), MsFlags::empty(), None::<&str>)?;
         Ok(())
     };
-    // SAFETY: the closure makes system calls alone; it allocates only if one of them fails.
+    // SAFETY: the closure only makes system calls; it allocates only if one of them fails.
     unsafe { command.pre_exec(move || mount_proc().map_err(io::Error::other)) }
 }

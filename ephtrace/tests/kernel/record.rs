@@ -1,4 +1,5 @@
-//! `ephtrace record` on a real kernel: the same ports, the same report, and what a kill leaves.
+//! `ephtrace record` on a real kernel: the same ports, the same report, and the remains after a
+//! kill.
 
 use std::{
     fs::File,
@@ -29,8 +30,8 @@ tests! {
         a_kill_leaves_what_was_recorded_seconds_before;
 }
 
-/// What is the same live and from the recording. Times differ (a run begins before its first
-/// event), and what only the live run knows is null.
+/// Values that are equal live and from the recording. Times differ (a run begins before its first
+/// event), and values that only the live run knows are null.
 const ALIKE: [&str; 12] = [
     "/assignments",
     "/failures",
@@ -46,7 +47,7 @@ const ALIKE: [&str; 12] = [
     "/self_connects",
 ];
 
-/// Records the connects of a process, attached.
+/// Records the connects of a process; returns once it is attached.
 fn start(file: &Path, hook: &str, pid: u32) -> Result<(Child, Stderr)> {
     let mut command = Command::new(setup::ephtrace());
     command.arg("record").arg(file).args(["--hook", hook, "--origin", "connect"]);
@@ -63,7 +64,7 @@ fn read(file: &Path) -> Result<Vec<Assignment>> {
     assignments.collect()
 }
 
-/// The summary of the live run.
+/// Returns the summary of the live run.
 fn live_summary(file: &Path) -> Result<Value> {
     let reader = SerializedFileReader::new(File::open(file)?)?;
     let pairs = reader.metadata().file_metadata().key_value_metadata();
@@ -81,7 +82,7 @@ fn report(file: &Path) -> Result<Value> {
 /// Destination port and assigned port.
 type Ports = (Option<u16>, Option<u16>);
 
-/// Ports in their order, by destination port.
+/// Returns the ports, sorted by destination port.
 fn ports<T>(all: &[T], ports_of: impl Fn(&T) -> Ports) -> Vec<Ports> {
     let mut ports: Vec<_> = all.iter().map(ports_of).collect();
     ports.sort_unstable();
@@ -125,7 +126,7 @@ fn a_kill_leaves_what_was_recorded_seconds_before(hook: &str) -> Result<()> {
     let storm = Assign::start(&scratch, &["storm", "--wait", "--connects", &connects])?;
     let (mut child, _stderr) = start(&file, hook, storm.pid())?;
     let made = storm.storm()?.connects;
-    // All but what a kernel that preempts itself left out.
+    // All but the searches that a preemptible kernel left out.
     let expected = made - if setup::kernel_preempts() { 2 + made / 100 } else { 0 };
     let is_there =
         || Ok((read(&file).map_or(0, |rows| rows.len() as u64) >= expected).then_some(()));
@@ -141,7 +142,7 @@ fn a_kill_leaves_what_was_recorded_seconds_before(hook: &str) -> Result<()> {
     Ok(())
 }
 
-/// Whether a finding says that the recording has not ended.
+/// Returns true if a finding says that the recording has not ended.
 fn says_cut(report: &Value) -> bool {
     let findings = report["findings"].as_array();
     findings.is_some_and(|all| all.iter().any(|finding| finding["rule"] == "cut"))

@@ -1,5 +1,5 @@
-//! The questions of `explain` with a recording that was made while the sockets came: what the
-//! kernel hides of how they came by their ports, the recording remembers.
+//! The questions of `explain` with a recording made while the sockets were opened: the recording
+//! remembers how they got their ports, which the kernel hides.
 
 use std::{
     fs::File,
@@ -36,19 +36,18 @@ tests! {
     first_hook: half_a_recording_makes_no_answer_wrong, a_time_wait_is_told_with_who_left_it;
 }
 
-/// A recording answers as many populations as a fourth of those that are probed: each waits for
-/// what was recorded of it.
+/// Divisor of the number of populations: each waits until its events have been recorded.
 const SHARE: u64 = 4;
 
-/// Where marks are connected to: nobody listens there.
+/// Address that marks connect to: nobody listens there.
 const MARK: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 9);
 
-/// All ways to come by a port that a recording can have, and those that it has unless it is told to
-/// have ports that programs name, too: then it can't tell that a socket was not bound.
+/// All origins that a recording can have, and those that it has by default. Without ports that
+/// programs name, it can't tell that a socket was not bound.
 const ALL: &str = "connect,bind,listen,udp,explicit";
 const USUAL: &str = "connect,bind,listen,udp";
 
-/// What no answer leaves open that has a recording: its reason, without numbers.
+/// Reason, without numbers, that no answer with a recording may give.
 const HIDDEN: &str = "unless a socket on it was bound before it connected";
 
 fn a_recording_knows_what_the_kernel_hides(hook: &str) -> Result<()> {
@@ -64,8 +63,8 @@ fn half_a_recording_makes_no_answer_wrong(hook: &str) -> Result<()> {
     recorded(hook, USUAL).map(drop)
 }
 
-/// What is answered with a recording that has `origins`, none of it wrong, and how many answers
-/// would not be known without.
+/// Returns the answers with a recording that has `origins`, none of them wrong, and the number of
+/// answers that would be unknown without it.
 fn recorded(hook: &str, origins: &str) -> Result<(Tally, usize)> {
     let populations = setup::populations()?.div_ceil(SHARE);
     let (scratch, pid) = (Scratch::new()?, std::process::id().to_string());
@@ -86,7 +85,7 @@ fn recorded(hook: &str, origins: &str) -> Result<(Tally, usize)> {
     Ok((tally, recorded.without))
 }
 
-/// The kernel forgets whose a connection was that is over.
+/// The kernel forgets the owner of a closed connection.
 fn a_time_wait_is_told_with_who_left_it(hook: &str) -> Result<()> {
     let (scratch, pid) = (Scratch::new()?, std::process::id());
     let tracer = Tracer::start(&scratch, hook, &["-p", &pid.to_string()])?;
@@ -96,7 +95,7 @@ fn a_time_wait_is_told_with_who_left_it(hook: &str) -> Result<()> {
         let servers = Servers::new()?;
         let client = TcpStream::connect(to)?;
         let from = client.local_addr()?;
-        // Closed here first: what stays is here.
+        // The client closes first, so that the TIME_WAIT stays on its side.
         drop(client);
         drop(servers.accept_all());
         let question = Question::Tuple { from, to };
@@ -115,8 +114,8 @@ fn a_time_wait_is_told_with_who_left_it(hook: &str) -> Result<()> {
     tracer.stop().map(drop)
 }
 
-/// Asks about each population with what was recorded of it, and counts what would be hidden
-/// without.
+/// Asks about each population with its recorded events, and counts the answers that would be hidden
+/// without them.
 fn ask(seeds: std::ops::Range<u64>, recorded: &mut Recorded) -> Result<Tally> {
     let mut tally = Tally::default();
     let servers = Servers::new()?;
@@ -136,17 +135,17 @@ fn ask(seeds: std::ops::Range<u64>, recorded: &mut Recorded) -> Result<Tally> {
     Ok(tally)
 }
 
-/// What a running trace has recorded so far.
+/// Events that a running trace has recorded so far.
 struct Recorded {
     lines: BufReader<File>,
     past_owners: PastOwners,
     marks: Marks,
-    /// Marks that were made, and that were read.
+    /// Number of marks made, and of marks read.
     made: u32,
     read: u32,
-    /// A line whose end is not there yet.
+    /// Beginning of a line whose end is not yet there.
     begun: String,
-    /// Answers that the recording was needed for.
+    /// Number of answers that needed the recording.
     without: usize,
 }
 
@@ -157,7 +156,7 @@ impl Recorded {
         Self { lines, past_owners, marks, made: 0, read: 0, begun: String::new(), without: 0 }
     }
 
-    /// Makes a mark, and reads until it is there: all that came before is there, too.
+    /// Makes a mark, and reads until it appears: all earlier events have been read then.
     fn catch_up(&mut self) -> Result<()> {
         self.marks.make()?;
         self.made += 1;
@@ -184,7 +183,7 @@ impl Recorded {
     }
 }
 
-/// Connects that are made outside of the namespaces in question, where they take no port.
+/// Connects outside of the namespaces in question, where they take no port.
 struct Marks {
     wanted: SyncSender<()>,
     done: Receiver<()>,
@@ -196,7 +195,7 @@ impl Marks {
         let (sender, done) = sync_channel(1);
         thread::spawn(move || {
             for () in orders {
-                // It is refused.
+                // The connect is refused.
                 let _ = TcpStream::connect(MARK);
                 let _ = sender.send(());
             }

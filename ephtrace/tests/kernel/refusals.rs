@@ -1,4 +1,4 @@
-//! What ephtrace refuses: with the right exit code, and words that help.
+//! ephtrace's refusals, each with the right exit code and a helpful message.
 
 use std::{
     fs,
@@ -15,7 +15,7 @@ tests! {
         an_output_that_cannot_be_made_is_an_error, a_trace_that_fails_leaves_no_file;
 }
 
-/// Arguments that make no sense, and what the message must name.
+/// Arguments that make no sense, and a word that the message must contain.
 const NONSENSE: &[(&[&str], &str)] = &[
     (&["--no-such-flag"], "--no-such-flag"),
     (&["--hook", "magic"], "magic"),
@@ -44,7 +44,7 @@ const NONSENSE: &[(&[&str], &str)] = &[
 
 fn nonsense_is_a_usage_error() -> Result<()> {
     for (args, named) in NONSENSE {
-        // Taken for sense, it would trace without end.
+        // If ephtrace accepted them, it would trace without end.
         let ended = ["--duration", "1ms"].into_iter().filter(|_| !args.contains(&"--duration"));
         let output = Command::new(setup::ephtrace()).args(*args).args(ended).output()?;
         let stderr = clean_stderr(&output)?;
@@ -99,7 +99,7 @@ fn a_trace_that_fails_leaves_no_file() -> Result<()> {
     Ok(())
 }
 
-/// Standard error, which must hold neither a panic nor Rust's debug output.
+/// Returns standard error, which must contain neither a panic nor Rust's debug output.
 fn clean_stderr(output: &Output) -> Result<String> {
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     for word in ["panicked", "RUST_BACKTRACE", "Os {", "Err("] {

@@ -1,6 +1,6 @@
-//! Programs that the kernel leaves out: a search whose end was not seen must not end with the
-//! return of the same task's next call, which would be a success that never was; and each search is
-//! seen or counted.
+//! Programs that the kernel leaves out. A search whose end was not seen must not end with the
+//! return of the same task's next call, which would be a success that never was. Each search must
+//! be seen or counted.
 
 use std::{
     net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream},
@@ -28,22 +28,22 @@ tests! {
 
 const RANGE: &str = "/proc/sys/net/ipv4/ip_local_port_range";
 
-/// Tasks that search at the same time: more than a return probe has slots for.
+/// Number of tasks that search at the same time: more than a return probe has slots for.
 const TASKS: u16 = 40;
 
-/// Searches of each, and where the kernel preempts programs: what is left out there is rare.
+/// Searches of each task; more if the kernel preempts programs, because few are left out there.
 const ROUNDS: u16 = 15;
 const PREEMPTED_ROUNDS: u16 = 150;
 
-/// What a program knows of its connects, and ephtrace says of them.
+/// Outcome of a program's connects, and ephtrace's trace of them.
 struct Outcome {
     failed: u64,
     bound: u64,
     trace: Trace,
 }
 
-/// Many tasks connect at once while no port is free, and in between from ports of their own if
-/// these `are_bound`.
+/// Many tasks connect at once while no port is free; in between, they connect from ports of their
+/// own if these `are_bound`.
 fn connect_in_vain(hook: &str, are_bound: bool) -> Result<Outcome> {
     let server = TcpListener::bind("127.0.0.1:0").context("no port to listen on")?;
     let to = server.local_addr()?;
@@ -94,7 +94,7 @@ fn a_missed_return_makes_no_success(hook: &str) -> Result<()> {
     Ok(())
 }
 
-/// Also where the kernel leaves out every program that would see a search begin or end.
+/// Holds even if the kernel leaves out every program that would see a search begin or end.
 fn every_search_is_seen_or_counted_as_lost(hook: &str) -> Result<()> {
     let Outcome { failed, trace, .. } = connect_in_vain(hook, false)?;
     let (seen, lost) = seen_and_lost(hook, &trace)?;
@@ -102,7 +102,7 @@ fn every_search_is_seen_or_counted_as_lost(hook: &str) -> Result<()> {
     say(&format!("hook {hook}: not known: {unknown:?}"));
     let is_all = match &*setup::used_hook(hook)? {
         "fentry" => seen + lost == failed,
-        // The kernel counts kprobes that it leaves out, but not return probes.
+        // The kernel counts the kprobes that it leaves out, but not the return probes.
         "kprobe" => seen + lost >= failed,
         _ => {
             (failed..=failed + unknown.unwrap_or(0)).contains(&(seen + lost + unknown.unwrap_or(0)))
@@ -112,7 +112,7 @@ fn every_search_is_seen_or_counted_as_lost(hook: &str) -> Result<()> {
     Ok(())
 }
 
-/// The most searches of which it is said that nobody knows.
+/// Returns the upper bound on the searches that ephtrace calls not known.
 fn not_known(trace: &Trace) -> Option<u64> {
     let said = trace.summary.as_ref()?.unseen_failures.as_deref()?;
     said.split_once("unknown, because")?.1.split_once("up to ")?.1.split(' ').next()?.parse().ok()
@@ -125,7 +125,7 @@ fn seen_and_lost(hook: &str, trace: &Trace) -> Result<(u64, u64)> {
     Ok((seen, losses.values().sum()))
 }
 
-/// Connects from a port that the program names, which is no search.
+/// Connects from a port that the program names, which needs no search.
 fn from_port(port: u16, to: SocketAddr) -> Result<Socket> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     socket.set_reuse_address(true)?;

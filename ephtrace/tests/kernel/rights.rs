@@ -1,5 +1,5 @@
-//! What ephtrace may still do once it has begun: the rights of docs/security.md and no more; and
-//! each of them taken away.
+//! ephtrace's rights once it has begun: those of docs/security.md and no more. Then each of them is
+//! taken away.
 
 use std::{
     collections::BTreeMap,
@@ -32,7 +32,7 @@ tests! {
     once: rights_to_write_and_to_ask_are_named;
 }
 
-/// Numbers of `linux/capability.h`.
+/// Capability numbers of `linux/capability.h`.
 const CHOWN: u64 = 0;
 const DAC_OVERRIDE: u64 = 1;
 const DAC_READ_SEARCH: u64 = 2;
@@ -47,17 +47,17 @@ const SYSLOG: u64 = 34;
 const PERFMON: u64 = 38;
 const BPF: u64 = 39;
 
-/// `nobody`.
+/// User id of `nobody`.
 const NOBODY: u32 = 65_534;
 
-/// The table for `storm`, `check` and `top`.
+/// Rights of `storm`, `check` and `top` in the table of docs/security.md.
 const LOOKING: [u64; 4] = [DAC_READ_SEARCH, NET_ADMIN, SYS_PTRACE, SYS_ADMIN];
 
 fn set(bits: &[u64]) -> u64 {
     bits.iter().fold(0, |set, bit| set | 1 << bit)
 }
 
-/// What the kernel says of one thread.
+/// The kernel's status of one thread.
 struct Status(BTreeMap<String, String>);
 
 impl Status {
@@ -76,11 +76,11 @@ impl Status {
     }
 }
 
-/// Each thread of `pid` has these rights, the first thread, and none the others; and no way to
-/// more.
+/// Checks that the first thread of `pid` has these rights and the others none, and that no thread
+/// can gain any.
 fn check(pid: u32, rights: u64) -> Result<()> {
     let own = Status::read(Path::new("/proc/self/status"))?.set("CapEff")?;
-    // Up to Linux 5.18, maps are read with it only.
+    // Up to Linux 5.18, maps can only be read with it.
     let optional = if setup::kernel()? < (5, 19) { set(&[BPF]) } else { 0 };
     for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
         let thread = thread?;
@@ -100,13 +100,13 @@ fn check(pid: u32, rights: u64) -> Result<()> {
     Ok(())
 }
 
-/// A connect of this process, and its port.
+/// Connects from this process, and returns its port.
 fn connect() -> Result<u16> {
     let server = TcpListener::bind("127.0.0.1:0")?;
     Ok(TcpStream::connect(server.local_addr()?)?.local_addr()?.port())
 }
 
-/// What is in the output is what was done.
+/// Checks that the output contains the connect.
 fn sees(tracer: Tracer) -> Result<String> {
     let port = connect()?;
     let trace = tracer.stop()?;
@@ -129,7 +129,7 @@ fn a_run_keeps_what_the_table_says(hook: &str) -> Result<()> {
     let tracer = Tracer::start_storm(&scratch, hook, &CONNECT_ONLY)?;
     check(id(&tracer), set(&LOOKING))?;
     tracer.stop_text()?;
-    // Whoever waits for a module has what attaching to it takes.
+    // A hook that waits for a module keeps the rights to attach to it.
     if setup::used_hook(hook)? != "sock_ops" && !Path::new("/sys/module/sctp").exists() {
         let tracer = Tracer::start(&scratch, hook, &["--no-kernel-cost"])?;
         check(id(&tracer), set(&[BPF, PERFMON]))?;
@@ -138,7 +138,8 @@ fn a_run_keeps_what_the_table_says(hook: &str) -> Result<()> {
     writing_keeps_what_it_takes(&scratch, hook)
 }
 
-/// In one's own directory nothing; in that of another, what it takes to write there.
+/// ephtrace keeps no right in one's own directory; in another user's, it keeps those needed to
+/// write there.
 fn writing_keeps_what_it_takes(scratch: &Scratch, hook: &str) -> Result<()> {
     let theirs = scratch.path().join("theirs");
     fs::create_dir(&theirs)?;
@@ -178,11 +179,11 @@ fn a_view_keeps_what_it_looks_with(hook: &str) -> Result<()> {
     Ok(())
 }
 
-/// Takes rights away from what `command` starts, for good.
+/// Takes rights away from the program that `command` starts, for good.
 fn without(command: &mut Command, rights: &'static [u64]) {
     let take = move || {
         for right in rights {
-            // SAFETY: takes two numbers, and changes nothing but this thread's bounding set.
+            // SAFETY: the call takes two numbers, and only changes this thread's bounding set.
             let taken = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, *right, 0, 0, 0) };
             if taken != 0 {
                 return Err(io::Error::last_os_error());
@@ -190,11 +191,11 @@ fn without(command: &mut Command, rights: &'static [u64]) {
         }
         Ok(())
     };
-    // SAFETY: between fork and exec there are system calls, and nothing else.
+    // SAFETY: between fork and exec, the child only makes system calls.
     unsafe { command.pre_exec(take) };
 }
 
-/// Rights that go together, and the one that is named.
+/// Rights that go together, and the right that the message names.
 const TAKEN: [(&[u64], &str); 6] = [
     (&[SYS_NICE], "CAP_SYS_NICE"),
     (&[SYSLOG], "CAP_SYSLOG"),
@@ -207,7 +208,7 @@ const TAKEN: [(&[u64], &str); 6] = [
 fn each_right_taken_away_is_named(hook: &str) -> Result<()> {
     let scratch = Scratch::new()?;
     for (rights, name) in TAKEN {
-        // A trace looks at nobody's sockets.
+        // A trace does not look at other programs' sockets.
         let of_storm = name == "CAP_SYS_PTRACE";
         let mut command = Command::new(setup::ephtrace());
         let output = scratch.file("taken");
@@ -236,20 +237,20 @@ fn each_right_taken_away_is_named(hook: &str) -> Result<()> {
     without_what_it_takes(hook)
 }
 
-/// True where Debian's kernels keep kprobes for `CAP_SYS_ADMIN`.
+/// Returns true if kprobes need `CAP_SYS_ADMIN`, as on Debian's kernels.
 fn is_paranoid() -> Result<bool> {
     let level = fs::read_to_string("/proc/sys/kernel/perf_event_paranoid")?;
     Ok(level.trim().parse::<i32>()? > 2)
 }
 
-/// What is said on standard error, before the first look.
+/// Returns the messages on standard error before the first look.
 fn said_by_storm(mut tracer: Tracer) -> Result<String> {
     let said = tracer.wait_for("ephtrace: without")?;
     tracer.stop_text()?;
     Ok(said)
 }
 
-/// Nothing is traced, and the right is named.
+/// Nothing is traced, and the message names the missing right.
 fn without_what_it_takes(hook: &str) -> Result<()> {
     let needed: [(&[u64], &str); 3] = [
         (&[SYS_ADMIN, BPF], "CAP_BPF"),
@@ -268,7 +269,7 @@ fn without_what_it_takes(hook: &str) -> Result<()> {
     Ok(())
 }
 
-/// Writing in a directory of another user takes three rights, asking for a low port one.
+/// Writing into a directory of another user takes three rights; asking for a low port takes one.
 fn rights_to_write_and_to_ask_are_named() -> Result<()> {
     let scratch = Scratch::new()?;
     let folder = scratch.file("another's");
@@ -297,8 +298,8 @@ fn rights_to_write_and_to_ask_are_named() -> Result<()> {
     Ok(())
 }
 
-/// A copy of ephtrace whose file has `rights` (`struct vfs_ns_cap_data`, revision 2, effective), as
-/// `setcap` gives them.
+/// Returns a copy of ephtrace whose file has `rights` (`struct vfs_ns_cap_data`, revision 2,
+/// effective), as `setcap` sets them.
 fn with_rights(scratch: &Scratch, rights: u64) -> Result<Option<PathBuf>> {
     let copy = scratch.program(&setup::ephtrace(), "ephtrace")?;
     fs::set_permissions(&copy, fs::Permissions::from_mode(0o755))?;
@@ -306,7 +307,7 @@ fn with_rights(scratch: &Scratch, rights: u64) -> Result<Option<PathBuf>> {
     let (low, high) = rights.split_at(4);
     let value = [&0x0200_0001_u32.to_le_bytes(), low, &[0; 4], high, &[0; 4]].concat();
     let path = std::ffi::CString::new(copy.as_os_str().as_encoded_bytes())?;
-    // SAFETY: a path and a name that end, and as many bytes as are said.
+    // SAFETY: path and name end with a NUL, and `value` has as many bytes as its length says.
     let set = unsafe {
         let name = c"security.capability".as_ptr();
         libc::setxattr(path.as_ptr(), name, value.as_ptr().cast(), value.len(), 0)
@@ -318,7 +319,7 @@ fn with_rights(scratch: &Scratch, rights: u64) -> Result<Option<PathBuf>> {
     }
 }
 
-/// What the README says: a user without rights traces with three.
+/// Checks the README's claim that a user without rights can trace with three capabilities.
 fn capabilities_of_the_file_are_enough(hook: &str) -> Result<()> {
     if hook == "kprobe" && is_paranoid()? {
         return skip("this kernel keeps kprobes for CAP_SYS_ADMIN (kernel.perf_event_paranoid)");

@@ -1,4 +1,4 @@
-//! What every command writes as JSON, held against what `ephtrace schema` says of it.
+//! Validates the JSON of every command against the output of `ephtrace schema`.
 
 use std::{
     collections::BTreeMap,
@@ -39,7 +39,7 @@ const TYPES: [&str; 12] = [
     "whatif",
 ];
 
-/// The lines that a command writes; `check` and `explain` have exit codes of their own.
+/// Returns the lines that a command writes; `check` and `explain` have exit codes of their own.
 fn lines(args: &[&str]) -> Result<Vec<Value>> {
     let output = Command::new(setup::ephtrace()).args(args).output()?;
     let text = String::from_utf8(output.stdout)?;
@@ -52,7 +52,8 @@ fn parse(text: &str) -> Result<Vec<Value>> {
     text.lines().map(parse).collect()
 }
 
-/// What is counted and traced beside a program that gets ports in every way, and runs out of them.
+/// Returns the output of a trace and a storm beside a program that gets ports in every way and runs
+/// out of them.
 fn traced(hook: &str, scratch: &Scratch) -> Result<Vec<Value>> {
     let trace = Tracer::start(scratch, hook, &[])?;
     let storm = Tracer::start_storm(scratch, hook, &["0.1"])?;
@@ -61,7 +62,7 @@ fn traced(hook: &str, scratch: &Scratch) -> Result<Vec<Value>> {
     Assign::start(scratch, &args)?.truth()?;
     let (trace, storm) = (trace.stop_text()?, storm.stop_text()?);
     let recording = scratch.file("recording");
-    // A line that can't be read is a loss.
+    // An unreadable line makes a loss.
     fs::write(&recording, format!("{trace}{{\"ts_ns\":1}}\n"))?;
     let recording = recording.to_str().context("a path that is no text")?;
     let mut all = [parse(&trace)?, parse(&storm)?].concat();
@@ -78,7 +79,7 @@ fn traced(hook: &str, scratch: &Scratch) -> Result<Vec<Value>> {
     Ok(all)
 }
 
-/// What is said of sockets in a namespace that has some in every state.
+/// Returns the output about sockets, in a namespace that has some in every state.
 fn looked_at(hook: &str) -> Result<Vec<Value>> {
     in_new_netns(|| {
         let mut books = Books::default();
@@ -111,7 +112,7 @@ fn looked_at(hook: &str) -> Result<Vec<Value>> {
     })
 }
 
-/// At least one object of each type.
+/// Returns at least one object of each type.
 fn written(hook: &str) -> Result<Vec<Value>> {
     let mut all = traced(hook, &Scratch::new()?)?;
     all.extend(looked_at(hook)?);
@@ -126,7 +127,7 @@ fn schema() -> Result<Value> {
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 
-/// The same with a key that nobody knows, with one of another type, and without one.
+/// Returns the object with an unknown key, with a key of another type, and without a key.
 fn spoilt(object: &Value) -> Result<[Value; 3]> {
     let object = object.as_object().context("no object")?;
     let key = object.keys().rfind(|key| *key != "type").context("no key")?;
@@ -149,7 +150,7 @@ fn what_is_written_is_what_the_schema_says(hook: &str) -> Result<()> {
     Ok(())
 }
 
-/// One validates each object by the whole schema, and what is spoilt, too.
+/// Validates each object against the whole schema, and each spoilt object, too.
 const VALIDATE: &str = r#"
 import json, collections
 data = json.load(open(path))
@@ -171,7 +172,7 @@ print(len(data['good']), len(data['bad']))
 "#;
 
 fn another_validator_agrees(hook: &str) -> Result<()> {
-    // Before anything is run, so that a test that is skipped costs nothing.
+    // Checked first, so that a skipped test costs nothing.
     let scratch = Scratch::new()?;
     python("jsonschema", "", scratch.path())?;
     let good = written(hook)?;

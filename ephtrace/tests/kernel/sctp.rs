@@ -1,4 +1,4 @@
-//! SCTP: a module, loaded after ephtrace was started.
+//! SCTP: a module that is loaded after ephtrace has started.
 
 use std::path::Path;
 
@@ -19,14 +19,14 @@ tests! {
     each_function_hook: named_ports_of_sctp_are_told_on_request;
 }
 
-/// What ephtrace says once it sees the module.
+/// Message of ephtrace once it sees the module.
 const ATTACHED_LATE: &str = "ephtrace: module sctp was loaded";
 
 fn is_loaded() -> bool {
     Path::new("/sys/module/sctp").exists()
 }
 
-/// Starts ephtrace, and sees to it that the module is there and is seen.
+/// Starts ephtrace, and makes sure that the module is loaded and seen.
 fn start(scratch: &Scratch, hook: &str, args: &[&str]) -> Result<Tracer> {
     let was_loaded = is_loaded();
     if !was_loaded && !modules::are_here("sctp") {
@@ -74,7 +74,7 @@ fn every_way_of_sctp_is_reported_once(hook: &str) -> Result<()> {
     Ok(())
 }
 
-/// `--origin sctp` alone, and `explicit`.
+/// `--origin sctp` alone, and `explicit` alone.
 fn named_ports_of_sctp_are_told_on_request(hook: &str) -> Result<()> {
     let scratch = Scratch::new()?;
     for origin in ["sctp", "explicit"] {
@@ -86,7 +86,7 @@ fn named_ports_of_sctp_are_told_on_request(hook: &str) -> Result<()> {
         let sctp = |e: &&Event| e.protocol.as_deref() == Some("sctp");
         let events: Vec<Event> = trace.events.iter().filter(sctp).cloned().collect();
         let pid = truth.first().map(|a| a.pid);
-        // Servers name their port too, and assign does not log it.
+        // Servers name their port, too, and `assign` does not log it.
         let events: Vec<Event> =
             events.into_iter().filter(|e| e.pid == pid && e.sport != Some(SERVER_PORT)).collect();
         compare_events(&truth, &events, trace.left_out(), |a| a.origin == origin)?;
@@ -95,5 +95,5 @@ fn named_ports_of_sctp_are_told_on_request(hook: &str) -> Result<()> {
     Ok(())
 }
 
-/// Where `assign` has its servers.
+/// Port of `assign`'s SCTP server.
 const SERVER_PORT: u16 = 20_132;

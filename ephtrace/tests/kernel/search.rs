@@ -1,9 +1,9 @@
-//! `tried`, `pass` and `first_candidate`, against lengths that are known beforehand, that the
-//! kernel counts by itself, or that a walk over the range gives.
+//! Compares `tried`, `pass` and `first_candidate` with lengths that are known beforehand, that the
+//! kernel counts itself, or that follow from a walk over the range.
 //!
-//! The count is that of a kprobe event (see `assign`'s `search`): where connections to the same
+//! The count is that of a kprobe event (see `search` of `assign`). If connections to the same
 //! destination hold ports, each refused candidate is one call of `__inet_check_established`, on
-//! every kernel; the free candidate has no bucket and costs none.
+//! every kernel; the free candidate has no bucket and costs no call.
 
 use std::{collections::VecDeque, fs, net::TcpStream};
 
@@ -22,7 +22,7 @@ tests! {
     each_hook: each_search_is_as_long_as_told;
 }
 
-/// One search: what happened, what was reported, and the calls that the kernel counted in it.
+/// One search: the attempt, the reported event, and the calls that the kernel counted in it.
 pub(crate) struct Search<'a> {
     pub(crate) attempt: &'a Attempt,
     pub(crate) event: &'a Event,
@@ -30,12 +30,12 @@ pub(crate) struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Every connect has a range.
+    /// Returns the range, which every connect has.
     fn range(&self) -> (u16, u16) {
         self.attempt.range.unwrap_or_default()
     }
 
-    /// The range's ports, the one that an odd range leaves out taken off.
+    /// Returns the number of ports in the range, less the one that an odd range leaves out.
     pub(crate) fn ports(&self) -> u32 {
         let (low, high) = self.range();
         let ports = u32::from(high - low) + 1;
@@ -52,7 +52,7 @@ impl Search<'_> {
         Ok(())
     }
 
-    /// The kernel refused one candidate less than it tried, or all of them.
+    /// Checks that the kernel refused one candidate less than it tried, or all of them.
     fn agrees_with_the_count(&self) -> Result<()> {
         let Some(refused) = self.refused else { return Ok(()) };
         let found = u64::from(self.attempt.errno == 0);
@@ -61,10 +61,10 @@ impl Search<'_> {
     }
 }
 
-/// What is to be true of a search.
+/// Condition that a search must meet.
 type Check = fn(&Search<'_>) -> Result<()>;
 
-/// Arguments of `assign search`, how many of its searches must fail, and what must be true.
+/// Arguments of `assign search`, the number of its searches that must fail, and the condition.
 struct Case {
     args: &'static str,
     failures: usize,
@@ -81,7 +81,7 @@ const CASES: [Case; 16] = [
     case("--way idle_mapped --to mapped", 0, at_once),
     case("--way half_held --range 40000-40099 --hold connect", 0, other_parity),
     case("--way half_held_ipv6 --range 40000-40099 --hold connect --to ipv6", 0, other_parity),
-    // The parity that the search prefers is that of the low end.
+    // The search prefers the parity of the range's low end.
     case("--way half_held_odd_low --range 40001-40020 --hold connect", 0, other_parity),
     case("--way half_bound --range 40000-40099 --hold bind", 0, other_parity_uncounted),
     case("--way filled --range 40000-40099 --attempts 105 --keep", 5, counted),
@@ -92,17 +92,17 @@ const CASES: [Case; 16] = [
     case("--way past_half --range 40000-40999 --hold connect --attempts 20 --keep", 0, past_half),
     case(RESERVED_SOME, 0, reserved_some),
     case(RESERVED_LOW, 0, other_parity_uncounted),
-    // Whether one of the 21 ports is left out depends on where the searches begin.
+    // The start of the searches decides if one of the 21 ports is left out.
     case("--way odd_range --range 40000-40020 --attempts 25 --keep", usize::MAX, counted),
 ];
 
-/// Some threads, one destination.
+/// Several threads, one destination.
 const RACE: &str = "--way race --range 40000-40299 --threads 4 --attempts 60 --keep";
 
-/// How many of its 240 searches a return probe may miss the end of.
+/// Maximum number of its 240 searches whose end a return probe may miss.
 const MOST_MISSED: u64 = 24;
 
-/// Holes of both parities, next to each other and alone.
+/// Holes of both parities, adjacent and alone.
 const RESERVED: [(u16, u16); 4] =
     [(40_003, 40_003), (40_010, 40_029), (40_050, 40_050), (40_096, 40_098)];
 const RESERVED_SOME: &str = "--way reserved --range 40000-40099 --attempts 60 --keep \
@@ -114,7 +114,7 @@ fn each_search_is_as_long_as_told(hook: &str) -> Result<()> {
     fill_the_table();
     let scratch = Scratch::new()?;
     let tracer = Tracer::start(&scratch, hook, &CONNECT_ONLY)?;
-    // Where nothing is said of searches, a few are enough.
+    // A hook that reports no searches needs only a few cases.
     let cases = if hook == "sock_ops" { &CASES[..2] } else { &CASES[..] };
     let truths = cases.iter().map(|case| search(&scratch, case.args));
     let mut truths = truths.collect::<Result<Vec<_>>>()?;
@@ -146,9 +146,9 @@ fn each_search_is_as_long_as_told(hook: &str) -> Result<()> {
     Ok(())
 }
 
-/// A return probe follows as many calls at a time as there are processors, on kernels that don't
-/// preempt their own code: of threads that sleep in the middle of a long search, some are missed,
-/// and counted. Nothing else may be lost, beside what may always be.
+/// On kernels that don't preempt their own code, a return probe follows as many calls at a time as
+/// there are processors: of threads that sleep in the middle of a long search, some are missed, and
+/// counted. No other loss is allowed, except those that always are.
 fn left_out_in_races(trace: &Trace, hook: &str) -> Result<u64> {
     let losses = &trace.ended_well()?.losses;
     let (lost, missed): (u64, _) = (losses.values().sum(), losses.get("return_missed").copied());
@@ -161,9 +161,10 @@ fn left_out_in_races(trace: &Trace, hook: &str) -> Result<u64> {
     Ok(lost)
 }
 
-/// The kernel fills its table in the first search after boot, of which nothing can be told.
+/// Makes the first search after boot, in which the kernel fills its table: such a search tells
+/// nothing.
 pub(crate) fn fill_the_table() {
-    // Nobody listens there, as a rule; a port is looked for in any case.
+    // Usually nobody listens there; the kernel searches for a port in any case.
     let _ = TcpStream::connect("127.0.0.1:9");
 }
 
@@ -172,14 +173,14 @@ pub(crate) fn search(scratch: &Scratch, args: &str) -> Result<Vec<Attempt>> {
     Assign::start(scratch, &args)?.truth()
 }
 
-/// `assign` takes its kprobe events away.
+/// Checks that `assign` has removed its kprobe events.
 fn nothing_is_left_behind() -> Result<()> {
     let events = fs::read_to_string("/sys/kernel/tracing/kprobe_events").unwrap_or_default();
     ensure!(!events.contains("ephtrace_assign"), "left in the kernel:\n{events}");
     Ok(())
 }
 
-/// A hook that does not see the search.
+/// Checks that a hook that can't see the search says nothing about it.
 fn nothing_is_said(trace: &Trace) -> Result<()> {
     let said = |e: &&Event| e.tried.is_some() || e.first_candidate.is_some() || e.pass.is_some();
     let said = trace.events.iter().find(said);
@@ -187,7 +188,7 @@ fn nothing_is_said(trace: &Trace) -> Result<()> {
     Ok(())
 }
 
-/// A kernel that takes kprobes from ephtrace takes them from `assign`.
+/// A kernel without kprobes for ephtrace has none for `assign` either.
 fn not_counted(hook: &str) -> Result<()> {
     ensure!(hook != "kprobe", "refused candidates are not counted, though there are kprobes");
     Ok(())
@@ -204,7 +205,7 @@ fn judge(case: &Case, truth: &[Attempt], trace: &Trace, hook: &str) -> Result<()
         case.failures
     );
     for search in &searches(truth, trace)? {
-        // Those that only hold ports are to the same destination, too.
+        // Connects that only hold ports go to the same destination, too.
         let check = if search.attempt.way == "hold" { counted } else { case.check };
         check(search).with_context(|| {
             format!("{:?}\n{:?}\nrefused: {:?}", search.attempt, search.event, search.refused)
@@ -213,15 +214,15 @@ fn judge(case: &Case, truth: &[Attempt], trace: &Trace, hook: &str) -> Result<()
     Ok(())
 }
 
-/// Of threads that use one word of the kernel's table at once, a length is right or not told: no
-/// more candidates were refused than the kernel counted, and no fewer if all lengths are told.
+/// If threads use one word of the kernel's table at once, a length is right or missing: no more
+/// candidates were refused than the kernel counted, and no fewer if all lengths are known.
 fn judge_race(truth: &[Attempt], trace: &Trace, hook: &str) -> Result<()> {
     let pid = truth.first().map(|a| a.pid);
     let events: Vec<&Event> = trace.events.iter().filter(|e| e.pid == pid).collect();
     let unknown = events.iter().filter(|e| e.tried.is_none()).count();
     say(&format!("hook {hook}: {unknown} of {} racing searches unknown", events.len()));
     for event in events.iter().filter(|e| e.tried.is_some()) {
-        // All ports are kept, so that each is there once.
+        // All ports are kept, so that each occurs once.
         let attempt = truth.iter().find(|a| a.sport == event.sport).context("an unknown port")?;
         walked(&Search { attempt, event, refused: None })
             .with_context(|| format!("{attempt:?}\n{event:?}"))?;
@@ -236,8 +237,8 @@ fn judge_race(truth: &[Attempt], trace: &Trace, hook: &str) -> Result<()> {
     Ok(())
 }
 
-/// The searches of one thread, in order. Those that the tracer is known to have left out are not
-/// among them.
+/// Returns the searches of one thread, in order, without those that the tracer is known to have
+/// left out.
 pub(crate) fn searches<'a>(truth: &'a [Attempt], trace: &'a Trace) -> Result<Vec<Search<'a>>> {
     let pid = truth.first().map(|a| a.pid);
     let mut events: VecDeque<&Event> = trace.events.iter().filter(|e| e.pid == pid).collect();
@@ -255,20 +256,21 @@ pub(crate) fn searches<'a>(truth: &'a [Attempt], trace: &'a Trace) -> Result<Vec
     Ok(searches)
 }
 
-/// The first candidate was free.
+/// Checks that the first candidate was free.
 fn at_once(search: &Search<'_>) -> Result<()> {
     search.says(1, Some("first"))?;
     ensure!(search.event.first_candidate == search.event.sport, "it began elsewhere");
     search.agrees_with_the_count()
 }
 
-/// All of the preferred parity were refused, then the first of the other one was free.
+/// Checks that all candidates of the preferred parity were refused, and that the first one of the
+/// other parity was free.
 fn other_parity(search: &Search<'_>) -> Result<()> {
     other_parity_uncounted(search)?;
     search.agrees_with_the_count()
 }
 
-/// The same where candidates are refused without a closer look.
+/// Checks the other parity if candidates are refused without a closer look.
 fn other_parity_uncounted(search: &Search<'_>) -> Result<()> {
     search.says(search.ports() / 2 + 1, Some("second"))?;
     let after_first = search.event.first_candidate.map(|port| port + 1);
@@ -276,7 +278,7 @@ fn other_parity_uncounted(search: &Search<'_>) -> Result<()> {
     Ok(())
 }
 
-/// As many as the kernel counted; a failed search has been through all ports.
+/// Checks the length against the kernel's count; a failed search must have tried all ports.
 fn counted(search: &Search<'_>) -> Result<()> {
     if search.attempt.errno != 0 {
         search.says(search.ports(), None)?;
@@ -286,7 +288,7 @@ fn counted(search: &Search<'_>) -> Result<()> {
     search.agrees_with_the_count()
 }
 
-/// Past the half mark: half of the range comes first.
+/// Checks that the search went past half of the range, which comes first.
 fn past_half(search: &Search<'_>) -> Result<()> {
     let half = search.ports() / 2;
     ensure!(search.tried()? > half, "half of the range, {half} ports, was taken");
@@ -306,7 +308,7 @@ fn reserved_some(search: &Search<'_>) -> Result<()> {
     Ok(())
 }
 
-/// From the first candidate on, the last one of `tried` is the port.
+/// Checks that the last of the `tried` candidates, from the first one on, is the port.
 fn walked(search: &Search<'_>) -> Result<()> {
     let last = candidates(search)?.last();
     ensure!(last == search.attempt.sport, "the search ended at {last:?}");
@@ -316,7 +318,7 @@ fn walked(search: &Search<'_>) -> Result<()> {
     Ok(())
 }
 
-/// What a search looks at, as long as it is told to have gone on: by two from the first candidate,
+/// Returns the candidates of a search, up to its reported length: by two from the first candidate,
 /// past the high end back by the number of ports, then once more from the port after the first.
 fn candidates(search: &Search<'_>) -> Result<impl Iterator<Item = u16>> {
     let first = u32::from(search.event.first_candidate.context("no first candidate")?);

@@ -1,5 +1,5 @@
-//! A hook that is attached and sees nothing must never pass for one that works: ephtrace searches
-//! for a port itself, and asks the hook.
+//! An attached hook that sees nothing must never pass for one that works: ephtrace searches for a
+//! port itself, and checks that the hook sees it.
 
 use std::{
     net::{TcpListener, TcpStream},
@@ -22,7 +22,7 @@ tests! {
     first_hook: a_hook_that_goes_blind_is_told;
 }
 
-/// Whether the kernel calls traced functions' programs at all.
+/// Setting that makes the kernel call the programs of traced functions.
 const FTRACE: &str = "/proc/sys/kernel/ftrace_enabled";
 
 fn a_hook_that_never_runs_is_refused(hook: &str) -> Result<()> {
@@ -69,7 +69,8 @@ fn own_searches_are_in_no_output(hook: &str) -> Result<()> {
     Ok(())
 }
 
-/// The test's own socket is another one for each origin; other tests trace the rest alone.
+/// The self-test uses another socket for each origin; other tests trace the remaining origins
+/// alone.
 fn each_origin_alone_is_proven(hook: &str) -> Result<()> {
     // Hook sock_ops does not see ping at all.
     let ping = if setup::used_hook(hook)? == "sock_ops" { None } else { Some("ping") };
@@ -82,7 +83,7 @@ fn each_origin_alone_is_proven(hook: &str) -> Result<()> {
     Ok(())
 }
 
-/// On Linux 5.10, direct calls to programs are permanent users of ftrace.
+/// Returns true on Linux 5.10 with direct calls to programs, which are permanent users of ftrace.
 fn is_busy(error: &anyhow::Error) -> bool {
     let cause = error.downcast_ref::<std::io::Error>();
     cause.and_then(std::io::Error::raw_os_error) == Some(libc::EBUSY)

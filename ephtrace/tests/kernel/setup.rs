@@ -1,4 +1,4 @@
-//! What the environment says: programs, hooks, sizes; and a folder for each test.
+//! Settings from the environment: programs, hooks, sizes; and a folder for each test.
 
 use std::{
     env,
@@ -18,14 +18,15 @@ use serde_json::Value;
 
 use crate::notes::print;
 
-/// ephtrace: `EPHTRACE_BIN`, or the one that cargo built for these tests.
+/// Returns the path of ephtrace: `EPHTRACE_BIN`, or the program that cargo built for these tests.
 pub(crate) fn ephtrace() -> PathBuf {
     env::var_os("EPHTRACE_BIN")
         .unwrap_or_else(|| OsString::from(env!("CARGO_BIN_EXE_ephtrace")))
         .into()
 }
 
-/// The example `assign`: `EPHTRACE_ASSIGN`, or the one that cargo built beside these tests.
+/// Returns the path of the example `assign`: `EPHTRACE_ASSIGN`, or the program that cargo built
+/// beside these tests.
 pub(crate) fn assign() -> Result<PathBuf> {
     if let Some(path) = env::var_os("EPHTRACE_ASSIGN") {
         return Ok(path.into());
@@ -39,13 +40,13 @@ pub(crate) fn assign() -> Result<PathBuf> {
     Ok(assign)
 }
 
-/// Whether the kernel preempts its own code, so that it may leave BPF programs out.
+/// Returns true if the kernel preempts its own code, so that it may leave out BPF programs.
 pub(crate) fn kernel_preempts() -> bool {
     let modes = fs::read_to_string("/sys/kernel/debug/sched/preempt").unwrap_or_default();
     ["(full)", "(lazy)"].iter().any(|mode| modes.contains(mode))
 }
 
-/// The first two numbers of the kernel's version.
+/// Returns the first two numbers of the kernel's version.
 pub(crate) fn kernel() -> Result<(u32, u32)> {
     let release = release()?;
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse);
@@ -55,13 +56,13 @@ pub(crate) fn kernel() -> Result<(u32, u32)> {
     }
 }
 
-/// `uname -r`.
+/// Returns the kernel's release, as `uname -r` does.
 pub(crate) fn release() -> Result<String> {
     Ok(fs::read_to_string("/proc/sys/kernel/osrelease")?.trim().to_owned())
 }
 
-/// Keeps a recording, if `EPHTRACE_KEEP` says so: a folder, or `-` for the output of the tests,
-/// which is all that leaves a guest.
+/// Keeps a recording if `EPHTRACE_KEEP` is set: in this folder, or for `-` in the output of the
+/// tests, which is all that leaves a guest.
 pub(crate) fn keep(name: &str, recording: &str) -> Result<()> {
     let Some(folder) = env::var_os("EPHTRACE_KEEP") else { return Ok(()) };
     let name = format!("{}-{name}.ndjson", release()?);
@@ -73,32 +74,32 @@ pub(crate) fn keep(name: &str, recording: &str) -> Result<()> {
     fs::write(&path, recording).with_context(|| format!("writing {}", path.display()))
 }
 
-/// How many connects a storm makes: `EPHTRACE_STORM`.
+/// Returns the number of connects of a storm: `EPHTRACE_STORM`.
 pub(crate) fn storm() -> Result<u64> {
     number("EPHTRACE_STORM", 200_000)
 }
 
-/// How often each way is gone: `EPHTRACE_TIMES`.
+/// Returns how often each way is used: `EPHTRACE_TIMES`.
 pub(crate) fn times() -> Result<u64> {
     number("EPHTRACE_TIMES", 10)
 }
 
-/// How many populations of sockets answers are compared on: `EPHTRACE_POPULATIONS`.
+/// Returns the number of socket populations on which answers are compared: `EPHTRACE_POPULATIONS`.
 pub(crate) fn populations() -> Result<u64> {
     number("EPHTRACE_POPULATIONS", 1000)
 }
 
-/// How many sequences of events a trace is put through: `EPHTRACE_SEQUENCES`; 1000 by hand.
+/// Returns the number of event sequences beside traces: `EPHTRACE_SEQUENCES`; use 1000 by hand.
 pub(crate) fn sequences() -> Result<u64> {
     number("EPHTRACE_SEQUENCES", 4)
 }
 
-/// How many signals are sent to each command: `EPHTRACE_SIGNALS`; 10 by hand.
+/// Returns the number of signals sent to each command: `EPHTRACE_SIGNALS`; use 10 by hand.
 pub(crate) fn signals() -> Result<usize> {
     number("EPHTRACE_SIGNALS", 1)
 }
 
-/// How many seconds verdicts are looked at live: `EPHTRACE_LIVE_SECONDS`; 600 by hand.
+/// Returns the duration of live verdicts in seconds: `EPHTRACE_LIVE_SECONDS`; use 600 by hand.
 pub(crate) fn live_seconds() -> Result<u32> {
     number("EPHTRACE_LIVE_SECONDS", 20)
 }
@@ -110,7 +111,7 @@ fn number<T: FromStr>(name: &str, default: T) -> Result<T> {
     }
 }
 
-/// The hooks to test: `EPHTRACE_HOOKS`, separated by commas, default `auto`.
+/// Returns the hooks to test: `EPHTRACE_HOOKS`, separated by commas, default `auto`.
 pub(crate) fn hooks() -> Vec<String> {
     let hooks = env::var("EPHTRACE_HOOKS").unwrap_or_else(|_| AUTO.to_owned());
     hooks.split(',').filter(|hook| !hook.is_empty()).map(str::to_owned).collect()
@@ -118,7 +119,7 @@ pub(crate) fn hooks() -> Vec<String> {
 
 const AUTO: &str = "auto";
 
-/// The hook that ephtrace takes for `hook`: another one for `auto`, as `doctor` tells.
+/// Returns the hook that ephtrace uses for `hook`: for `auto`, the one that `doctor` names.
 pub(crate) fn used_hook(hook: &str) -> Result<String> {
     if hook != AUTO {
         return Ok(hook.to_owned());
@@ -127,7 +128,7 @@ pub(crate) fn used_hook(hook: &str) -> Result<String> {
     report["auto"].as_str().map(str::to_owned).with_context(|| format!("no hook: {report}"))
 }
 
-/// The hooks that work here, as `doctor` tells.
+/// Returns the hooks that work here according to `doctor`.
 pub(crate) fn working_hooks() -> Result<Vec<String>> {
     let report = doctor()?;
     let hooks = report["hooks"].as_array().with_context(|| format!("no hooks: {report}"))?;
@@ -135,8 +136,8 @@ pub(crate) fn working_hooks() -> Result<Vec<String>> {
     Ok(works.filter_map(|hook| hook["hook"].as_str()).map(str::to_owned).collect())
 }
 
-/// What `ephtrace doctor --json` says. Asked once: an emulated guest takes ten seconds to try all
-/// hooks.
+/// Returns the output of `ephtrace doctor --json`. It is run once: an emulated guest takes ten
+/// seconds to try all hooks.
 pub(crate) fn doctor() -> Result<Value> {
     static SAID: OnceLock<Value> = OnceLock::new();
     if let Some(said) = SAID.get() {
@@ -148,23 +149,24 @@ pub(crate) fn doctor() -> Result<Value> {
     Ok(SAID.get_or_init(|| said).clone())
 }
 
-/// How many hooks there are, and which of them this is: to share out work that is alike for all.
+/// Returns the number of hooks and the index of this one, to share work that is the same for all
+/// hooks.
 pub(crate) fn share(hook: &str) -> (usize, usize) {
     let hooks = hooks();
     let index = hooks.iter().position(|one| one == hook).unwrap_or(0);
     (hooks.len().max(1), index)
 }
 
-/// The first of the hooks, for tests that are about something else.
+/// Returns the first of the hooks, for tests that do not depend on it.
 pub(crate) fn some_hook() -> String {
     hooks().into_iter().next().unwrap_or_else(|| AUTO.to_owned())
 }
 
-/// A folder that everybody may read, gone at the end of the test.
+/// A folder that everybody may read; removed at the end of the test.
 pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
-    /// An empty one.
+    /// Creates an empty folder.
     pub(crate) fn new() -> Result<Self> {
         let path = env::temp_dir().join(format!("ephtrace-test-{}-{}", std::process::id(), next()));
         fs::create_dir(&path).with_context(|| format!("making {}", path.display()))?;
@@ -176,12 +178,12 @@ impl Scratch {
         &self.0
     }
 
-    /// Path of a file in it that nobody else was given.
+    /// Returns the path of a file in the folder; each call returns another path.
     pub(crate) fn file(&self, kind: &str) -> PathBuf {
         self.0.join(format!("{kind}-{}", next()))
     }
 
-    /// A program under a name of its own, which becomes the process's name.
+    /// Copies a program under a name of its own, which becomes the process's name.
     pub(crate) fn program(&self, program: &Path, name: &str) -> Result<PathBuf> {
         let copy = self.0.join(name);
         fs::copy(program, &copy)
@@ -192,12 +194,12 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // Left over in the system's folder for temporary files at worst.
+        // At worst, it is left over in the system's folder for temporary files.
         let _ = fs::remove_dir_all(&self.0);
     }
 }
 
-/// A number that this process gives out once.
+/// Returns a number that this process gives out once.
 pub(crate) fn next() -> u32 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     NEXT.fetch_add(1, Ordering::Relaxed)

@@ -1,4 +1,5 @@
-//! A range that runs short: what `ports`, `check` and `storm` say of it, and when they say it ends.
+//! A range that runs short: the warnings of `ports`, `check` and `storm`, and the time to its end
+//! that they predict.
 
 use std::{
     process::{Command, Output},
@@ -25,7 +26,7 @@ fn ephtrace(args: &[&str]) -> Result<Output> {
     command.args(args).output().with_context(|| format!("starting {command:?}"))
 }
 
-/// The fullest destination of a namespace, and all findings.
+/// Returns the fullest destination of a namespace, and all findings.
 fn fullest(door: &str) -> Result<(Value, Value)> {
     let output = ephtrace(&["ports", "--json", "--netns", door])?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -34,17 +35,17 @@ fn fullest(door: &str) -> Result<(Value, Value)> {
     Ok((one, answer["findings"].take()))
 }
 
-/// A range of so few ports that the program's log fits into the pipe that nobody reads meanwhile.
+/// The range has so few ports that the program's log fits into a pipe that nobody reads meanwhile.
 const SMALL_RANGE: &str = "40000-40099";
 const FEW: u64 = 100;
 
-/// Holds so many ports; `ports` and `check` must name destination, process and mark.
+/// Holds `held` ports; `ports` and `check` must name destination, process and mark.
 fn named(held: u64, mark: &str, code: i32, rule: &str) -> Result<()> {
     let scratch = Scratch::new()?;
     let attempts = held.to_string();
     let args = ["exhaust", "--hold", "--range", SMALL_RANGE, "--attempts", &attempts];
     let mut assign = Assign::start(&scratch, &args)?;
-    // The program holds all ports once it has told of them all.
+    // The program holds all ports once it has logged them all.
     let attempts = assign.next(held)?;
     let tid = attempts.first().context("no attempt")?.tid;
     let (pid, name) = (assign.pid(), assign.name().to_owned());
@@ -71,16 +72,16 @@ fn marks_are_named() -> Result<()> {
     named(FEW, "full", 2, "full")
 }
 
-/// The range of the namespace that leaks away, how many ports it has, and how many go each second:
-/// few enough for an emulated guest, which takes milliseconds for a search through half of them.
+/// Range of the namespace that leaks, its number of ports, and the ports lost per second: few
+/// enough for an emulated guest, which takes milliseconds to search through half of them.
 const RANGE: &str = "40000-40399";
 const PORTS: u64 = 400;
 const PACE: u32 = 50;
 
-/// Runs of a leak that are tried until one is steady: a busy machine can't keep the pace.
+/// Maximum number of runs until a leak is steady: a busy machine can't keep the pace.
 const RUNS: usize = 4;
 
-/// A leak of a known rate: from half way on, the end is foretold within a tenth.
+/// A leak at a known rate: from half way on, the predicted end is right within a tenth.
 fn the_end_is_foretold(hook: &str) -> Result<()> {
     for _ in 0..RUNS {
         let (looks, truth, who) = leak(hook)?;
@@ -93,7 +94,7 @@ fn the_end_is_foretold(hook: &str) -> Result<()> {
     bail!("the leak was not steady in any of {RUNS} runs")
 }
 
-/// What was said of a leak, what it did, and who it was.
+/// Returns the output about a leak, the attempts of the leaking program, and its name.
 fn leak(hook: &str) -> Result<(String, Vec<Attempt>, String)> {
     let scratch = Scratch::new()?;
     let pace = PACE.to_string();
@@ -106,7 +107,7 @@ fn leak(hook: &str) -> Result<(String, Vec<Attempt>, String)> {
     Ok((tracer.stop_text()?, truth, who))
 }
 
-/// Who has the ports is said once they run short.
+/// Checks that the holder of the ports is named once they run short.
 fn is_named(looks: &str, who: &str) -> Result<()> {
     let is_said = |look: Value| {
         let all = look["findings"].as_array().into_iter().flatten();
@@ -118,7 +119,7 @@ fn is_named(looks: &str, who: &str) -> Result<()> {
     Ok(())
 }
 
-/// Whether the leak kept its pace, but for a twentieth of a second.
+/// Returns true if the leak kept its pace within a twentieth of a second.
 fn is_steady(truth: &[Attempt]) -> bool {
     let Some(first) = truth.first() else { return false };
     let due = |nth: u64| Duration::from_secs(nth) / PACE;
@@ -148,7 +149,8 @@ fn foretold(looks: &str, truth: &[Attempt]) -> Result<()> {
         let real_s = Duration::from_nanos(end - at_ns).as_secs_f64();
         let whole_s = Duration::from_nanos(end - start).as_secs_f64();
         say(&format!("{in_use} in use, {left_s:.2} s told, {real_s:.2} s left"));
-        // A tenth, and a hundredth of the whole for what moves while it is looked at.
+        // A tenth, and a hundredth of the whole, because the range changes while ephtrace looks at
+        // it.
         let allowed_s = real_s / 10.0 + whole_s / 100.0;
         ensure!((left_s - real_s).abs() <= allowed_s, "{left_s} told, {real_s} left: {look}");
         told += 1;

@@ -1,6 +1,6 @@
 //! `net.ipv4.ip_local_port_step_width` (Linux 7.1): a search walks by a random step of its own,
-//! which nobody sees. How many candidates it tried is told where its trace in the kernel's table
-//! tells, and is null with the reason elsewhere; never a wrong number.
+//! which nobody sees. The number of candidates is given if the search's trace in the kernel's table
+//! reveals it; otherwise it is null with the reason. A wrong number is never given.
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -16,11 +16,11 @@ tests! {
     each_function_hook: by_random_steps_no_length_is_told_wrong;
 }
 
-/// Linux 7.1 has the sysctl.
+/// First kernel with the sysctl.
 const SINCE: (u32, u32) = (7, 1);
 
-/// Ranges that fill up, by steps of at most so many ports, over both families; and a half that is
-/// held, so that each search goes on to the other one.
+/// Ranges that fill up, by steps of at most the given width, over both families; and a range of
+/// which half is held, so that each search goes on to the other half.
 const RUNS: [&str; 5] = [
     "--way step_one --range 40000-40099 --attempts 104 --keep --step-width 1",
     "--way step_some --range 40000-40099 --attempts 104 --keep --step-width 10",
@@ -57,7 +57,7 @@ fn judge(all: &[Search<'_>], trace: &Trace) -> Result<()> {
     let hook = trace.summary.as_ref().and_then(|summary| summary.hook.clone());
     let way = all.last().map(|search| search.attempt.way.clone()).unwrap_or_default();
     say(&format!("hook {hook:?}: {way}: {told} of {} lengths told", all.len()));
-    // The first search of an empty range succeeds at once, the last ones of a full one fail.
+    // The first search of an empty range succeeds at once, and the last ones of a full range fail.
     ensure!(told > 0, "no length is told");
     Ok(())
 }

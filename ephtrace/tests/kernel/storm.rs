@@ -1,4 +1,4 @@
-//! Many connects: nothing lost, or every loss counted.
+//! Many connects: no loss, or every loss counted.
 
 use std::process::Command;
 
@@ -23,7 +23,7 @@ tests! {
     first_hook: a_full_ring_is_read_to_its_end;
 }
 
-/// A ring of the smallest size that ephtrace makes.
+/// The smallest ring buffer that ephtrace makes.
 const SMALL_RING: [&str; 2] = ["--ring-size", "4096"];
 
 fn a_storm_loses_nothing(hook: &str) -> Result<()> {
@@ -43,11 +43,11 @@ fn a_storm_loses_nothing(hook: &str) -> Result<()> {
     Ok(())
 }
 
-/// As a resolver gets ports: a UDP socket for each question. What the kernel half costs is said
-/// beside what it costs for TCP, of which it looks at more.
+/// Ports for a resolver: a UDP socket for each question. The cost of the kernel half is printed
+/// beside its cost for TCP, where it looks at more.
 fn a_storm_of_datagrams_loses_nothing(hook: &str) -> Result<()> {
     for (by, origin) in [("connect", "connect"), ("udp-bind", "udp"), ("udp", "udp")] {
-        // No program on a cgroup sees a UDP socket that the kernel binds of its own accord.
+        // No program on a cgroup sees a UDP socket that the kernel binds by itself.
         if (hook, by) != ("sock_ops", "udp") {
             storm_by(hook, by, origin)?;
         }
@@ -100,7 +100,7 @@ fn a_storm_is_told_port_by_port(hook: &str) -> Result<()> {
     compare(&truth, &trace, |_| true)
 }
 
-/// ephtrace is stopped while the storm lasts, so that its small ring must overflow.
+/// ephtrace is stopped during the storm, so that its small ring buffer must overflow.
 fn every_loss_is_counted(hook: &str) -> Result<()> {
     let scratch = Scratch::new()?;
     let connects = setup::storm()?.min(20_000).to_string();
@@ -132,10 +132,11 @@ fn every_loss_is_counted(hook: &str) -> Result<()> {
     Ok(())
 }
 
-/// More than a drain of the ring takes at most, and another one after it.
+/// More than one drain of the ring buffer takes, so that another must follow.
 const SEVERAL_DRAINS: u64 = 300_000;
 
-/// ephtrace is stopped while its large ring fills, and told to end at once when it goes on.
+/// ephtrace is stopped while its large ring buffer fills, and told to end at once when it
+/// continues.
 fn a_full_ring_is_read_to_its_end(hook: &str) -> Result<()> {
     if setup::storm()? < SEVERAL_DRAINS / 2 {
         return skip("this machine is too slow to fill a large ring");
@@ -161,10 +162,12 @@ fn a_full_ring_is_read_to_its_end(hook: &str) -> Result<()> {
     Ok(())
 }
 
-/// More threads than the kernel half can have searches in flight, each gone after one connect.
+/// More threads than the kernel half can have searches in flight, each of which ends after one
+/// connect.
 fn short_lived_threads_are_reported(hook: &str) -> Result<()> {
     let scratch = Scratch::new()?;
-    // On the host more threads than there is room for; emulated, a thread takes milliseconds.
+    // The host runs more threads than there is room for; in an emulated guest, a thread takes
+    // milliseconds.
     let connects = (setup::storm()? / 4).min(20_000).to_string();
     let log = scratch.file("truth");
     let log_name = log.display().to_string();
@@ -178,18 +181,18 @@ fn short_lived_threads_are_reported(hook: &str) -> Result<()> {
     compare(&truth, &trace, |_| true)
 }
 
-/// More threads search than the kernel half has places for while one search stays open, where the
-/// hook has to wait for the first write: its state must not make way for theirs.
+/// More threads search than the kernel half has room for while one search stays open, because the
+/// hook must wait for the first write: its state must not make way for theirs.
 fn an_open_search_outlives_many_others(hook: &str) -> Result<()> {
     let scratch = Scratch::new()?;
-    // In guests, as many as their memory allows.
+    // Guests run as many as their memory allows.
     let threads = if setup::storm()? < 100_000 { "500" } else { "13000" };
     let crowd = Assign::start(&scratch, &["crowd", "--wait", "--threads", threads])?;
     let tracer = Tracer::start(&scratch, hook, &["-c", crowd.name(), "--origin", "connect"])?;
     let report = crowd.storm()?;
     let trace = tracer.stop()?;
-    // For return probes, the kernel has room for a few calls at once, and counts those beyond. One
-    // that preempts itself leaves more programs out the more threads there are at once.
+    // The kernel has room for a few return probes at once, and counts the calls beyond. A
+    // preemptible kernel leaves out more programs the more threads there are at once.
     let (summary, missed) = if hook == "kprobe" || setup::kernel_preempts() {
         let summary = trace.ended_well()?;
         (summary, summary.losses["hook_missed"] + summary.losses["return_missed"])

@@ -34,7 +34,7 @@ fn a_terminal_that_is_gone_is_no_crash(hook: &str) -> Result<()> {
     Ok(())
 }
 
-/// Watches a process, some of whose connects fail, and does `end` once they are on the screen.
+/// Watches a process some of whose connects fail, and calls `end` once they are on the screen.
 fn shown(hook: &str, end: impl FnOnce(&mut OnTerminal) -> Result<()>) -> Result<()> {
     let scratch = Scratch::new()?;
     let times = setup::times()?.to_string();
@@ -44,7 +44,7 @@ fn shown(hook: &str, end: impl FnOnce(&mut OnTerminal) -> Result<()>) -> Result<
     let mut command = Command::new(setup::ephtrace());
     command.args(["top", "--hook", hook, "-p", &pid, "--origin", "connect"]);
     let mut top = OnTerminal::start(&mut command)?;
-    // Drawn once it is attached.
+    // The name of the hook is drawn once it is attached.
     top.read_until(&format!("hook {}", setup::used_hook(hook)?))?;
     let truth = assign.truth()?;
     let failed = truth.iter().filter(|attempt| attempt.errno != 0).count();

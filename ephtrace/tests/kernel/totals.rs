@@ -1,4 +1,4 @@
-//! `ephtrace storm`: what the kernel half adds up is what the program counted.
+//! `ephtrace storm`: the totals of the kernel half equal the counts of the program.
 
 use std::collections::BTreeMap;
 
@@ -92,7 +92,7 @@ impl Looks {
         ensure!(whole.kind == "storm_total", "the last line is {whole:?}");
         ensure!(parts.iter().all(|look| look.kind == "storm"), "{parts:?}");
         let sum = |of: fn(&Numbers) -> u64| parts.iter().map(|look| of(&look.all)).sum::<u64>();
-        // What came after the last look is in the whole only.
+        // Assignments after the last look are only in the whole.
         ensure!(sum(|all| all.assignments) <= whole.all.assignments, "{text}");
         for look in &looks {
             look.adds_up()?;
@@ -114,7 +114,7 @@ impl Look {
         Ok(())
     }
 
-    /// What was lost; on preemptible kernels a few may be.
+    /// Returns the losses, of which there may be a few on preemptible kernels.
     fn lost(&self) -> Result<u64> {
         let lost: u64 = self.losses.values().sum();
         let allowed = if setup::kernel_preempts() { 2 + self.all.assignments / 100 } else { 0 };
@@ -170,7 +170,7 @@ fn exhaustion_is_counted_and_found(hook: &str) -> Result<()> {
     Ok(())
 }
 
-/// Each connect goes to another destination, of which the kernel's map has no room for all.
+/// Each connect goes to another destination; the kernel's map has no room for all of them.
 fn what_finds_no_room_is_counted_too(hook: &str) -> Result<()> {
     let scratch = Scratch::new()?;
     let connects = setup::storm()?.min(20_000);

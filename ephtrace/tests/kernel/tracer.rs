@@ -1,4 +1,4 @@
-//! Running ephtrace, and reading what it says.
+//! Running ephtrace, and reading its output.
 
 use std::{
     collections::BTreeMap,
@@ -28,14 +28,14 @@ use crate::{
     wait::{self, PATIENCE},
 };
 
-/// For tests of what has nothing to do with origins: emulated guests take a second for each
-/// function that is hooked.
+/// For tests that do not depend on the origin: emulated guests take a second for each hooked
+/// function.
 pub(crate) const CONNECT_ONLY: [&str; 2] = ["--origin", "connect"];
 
-/// What the first line on standard error begins with once the programs are attached.
+/// Beginning of the first line on standard error once the programs are attached.
 const ATTACHED: &str = "ephtrace: tracing";
 
-/// One line `"type":"assignment"`.
+/// A line `"type":"assignment"`.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Event {
     pub(crate) ts_ns: u64,
@@ -74,7 +74,7 @@ impl Event {
     }
 }
 
-/// One line `"type":"loss"`.
+/// A line `"type":"loss"`.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Loss {
     pub(crate) stage: String,
@@ -95,7 +95,7 @@ pub(crate) struct Summary {
     pub(crate) kernel_cost: Option<Cost>,
 }
 
-/// What programs cost in samples.
+/// Sampled cost of the programs.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub(crate) struct Cost {
     pub(crate) run_time_ns: u64,
@@ -103,21 +103,21 @@ pub(crate) struct Cost {
     pub(crate) searches: u64,
 }
 
-/// What was only counted.
+/// Events that were only counted.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Overflow {
     pub(crate) all: OverflowNumbers,
     pub(crate) by_process: ByProcess,
 }
 
-/// The part of it that tests look at.
+/// The part of [`Overflow`] that tests read.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct OverflowNumbers {
     pub(crate) assignments: u64,
     pub(crate) failures: u64,
 }
 
-/// What the kernel half counted.
+/// Counts of the kernel half.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct KernelCounts {
     pub(crate) seen: u64,
@@ -128,24 +128,24 @@ pub(crate) struct KernelCounts {
     pub(crate) map_bytes: u64,
 }
 
-/// All that ephtrace said, from its start to its end.
+/// The whole output of ephtrace.
 pub(crate) struct Trace {
     pub(crate) status: ExitStatus,
     pub(crate) events: Vec<Event>,
     pub(crate) losses: Vec<Loss>,
-    /// The last line of the output, if it was a summary.
+    /// The last line of the output, if it is a summary.
     pub(crate) summary: Option<Summary>,
-    /// The output as it was.
+    /// The unparsed output.
     pub(crate) text: String,
     pub(crate) stderr: String,
 }
 
-/// Stages at which a search is counted whose start or end was not seen.
+/// Stages that count a search whose start or end was not seen.
 const LEFT_OUT: [&str; 2] = ["hook_missed", "return_missed"];
 
 impl Trace {
-    /// The summary, and that the run ended well and lost nothing, but for what the kernel itself
-    /// kept from it (see [`Trace::left_out`]).
+    /// Returns the summary of a run that ended well and lost nothing, except events that the kernel
+    /// itself kept from it (see [`Trace::left_out`]).
     pub(crate) fn complete(&self) -> Result<&Summary> {
         let summary = self.ended_well()?;
         let lost: u64 = summary.losses.values().sum();
@@ -153,8 +153,8 @@ impl Trace {
         Ok(summary)
     }
 
-    /// Searches that were counted as not seen, where the kernel leaves a program out while another
-    /// task is in the middle of it: at most one of a hundred, beside two for good luck.
+    /// Returns the number of searches that were counted as not seen, because the kernel leaves out
+    /// a program while another task is in the middle of it: at most one in a hundred, and two more.
     pub(crate) fn left_out(&self) -> u64 {
         let Some(summary) = self.summary.as_ref().filter(|_| setup::kernel_preempts()) else {
             return 0;
@@ -163,7 +163,7 @@ impl Trace {
         if missed <= 2 + summary.kernel.seen / 100 { missed } else { 0 }
     }
 
-    /// The summary, and that the run ended well and its numbers agree with each other.
+    /// Returns the summary of a run that ended well and whose numbers agree with each other.
     pub(crate) fn ended_well(&self) -> Result<&Summary> {
         ensure!(self.status.success(), "ephtrace: {}\n{}", self.status, self.stderr);
         let summary = self.summary.as_ref().context("the last line is no summary")?;
@@ -183,7 +183,7 @@ impl Trace {
         Ok(summary)
     }
 
-    /// Whether the hook that was used can see this attempt.
+    /// Returns true if the hook in use can see this attempt.
     pub(crate) fn sees(&self, attempt: &Attempt) -> bool {
         let hook = self.summary.as_ref().and_then(|summary| summary.hook.as_deref());
         let is_bind = attempt.way.contains("bind");
@@ -201,7 +201,7 @@ impl Trace {
             }
     }
 
-    /// Losses at one stage, from the lines that report them as they happen.
+    /// Returns the losses at one stage, from the lines that report them as they happen.
     pub(crate) fn lost(&self, stage: &str) -> u64 {
         self.losses.iter().filter(|l| l.stage == stage).map(|l| l.lost).sum()
     }
@@ -233,7 +233,7 @@ impl Tracer {
         Ok(tracer)
     }
 
-    /// Starts it, and does not wait.
+    /// Starts it without waiting.
     pub(crate) fn spawn(scratch: &Scratch, hook: &str, args: &[&str]) -> Result<Self> {
         let output = scratch.file("trace");
         let stdout = File::create(&output)?;
@@ -242,8 +242,8 @@ impl Tracer {
         Ok(Self { child, stderr, output })
     }
 
-    /// One that was started with its standard error piped and its output in the file `output`, and
-    /// waits until it is attached.
+    /// Waits until a child is attached that was started with its standard error piped and its
+    /// output in the file `output`.
     pub(crate) fn of(mut child: Child, output: PathBuf) -> Result<Self> {
         let stderr = child.stderr.take().context("no standard error")?;
         let mut tracer = Self { child, stderr: Stderr::read(stderr), output };
@@ -251,7 +251,7 @@ impl Tracer {
         Ok(tracer)
     }
 
-    /// Waits until it says that it is attached, and returns what it says.
+    /// Waits until it says that it is attached, and returns that line.
     pub(crate) fn wait_attached(&mut self) -> Result<String> {
         self.stderr.wait_for(ATTACHED)
     }
@@ -261,12 +261,12 @@ impl Tracer {
         self.stderr.wait_for(start)
     }
 
-    /// Its process id.
+    /// Returns its process id.
     pub(crate) fn pid(&self) -> Pid {
         pid(&self.child)
     }
 
-    /// Where its output is written to.
+    /// Returns the path of its output.
     pub(crate) fn output(&self) -> &Path {
         &self.output
     }
@@ -276,13 +276,13 @@ impl Tracer {
         kill(self.pid(), signal).with_context(|| format!("sending {signal}"))
     }
 
-    /// Interrupts it as Ctrl-C does, and reads what it said.
+    /// Interrupts it as Ctrl-C does, and reads its output.
     pub(crate) fn stop(self) -> Result<Trace> {
         self.signal(Signal::SIGINT)?;
         self.wait()
     }
 
-    /// Interrupts it, and returns its output as it is.
+    /// Interrupts it, and returns its output unparsed.
     pub(crate) fn stop_text(mut self) -> Result<String> {
         self.signal(Signal::SIGINT)?;
         let status = wait::exit(&mut self.child)?;
@@ -290,7 +290,7 @@ impl Tracer {
         Ok(fs::read_to_string(&self.output)?)
     }
 
-    /// Waits for its own end, and reads what it said.
+    /// Waits until it ends by itself, and reads its output.
     pub(crate) fn wait(mut self) -> Result<Trace> {
         let status = wait::exit(&mut self.child)?;
         let stderr = self.stderr.rest();
@@ -306,7 +306,7 @@ impl Tracer {
     }
 }
 
-/// Nothing stays behind where a test fails.
+/// Kills the program, so that a failed test leaves nothing behind.
 impl Drop for Tracer {
     fn drop(&mut self) {
         // ephtrace may have ended long ago.
@@ -316,7 +316,7 @@ impl Drop for Tracer {
     }
 }
 
-/// `ephtrace trace -o json` with a hook and `args`.
+/// Returns the command `ephtrace trace -o json` with a hook and `args`.
 pub(crate) fn command(hook: &str, args: &[&str]) -> Command {
     let mut command = Command::new(setup::ephtrace());
     command.args(["trace", "-o", "json", "--hook", hook]).args(args);
@@ -331,7 +331,7 @@ pub(crate) fn spawn(command: &mut Command) -> Result<(Child, Stderr)> {
     Ok((child, Stderr::read(stderr)))
 }
 
-/// A child's process id, as signals want it.
+/// Returns a child's process id in the type that signals take.
 pub(crate) fn pid(child: &Child) -> Pid {
     Pid::from_raw(child.id().cast_signed())
 }
@@ -348,7 +348,7 @@ fn read_line(trace: &mut Trace, line: &str) -> Result<()> {
     Ok(())
 }
 
-/// A child's standard error, as it comes.
+/// A child's standard error, line by line.
 pub(crate) struct Stderr {
     lines: Receiver<String>,
     seen: Vec<String>,
@@ -385,7 +385,7 @@ impl Stderr {
         }
     }
 
-    /// All of it, once the child has ended.
+    /// Returns all lines, once the child has ended.
     pub(crate) fn rest(&mut self) -> String {
         self.seen.extend(self.lines.iter());
         self.seen.join("\n")

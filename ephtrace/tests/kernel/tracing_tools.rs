@@ -1,5 +1,5 @@
-//! One run of a program whose ports are known, told by tracers of libbpf-tools: ephtrace reads the
-//! same assignments out of their text, and gives the same verdict as for its own recording.
+//! One run of a program with known ports, traced by tools of libbpf-tools: ephtrace reads the same
+//! assignments from their text, and gives the same verdict as for its own recording.
 
 use std::{
     env,
@@ -23,7 +23,7 @@ tests! {
     first_hook: tracing_tools_tell_the_same;
 }
 
-/// The tools, with a column for the source port and without times; and with times.
+/// The tools with a column for the source port: without times, and with times.
 const FORMS: [(&str, &[&str]); 4] = [
     ("tcpconnect", &["-s"]),
     ("tcpconnect", &["-s", "-t", "-U"]),
@@ -74,7 +74,7 @@ fn tracing_tools_tell_the_same(hook: &str) -> Result<()> {
     Ok(())
 }
 
-/// Starts a tool, and connects until its text arrives: it says nothing once it is attached, and
+/// Starts a tool, and connects until its text arrives: it does not say when it is attached, and
 /// writes whole blocks.
 fn start(program: &Path, args: &[&str], output: &Path) -> Result<Child> {
     let mut command = Command::new(program);

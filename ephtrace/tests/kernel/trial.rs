@@ -1,4 +1,4 @@
-//! Tests as the harness runs them: once or for each hook, and skipped where something is missing.
+//! Tests in the harness: run once or for each hook, and skipped if something is missing.
 
 use anyhow::{Context as _, Result, anyhow};
 use libtest_mimic::Trial;
@@ -15,7 +15,7 @@ pub(crate) struct Test {
     run: Run,
 }
 
-/// How a test is run.
+/// Manner in which a test is run.
 #[derive(Clone, Copy)]
 enum Run {
     Anywhere(fn() -> Result<()>),
@@ -25,8 +25,8 @@ enum Run {
     EachFunctionHook(fn(&str) -> Result<()>),
 }
 
-/// Names tests of a module for the harness, by how they are run: the functions of [`Test`]. A
-/// function that is named nowhere is dead code, and a warning.
+/// Names the tests of a module for the harness, by their manner: the functions of [`Test`]. A
+/// function that is not named is dead code, and causes a warning.
 macro_rules! tests {
     ($($run:ident: $($test:ident),+ $(,)?;)+) => {
         /// The tests of this module.
@@ -40,7 +40,7 @@ macro_rules! tests {
 }
 
 impl Test {
-    /// Runs everywhere, also without root and without a kernel to trace.
+    /// Runs everywhere, even without root and without a kernel to trace.
     pub(crate) const fn anywhere(name: &'static str, test: fn() -> Result<()>) -> Self {
         Self { name, run: Run::Anywhere(test) }
     }
@@ -50,8 +50,8 @@ impl Test {
         Self { name, run: Run::Once(test) }
     }
 
-    /// Runs with the first of the hooks, as what it is about comes after the kernel half, and
-    /// emulated guests are slow.
+    /// Runs with the first hook only: the tested part comes after the kernel half, and emulated
+    /// guests are slow.
     pub(crate) const fn first_hook(name: &'static str, test: fn(&str) -> Result<()>) -> Self {
         Self { name, run: Run::FirstHook(test) }
     }
@@ -69,9 +69,9 @@ impl Test {
         Self { name, run: Run::EachFunctionHook(test) }
     }
 
-    /// What the harness runs for it.
+    /// Returns the trials that the harness runs for the test.
     fn trials(self, hooks: &[String]) -> Vec<Trial> {
-        // Without the name of the test binary.
+        // Drops the name of the test binary.
         let name = self.name.split_once("::").map_or(self.name, |(_, name)| name);
         match self.run {
             Run::Anywhere(test) => {
@@ -87,17 +87,17 @@ impl Test {
     }
 }
 
-/// All tests for all hooks of [`setup::hooks`].
+/// Returns all trials of the tests, for all hooks of [`setup::hooks`].
 pub(crate) fn trials(tests: &[&[Test]]) -> Vec<Trial> {
     let hooks = setup::hooks();
     tests.iter().copied().flatten().flat_map(|test| test.trials(&hooks)).collect()
 }
 
-/// Kind of the tests that `cargo test` leaves to `cargo xtask test`, which counts them by that
+/// Kind of the tests that `cargo test` leaves to `cargo xtask test`, which counts them by this
 /// word.
 const KIND: &str = "root";
 
-/// A test that needs root and a kernel to trace: run with `--ignored` only.
+/// Returns a trial that needs root and a kernel to trace; it is run with `--ignored` only.
 fn rooted(name: String, test: impl FnOnce() -> Result<()> + Send + 'static) -> Trial {
     let trial = Trial::ignorable_test(name, move || completion(noted(test)));
     trial.with_kind(KIND).with_ignored_flag(true)
@@ -108,7 +108,7 @@ fn with_hook(name: &str, hook: &str, test: fn(&str) -> Result<()>) -> Trial {
     rooted(format!("{name}::{hook}"), move || test(&hook).with_context(|| format!("hook {hook}")))
 }
 
-/// With the hooks that see functions; where there are none among them, the test is skipped.
+/// Returns a trial for each hook that sees functions; if there is none, the test is skipped.
 fn of_functions(name: &str, hooks: &[String], test: fn(&str) -> Result<()>) -> Vec<Trial> {
     let mut trials: Vec<_> = hooks.iter().filter(|hook| *hook != SOCK_OPS).collect();
     if trials.is_empty() {
@@ -128,9 +128,9 @@ fn of_functions(name: &str, hooks: &[String], test: fn(&str) -> Result<()>) -> V
 
 const SOCK_OPS: &str = "sock_ops";
 
-/// Runs a test; what it said goes with its error.
+/// Runs a test, and adds its remarks to its error.
 fn noted(test: impl FnOnce() -> Result<()>) -> Result<()> {
-    // Of a test that panicked.
+    // Drops the remarks of an earlier test that panicked.
     notes::take();
     let done = test();
     let notes = notes::take();

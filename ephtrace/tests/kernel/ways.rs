@@ -1,4 +1,4 @@
-//! Every way in which the kernel assigns a port, and what it must look like.
+//! Every way in which the kernel assigns a port, and its event.
 
 use std::{collections::BTreeMap, fs};
 
@@ -71,7 +71,8 @@ fn two_tracers_at_once_see_the_same(hook: &str) -> Result<()> {
     Ok(())
 }
 
-/// A bind that no filter wants, in the middle of a connect whose SYN is put off: each is itself.
+/// A bind that no filter wants, in the middle of a connect with a deferred SYN: both are told
+/// apart.
 fn a_filtered_bind_leaves_a_connect_alone(hook: &str) -> Result<()> {
     let scratch = Scratch::new()?;
     // A bind has no destination.
@@ -82,7 +83,8 @@ fn a_filtered_bind_leaves_a_connect_alone(hook: &str) -> Result<()> {
     all_told(&scratch, tracer, &args)
 }
 
-/// `assign` does what `args` say while `tracer` traces: it must tell all of it, and nothing else.
+/// Runs `assign` with `args` while `tracer` traces, and checks that it tells all attempts and
+/// nothing else.
 fn all_told(scratch: &Scratch, tracer: Tracer, args: &[&str]) -> Result<()> {
     let truth = Assign::start(scratch, args)?.truth()?;
     let trace = tracer.stop()?;
@@ -90,7 +92,7 @@ fn all_told(scratch: &Scratch, tracer: Tracer, args: &[&str]) -> Result<()> {
     compare(&truth, &trace, |_| true)
 }
 
-/// The kernel's types without the addresses of IPv6, as they are where `CONFIG_IPV6` is off.
+/// Uses the kernel's types without the addresses of IPv6, as without `CONFIG_IPV6`.
 fn a_kernel_without_ipv6_is_traced(hook: &str) -> Result<()> {
     let scratch = Scratch::new()?;
     let btf = scratch.file("btf");
@@ -111,8 +113,8 @@ fn named_ports_are_told_on_request(hook: &str) -> Result<()> {
     let scratch = Scratch::new()?;
     let tracer = Tracer::start(&scratch, hook, &["--origin", "explicit"])?;
     let times = setup::times()?.to_string();
-    // Among them connects whose port the kernel chooses: nobody asked for those, and none is
-    // missed.
+    // Among them are connects whose port the kernel chooses: they are not asked for, and must not
+    // be counted as lost.
     let only = "bind_zero,bind_explicit,bind_explicit_conflict,udp_bind,ipv4,ipv6";
     let args = ["ways", "--times", &times, "--only", only];
     let truth = Assign::start(&scratch, &args)?.truth()?;
@@ -130,7 +132,7 @@ fn named_ports_are_told_on_request(hook: &str) -> Result<()> {
     Ok(())
 }
 
-/// Ways that this kernel does not offer are left out by the tests, and counted here.
+/// Tests leave out the ways that this kernel does not offer; they are counted here.
 fn every_way_is_offered() -> Result<()> {
     let scratch = Scratch::new()?;
     let output = Assign::start(&scratch, &["ways", "--times", "1"])?.output()?;
@@ -138,7 +140,7 @@ fn every_way_is_offered() -> Result<()> {
     if left_out.is_empty() { Ok(()) } else { skip(left_out.join("; ")) }
 }
 
-/// The keys of the contract, in its order.
+/// Keys of the contract, in its order.
 const KEYS: &str = "type ts ts_ns pid tid comm uid netns cgroup_id container family protocol \
     origin saddr sport daddr dport errno error latency_ns range_low range_high \
     range_source salt_epoch first_candidate tried pass search_unknown step \

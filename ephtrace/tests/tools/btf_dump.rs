@@ -1,14 +1,14 @@
-//! What `bpftool btf dump … format raw` says of the kernel's types: a reader of BTF that is not
+//! Output of `bpftool btf dump … format raw` about the kernel's types: a reader of BTF that is not
 //! ours.
 
 use std::collections::HashMap;
 
 use anyhow::{Context as _, Result};
 
-/// All types by their id.
+/// All types, by their id.
 pub(crate) struct Dump(HashMap<u32, Type>);
 
-/// One type: its kind, its name and what is told of it.
+/// One type: its kind, its name and its attributes.
 struct Type {
     kind: String,
     name: String,
@@ -23,13 +23,13 @@ struct Part {
 }
 
 impl Dump {
-    /// Reads the lines of a dump: types begin with `[`, what they consist of with a tab.
+    /// Reads the lines of a dump: a type begins with `[`, its parts with a tab.
     pub(crate) fn read(text: &str) -> Result<Self> {
         let mut types = HashMap::new();
         let mut last = 0;
         for line in text.lines() {
             if let Some(part) = line.strip_prefix('\t') {
-                // Parts of a section have no names, and no structure has them.
+                // Parts of a section have no names, and no structure contains them.
                 let Some((name, facts)) = named(part) else { continue };
                 let ty: &mut Type = types.get_mut(&last).with_context(|| line.to_owned())?;
                 ty.parts.push(Part { name, facts });
@@ -44,23 +44,23 @@ impl Dump {
         Ok(Self(types))
     }
 
-    /// Where the member at `path` of a structure begins, in bits.
+    /// Returns the bit offset of the member at `path` of a structure.
     pub(crate) fn bit(&self, structure: &str, path: &str) -> Option<u32> {
         Some(self.member(structure, path)?.0)
     }
 
-    /// How many bytes it has.
+    /// Returns its size in bytes.
     pub(crate) fn size(&self, structure: &str, path: &str) -> Option<u32> {
         self.size_of(self.member(structure, path)?.1)
     }
 
-    /// The value of a constant of an enumeration.
+    /// Returns the value of an enumeration constant.
     pub(crate) fn constant(&self, name: &str) -> Option<u32> {
         let mut constants = self.of_kind("ENUM").flat_map(|ty| &ty.parts);
         number(&constants.find(|part| part.name == name)?.facts, "val")
     }
 
-    /// Sizes of a function's parameters, and whether it returns something.
+    /// Returns the sizes of a function's parameters, and true if it returns a value.
     pub(crate) fn function(&self, name: &str) -> Option<(Vec<u32>, bool)> {
         let function = self.of_kind("FUNC").find(|ty| ty.name == name)?;
         let prototype = self.0.get(&number(&function.facts, "type_id")?)?;
@@ -73,7 +73,7 @@ impl Dump {
         self.0.values().filter(move |ty| ty.kind == kind)
     }
 
-    /// Bit offset and type.
+    /// Returns the bit offset and the type of a member.
     fn member(&self, structure: &str, path: &str) -> Option<(u32, u32)> {
         let is_it = |(_, ty): &(&u32, &Type)| ty.kind == "STRUCT" && ty.name == structure;
         let (&id, _) = self.0.iter().filter(is_it).min_by_key(|(id, _)| **id)?;
@@ -96,7 +96,7 @@ impl Dump {
         })
     }
 
-    /// What stands behind qualifiers and other names.
+    /// Returns the type behind qualifiers and typedefs.
     fn behind(&self, id: u32) -> Option<u32> {
         let ty = self.0.get(&id)?;
         match ty.kind.as_str() {
@@ -120,7 +120,7 @@ impl Dump {
     }
 }
 
-/// `'NAME' KEY=VALUE …`
+/// Parses `'NAME' KEY=VALUE …`.
 fn named(text: &str) -> Option<(String, HashMap<String, String>)> {
     let (name, rest) = text.strip_prefix('\'')?.split_once('\'')?;
     let pairs = rest.split_whitespace().filter_map(|pair| pair.split_once('='));

@@ -1,4 +1,4 @@
-//! Where the kernel keeps its fields: ephtrace's reader of BTF beside bpftool's.
+//! Offsets of the kernel's fields: ephtrace's reader of BTF beside bpftool's.
 
 use std::{env, fs, io::ErrorKind, process::Command};
 
@@ -11,7 +11,7 @@ use crate::{btf_dump::Dump, skip::skip};
 /// The running kernel's BTF.
 const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
 
-/// Both find the same offsets, sizes, arguments and constants.
+/// Checks that both find the same offsets, sizes, arguments and constants.
 pub(crate) fn are_those_of_bpftool() -> Result<()> {
     let data = match fs::read(VMLINUX) {
         Err(e) if e.kind() == ErrorKind::NotFound => return skip(format!("no {VMLINUX}")),
@@ -39,7 +39,7 @@ pub(crate) fn are_those_of_bpftool() -> Result<()> {
     functions(&btf, &dump)
 }
 
-/// Each field that the kernel half reads, and where ephtrace found it.
+/// Returns each field that the kernel half reads, and the offset that ephtrace found.
 fn fields(found: &Offsets) -> [(&'static str, &'static str, u32); 42] {
     [
         ("sock_common", "skc_daddr", found.skc_daddr),
@@ -87,7 +87,7 @@ fn fields(found: &Offsets) -> [(&'static str, &'static str, u32); 42] {
     ]
 }
 
-/// The bit that says that a SYN waits: one of `inet_flags`, or a bit field before Linux 6.6.
+/// Checks the bit that marks a deferred SYN: one of `inet_flags`, or a bit field before Linux 6.6.
 fn deferral(found: &Offsets, dump: &Dump) -> Result<()> {
     let flags = dump.bit("inet_sock", "inet_flags");
     let bit = match (flags, dump.constant("INET_FLAGS_DEFER_CONNECT")) {
@@ -101,7 +101,7 @@ fn deferral(found: &Offsets, dump: &Dump) -> Result<()> {
     Ok(())
 }
 
-/// What functions that are hooked, or that tell the version, take and return.
+/// Checks the parameters and the result of functions that are hooked or that reveal the version.
 fn functions(btf: &Btf, dump: &Dump) -> Result<()> {
     const FUNCTIONS: [&str; 5] = [
         "__inet_hash_connect",

@@ -1,4 +1,4 @@
-//! A recording on a full disk: a small file system of its own, by `unshare`.
+//! Recordings on a full disk: a small file system of its own, made by `unshare`.
 
 use std::{fs, io::ErrorKind, process::Command};
 
@@ -11,26 +11,26 @@ use crate::{
 
 const EPHTRACE: &str = env!("CARGO_BIN_EXE_ephtrace");
 
-/// Rows that the disk has no room for: in a recording, and as events.
+/// Number of rows that exceed the disk: in a recording, and as events.
 const ROWS: u32 = 220_000;
 const EVENT_ROWS: u32 = 5000;
 
 /// Exit code of the script if there is no disk to fill.
 const NO_DISK: i32 = 77;
 
-/// A small disk that only this process tree sees, and a recording on it.
+/// Makes a small disk that only this process tree sees, and a recording on it.
 const RECORDING: &str = r#"mount -t tmpfs -o size=800k none "$1" || exit 77
     "$2" record --from "$3" "$1/a.parquet" -q; echo "exit $?"
     ls -A "$1"; stat -f -c %a "$1"
     "$2" report --json "$1/a.parquet" | grep -o '"assignments":[0-9]*' | head -1"#;
 
-/// Such a disk with events on it.
+/// Makes such a disk with events on it.
 const EVENTS: &str = r#"mount -t tmpfs -o size=800k none "$1" || exit 77
     "$2" trace --from "$3" -o json --output "$1/a.ndjson" -q; echo "exit $?"
     ls -A "$1"; stat -f -c %a "$1"
     tail -n 1 "$1/a.ndjson""#;
 
-/// Such a disk, full, with a page on it; whatever comes to it then.
+/// Makes such a disk, full, with a page on it, and then writes each kind of file to it.
 const FULL: &str = r#"mount -t tmpfs -o size=800k none "$1" || exit 77
     echo "a good page" > "$1/a.html"; cat /dev/zero > "$1/rest" 2> /dev/null
     "$2" report --from "$3" --html "$1/a.html" -q; echo "exit $?"
@@ -42,7 +42,7 @@ const FULL: &str = r#"mount -t tmpfs -o size=800k none "$1" || exit 77
 /// Blocks of such a disk that are left to others: a hundredth of it.
 const RESERVE_BLOCKS: u32 = 2;
 
-/// What a script writes to standard output, by lines, and to standard error.
+/// Returns the lines that a script writes to standard output, and its standard error.
 fn run(script: &str, rows: u32) -> Result<(Vec<String>, String)> {
     let scratch = Scratch::new(&format!("full-{rows}"))?;
     let (ndjson, disk) = (scratch.path("a.ndjson"), scratch.folder().join("disk"));
@@ -73,7 +73,7 @@ fn check_reserve(lines: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// The recording ends, and what is in it can be read.
+/// The recording ends, and its rows can be read.
 pub(crate) fn ends_the_recording() -> Result<()> {
     let (lines, said) = run(RECORDING, ROWS)?;
     ensure!(lines.starts_with(&["exit 1".into(), "a.parquet".into()]), "{lines:?}{said}");
@@ -95,7 +95,7 @@ pub(crate) fn ends_the_events() -> Result<()> {
     Ok(())
 }
 
-/// What was there stays as it was, and what was not there is not.
+/// Existing files stay as they were, and no new file appears.
 pub(crate) fn keeps_what_is_there() -> Result<()> {
     let (lines, said) = run(FULL, 100)?;
     let told = ["exit 1", "exit 1", "exit 1", "exit 1", "a.html", "rest", "a good page"];

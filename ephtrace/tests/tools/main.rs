@@ -1,4 +1,5 @@
-//! ephtrace beside other programs, each of which a machine may lack: skipped then, and counted.
+//! ephtrace beside other programs. A machine may lack each of them: the test is then skipped, and
+//! counted.
 
 mod btf_dump;
 mod btf_offsets;

@@ -1,4 +1,5 @@
-//! Streams of NDJSON read by Polars and DuckDB without options: a key has one type in all lines.
+//! Streams of NDJSON, read by Polars and DuckDB without options: a key has the same type in all
+//! lines.
 
 use std::process::Command;
 
@@ -6,8 +7,8 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::{parquet_readers::folder, python::python};
 
-/// Rows of a recording of another tool, of which every fiftieth is a failure, but for the first
-/// 150: readers look at the first lines to learn types, and find nulls there.
+/// Returns rows of a recording of another tool. Every fiftieth is a failure, except for the first
+/// 150 rows: readers infer types from the first lines, and find nulls there.
 fn recording() -> String {
     let row = |n: u64| {
         let (sport, errno) = match n % 50 {
@@ -22,7 +23,7 @@ fn recording() -> String {
     (0..3000).map(row).collect::<Vec<_>>().join("\n")
 }
 
-/// What ephtrace makes of it: the first line, a line for each row, and the summary.
+/// Compares ephtrace's output: the first line, a line for each row, and the summary.
 fn compare(module: &str, query: &str, expected: &str) -> Result<()> {
     let folder = folder(&format!("ndjson-{module}"))?;
     let (input, output) = (folder.join("in.ndjson"), folder.join("out.ndjson"));

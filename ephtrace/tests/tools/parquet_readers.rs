@@ -1,8 +1,8 @@
 //! Recordings read by DuckDB, Polars and pyarrow, from their Python packages.
 //!
-//! Skipped where they are not installed. `EPHTRACE_PYTHON` names the interpreter, such as
-//! that of a virtual environment with `pip install duckdb polars pyarrow`, which `cargo xtask test`
-//! makes. Spark is not run.
+//! Tests are skipped if the packages are not installed. `EPHTRACE_PYTHON` names the interpreter,
+//! such as that of a virtual environment with `pip install duckdb polars pyarrow`, which `cargo
+//! xtask test` makes. Spark is not run.
 
 use std::{
     fs,
@@ -20,7 +20,7 @@ use ephtrace::{
 
 use crate::python::python;
 
-/// More than one row group.
+/// More rows than one row group has.
 const ROWS: u32 = 70_000;
 
 fn assignment(n: u32) -> Assignment {
@@ -51,13 +51,13 @@ fn assignment(n: u32) -> Assignment {
     }
 }
 
-/// Written, but not finished: as after `kill -9`.
+/// Writes a recording without finishing it, as `kill -9` leaves it.
 fn recording(path: &Path) -> Result<()> {
     let options = Options { path: path.to_owned(), rotate: None, mode: None };
     let mut sink = ParquetSink::create(options, Notices::new(std::io::sink(), true))?;
     (0..ROWS).try_for_each(|n| sink.event(&assignment(n)))?;
     let lost = Losses { ring_full: 3, ..Losses::default() };
-    // Long after the last event: a checkpoint is due.
+    // A checkpoint is due, long after the last event.
     Ok(sink.losses(assignment(ROWS).ts_ns + 10_000_000_000, &lost)?)
 }
 

@@ -1,4 +1,4 @@
-//! Parts of documents that benchmarks print.
+//! Parts of documents that benchmarks generate.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 
 use crate::{say::result, workspace};
 
-/// Puts `text` between two lines of a document of the repository.
+/// Replaces the text between two lines of a document in the repository.
 pub(super) fn replace(document: &str, (begin, end): (&str, &str), text: &str) -> Result<()> {
     let path = workspace::root().join(document);
     let old = fs::read_to_string(&path).with_context(|| format!("cannot read {document}"))?;
@@ -23,13 +23,13 @@ fn replaced(document: &str, (begin, end): (&str, &str), text: &str) -> Option<St
     Some(format!("{before}{begin}\n\n{}\n\n{end}{after}", text.trim()))
 }
 
-/// `+1,234`.
+/// Formats `+1,234`.
 pub(super) fn signed(number: i64) -> String {
     let sign = if number < 0 { '-' } else { '+' };
     format!("{sign}{}", grouped(number.unsigned_abs()))
 }
 
-/// `1,234`.
+/// Formats `1,234`.
 pub(super) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -42,7 +42,7 @@ pub(super) fn grouped(number: u64) -> String {
     text
 }
 
-/// Whether a document has the two lines.
+/// Returns whether a document has the two lines.
 #[cfg(test)]
 pub(super) fn has(document: &str, lines: (&str, &str)) -> bool {
     let text = fs::read_to_string(workspace::root().join(document)).unwrap_or_default();

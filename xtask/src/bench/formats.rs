@@ -1,4 +1,4 @@
-//! `cargo xtask bench formats`: lines and packets a second, by format, and the table of it in the
+//! `cargo xtask bench formats`: lines and packets a second, by format, and the table of them in the
 //! documentation.
 
 use anyhow::Result;
@@ -6,7 +6,7 @@ use anyhow::Result;
 use super::{cargo::bench, document};
 use crate::{process, say::result};
 
-/// The table's place.
+/// Document with the table.
 const DOCUMENT: &str = "docs/performance.md";
 const LINES: (&str, &str) =
     ("<!-- printed by `cargo xtask bench formats --write` -->", "<!-- end of formats -->");

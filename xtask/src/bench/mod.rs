@@ -1,6 +1,6 @@
-//! `cargo xtask bench`: what ephtrace costs and how well it judges, measured. Figures, not
-//! verdicts, but for what does not depend on how busy a machine is: instructions and memory have
-//! bounds.
+//! `cargo xtask bench`: measures the cost of ephtrace and the quality of its verdicts. The results
+//! are figures, not pass or fail, except for those that do not depend on the load of the machine:
+//! instructions and memory have bounds.
 
 mod callgrind;
 mod cargo;
@@ -54,7 +54,7 @@ enum Benchmark {
     Ndjson,
 }
 
-/// Measures. Nobody else may build with cargo meanwhile: it is the processor that is measured.
+/// Measures. Nobody else may build with cargo meanwhile, since the processor is measured.
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     match &args.what {
         Some(Benchmark::Instructions(args)) => return instructions::main(args),

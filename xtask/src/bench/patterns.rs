@@ -1,14 +1,14 @@
-//! How well verdicts tell the patterns, and the tables of it in the documentation.
+//! Accuracy of verdicts on patterns, and the tables of it in the documentation.
 
 use anyhow::Result;
 
 use super::{cargo::bench, document};
 use crate::process;
 
-/// Where the tables are.
+/// Document with the tables.
 const DOCUMENT: &str = "docs/patterns.md";
 
-/// Between this line and the next one the document holds what the benchmark printed.
+/// Lines around the output of the benchmark in the document.
 const BEGIN: &str = "<!-- printed by `cargo xtask bench patterns --write` -->";
 const END: &str = "<!-- end -->";
 

@@ -1,4 +1,5 @@
-//! `cargo xtask bench build`: what must not grow without a reason: crates, bytes, time to build.
+//! `cargo xtask bench build`: figures that must not grow without a reason: crates, bytes, time to
+//! build.
 
 use std::{
     collections::BTreeSet,
@@ -32,7 +33,7 @@ pub(super) struct BuildArgs {
     write: bool,
 }
 
-/// The table's place.
+/// Document with the table.
 const DOCUMENT: &str = "docs/performance.md";
 const LINES: (&str, &str) =
     ("<!-- printed by `cargo xtask bench build --write` -->", "<!-- end of ratchets -->");
@@ -56,7 +57,7 @@ pub(super) fn main(args: &BuildArgs) -> Result<()> {
     Ok(())
 }
 
-/// Other crates whose code is in the binary: those of macros and build scripts are not.
+/// Counts other crates whose code is in the binary: those of macros and build scripts are not.
 fn crates_linked() -> Result<usize> {
     let mut tree = Command::new(process::cargo());
     tree.current_dir(workspace::root())
@@ -65,7 +66,7 @@ fn crates_linked() -> Result<usize> {
     Ok(names(&process::output(&mut tree)?).len())
 }
 
-/// Names and versions, of which the first is ephtrace itself.
+/// Returns names and versions; the first one, ephtrace itself, is left out.
 fn names(tree: &str) -> BTreeSet<&str> {
     let lines = tree.lines().skip(1).filter(|line| !line.is_empty());
     lines.map(|line| line.split(" (").next().unwrap_or(line)).collect()
@@ -77,7 +78,7 @@ struct Built {
     processor: Duration,
 }
 
-/// Builds a release in a folder of its own, which is gone afterwards.
+/// Builds a release in a separate folder, which is removed afterwards.
 fn build() -> Result<Built> {
     let folder = workspace::target().join("clean");
     if folder.exists() {
@@ -96,7 +97,7 @@ fn build() -> Result<Built> {
     Ok(Built { bytes: file.len(), wall, processor })
 }
 
-/// Processor time of all programs that this one has waited for.
+/// Returns the processor time of all programs that this one has waited for.
 fn processor_time() -> Result<Duration> {
     let usage = getrusage(UsageWho::RUSAGE_CHILDREN)?;
     let time = usage.user_time() + usage.system_time();

@@ -1,7 +1,7 @@
-//! `cargo xtask bench rows`: recordings of ten million rows, which take bounded memory.
+//! `cargo xtask bench rows`: recordings of ten million rows in bounded memory.
 //!
-//! The bounds stand in the tests, which are too long for each run of all tests. Each gets a process
-//! of its own, as the largest memory of a process is what is measured.
+//! The bounds are in the tests, which are too long for each run of all tests. Each test gets a
+//! process of its own, since the peak memory of a process is measured.
 
 use std::process::Command;
 
@@ -13,7 +13,7 @@ use crate::{
     workspace,
 };
 
-/// The names of the tests.
+/// Names of the tests.
 const TESTS: [&str; 2] =
     ["ten_million_rows_take_bounded_memory", "ten_million_rows_make_a_page_of_bounded_size"];
 
@@ -24,7 +24,7 @@ pub(super) fn main() -> Result<()> {
         cargo.current_dir(workspace::root());
         cargo.args(["test", "--release", "--package", "ephtrace", "--lib", test]);
         let output = process::output(cargo.args(["--", "--ignored"]))?;
-        // A test that was renamed would pass for one that holds.
+        // A renamed test would pass for one that holds.
         if !output.contains("test result: ok. 1 passed;") {
             bail!("there is not one test {test}:\n{output}");
         }

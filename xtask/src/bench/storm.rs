@@ -1,7 +1,7 @@
 //! A storm of connects, traced and untraced in turn.
 //!
-//! A shared machine's speed drifts by more than what is measured, so each traced storm is compared
-//! with the untraced one just before it, and the median of these ratios counts.
+//! A shared machine's speed drifts by more than the measured effect, so each traced storm is
+//! compared with the untraced one just before it, and the median of these ratios counts.
 
 use std::{path::Path, process::Command};
 
@@ -35,7 +35,7 @@ pub(super) struct StormArgs {
     only: Option<String>,
 }
 
-/// One storm, as the program that made it reports it.
+/// One storm, as reported by the program that made it.
 struct Storm {
     rate: f64,
     cpu_s: f64,
@@ -104,7 +104,7 @@ fn storm(assign: &Path, args: &StormArgs) -> Result<Storm> {
     Ok(Storm { rate: number("rate")?, cpu_s: number("cpu_user_s")? + number("cpu_sys_s")? })
 }
 
-/// One line of the table.
+/// Formats one line of the table.
 #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
 fn row(name: &str, pairs: &[Pair], connects: u64) -> String {
     let of = |figure: &dyn Fn(&Pair) -> f64| Quartiles::of(pairs.iter().map(figure).collect());

@@ -1,4 +1,4 @@
-//! The tracers that are compared: ephtrace, and the peers that are installed.
+//! The compared tracers: ephtrace, and the peers that are installed.
 
 use std::{
     fs::{self, File},
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::{process, say::say};
 
-/// How long a peer, which does not say when it is attached, gets for it.
+/// Time for a peer to attach: it does not report it.
 const PEER_START: Duration = Duration::from_secs(2);
 
 /// One way to trace.
@@ -22,9 +22,9 @@ pub(crate) struct Tracer {
     pub(crate) name: &'static str,
     program: PathBuf,
     args: Vec<String>,
-    /// The program says on stderr when it is attached, and ends with a summary.
+    /// True if the program reports on stderr that it is attached, and ends with a summary.
     is_ours: bool,
-    /// The signal that ends it well.
+    /// Signal that ends it cleanly.
     end_by: &'static str,
 }
 
@@ -37,7 +37,7 @@ pub(crate) struct Running {
     cpu_before: f64,
 }
 
-/// What a tracer did while the storm was on.
+/// Work of a tracer during the storm.
 pub(crate) struct Work {
     /// Processor time, in seconds.
     pub(crate) cpu_s: f64,
@@ -49,8 +49,8 @@ pub(crate) struct Work {
     pub(crate) summary: Option<Value>,
 }
 
-/// ephtrace in its modes, a process that does nothing (how far two equal storms are apart), then
-/// peers, as far as they are installed.
+/// Returns ephtrace in its modes, a process that does nothing (to show how far two equal storms
+/// differ), then peers, as far as they are installed.
 pub(crate) fn all(ephtrace: &Path) -> Vec<Tracer> {
     let ours = |name, args: &str| Tracer {
         name,
@@ -68,7 +68,7 @@ pub(crate) fn all(ephtrace: &Path) -> Vec<Tracer> {
             program: "sleep".into(),
             args: vec!["infinity".into()],
             is_ours: false,
-            // The tracer may have inherited that SIGINT is ignored, and handles none.
+            // The tracer may have inherited an ignored SIGINT, and handles none.
             end_by: "-TERM",
         },
     ];
@@ -87,7 +87,7 @@ pub(crate) fn all(ephtrace: &Path) -> Vec<Tracer> {
 }
 
 impl Tracer {
-    /// Whether it runs here at all.
+    /// Checks whether it runs here at all.
     fn trial(&self) -> Result<()> {
         let mut child = process::as_root(&self.program)
             .stdin(Stdio::null())
@@ -107,7 +107,7 @@ impl Tracer {
         bail!("{} ends at once: {}", self.name, line.trim_end())
     }
 
-    /// Starts it, output to a file, and waits until it traces.
+    /// Starts it, with its output in a file, and waits until it traces.
     pub(crate) fn start(&self, folder: &Path) -> Result<Running> {
         let output = folder.join("events");
         let mut child = process::as_root(&self.program)
@@ -131,9 +131,9 @@ impl Tracer {
 }
 
 impl Running {
-    /// Ends it and says what it did.
+    /// Ends it and returns its work.
     pub(crate) fn stop(mut self) -> Result<Work> {
-        // What is still in its buffer belongs to the storm.
+        // Data still in its buffer belongs to the storm.
         thread::sleep(Duration::from_millis(100));
         let pid = self.child.id();
         let cpu_s = cpu_s(pid) - self.cpu_before;
@@ -146,8 +146,8 @@ impl Running {
     }
 }
 
-/// Processor time of a process so far, in seconds: of its main thread, which is the only one that
-/// each of the tracers has. Told to the nanosecond, unlike that in `/proc/PID/stat`.
+/// Processor time of a process so far, in seconds: of its main thread, which is the only one of
+/// each of the tracers. Accurate to the nanosecond, unlike that in `/proc/PID/stat`.
 fn cpu_s(pid: u32) -> f64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/schedstat")).unwrap_or_default();
     let ns = stat.split_whitespace().next().and_then(|ns| ns.parse::<f64>().ok());
@@ -161,7 +161,7 @@ fn peak_kib(pid: u32) -> u64 {
     line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
-/// How many lines a file has, and the last one.
+/// Returns the number of lines of a file, and the last one.
 fn count_lines(path: &Path) -> Result<(u64, String)> {
     let (mut lines, mut last) = (0, String::new());
     for line in BufReader::new(File::open(path)?).lines() {

@@ -1,9 +1,9 @@
-//! PID 1 of a test guest: makes the kernel usable, runs one command, says how it ended, stops.
+//! PID 1 of a test guest: makes the kernel usable, runs one command, reports its exit, stops.
 //!
-//! In: `/plan`, written by `cargo xtask guest`: lines `NAME=VALUE` for the environment, an empty
-//! line, then the command, one word a line. Out: the command's stdout and stderr on the second
+//! Input: `/plan`, written by `cargo xtask guest`: lines `NAME=VALUE` for the environment, an empty
+//! line, then the command, one word a line. Output: the command's stdout and stderr on the second
 //! serial port, then `guest-init: exit N` as the last line. The first serial port belongs to the
-//! kernel. Whatever happens, the guest stops: a PID 1 that returns is a kernel panic.
+//! kernel. The guest stops in every case: a PID 1 that returns is a kernel panic.
 
 use std::{
     fs::{File, OpenOptions},
@@ -28,7 +28,7 @@ use nix::{
     },
 };
 
-/// What a program finds on an ordinary host: kind, place, and whether to do without is an error.
+/// Mounts of an ordinary host: kind, place, and whether a failure is an error.
 const MOUNTS: [(&str, &str, bool); 10] = [
     ("proc", "/proc", true),
     ("sysfs", "/sys", true),
@@ -42,7 +42,7 @@ const MOUNTS: [(&str, &str, bool); 10] = [
     ("debugfs", "/sys/kernel/debug", false),
 ];
 
-/// Open files a process may have: as many as the kernel allows at most by default.
+/// Maximum number of open files of a process: the kernel's default maximum.
 const OPEN_FILES: u64 = 1 << 20;
 
 fn main() {
@@ -60,7 +60,7 @@ fn main() {
     stop();
 }
 
-/// Mounts, network and limits; returns the serial port for output.
+/// Sets up mounts, network and limits; returns the serial port for output.
 fn prepare() -> Result<File> {
     for (kind, place, needed) in MOUNTS {
         let mounted = std::fs::create_dir_all(place)
@@ -83,7 +83,7 @@ fn prepare() -> Result<File> {
 
 const NO_DATA: Option<&str> = None;
 
-/// A serial port that passes bytes as they are.
+/// Opens a serial port that passes bytes unchanged.
 fn raw_serial_port(path: &str) -> Result<File> {
     let port = OpenOptions::new()
         .read(true)
@@ -98,7 +98,7 @@ fn raw_serial_port(path: &str) -> Result<File> {
     Ok(port)
 }
 
-/// Loopback has its address from birth, but starts down.
+/// Brings up loopback, which has its address from the start, but is down.
 fn bring_up_loopback() -> Result<()> {
     let socket = UdpSocket::bind("0.0.0.0:0")?;
     let mut name = [0; libc::IFNAMSIZ];
@@ -132,19 +132,20 @@ fn run(serial: &File) -> Result<ExitStatus> {
         .with_context(|| format!("cannot run {program}"))
 }
 
-/// As a shell counts: 128 and the signal for a command that was killed.
+/// Returns the exit code in the shell's way: 128 and the signal for a command that was killed.
 fn exit_code(status: ExitStatus) -> i32 {
     status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1)
 }
 
-/// Where nothing better is left: the kernel's own log, which the host keeps.
+/// Reports an error to the kernel's own log, which the host keeps: the last resort.
 fn complain(error: &anyhow::Error) {
     if let Ok(mut log) = OpenOptions::new().write(true).open("/dev/kmsg") {
         let _nothing_left = writeln!(log, "guest-init: {error:#}");
     }
 }
 
-/// QEMU runs with `-no-reboot`, which makes a restart the surest way to stop: it needs no ACPI.
+/// Stops the guest. QEMU runs with `-no-reboot`, which makes a restart the surest way to stop: it
+/// needs no ACPI.
 fn stop() {
     nix::unistd::sync();
     let _never_returns = reboot(RebootMode::RB_AUTOBOOT);

@@ -1,7 +1,8 @@
 //! Runs the measurements of `cargo xtask bench --instructions` in a guest, one after another.
 //!
-//! In: [`wire::ORDER_FILE`]. Out: a line for each run, [`wire::MARK`] and JSON. Stops at the first
-//! run that fails: a figure of a tracer that did not trace would be worse than none.
+//! Input: [`wire::ORDER_FILE`]. Output: a line for each run, [`wire::MARK`] and JSON. The program
+//! stops at the first run that fails: a figure of a tracer that did not trace would be worse than
+//! none.
 
 #[path = "../bench/instructions/wire.rs"]
 mod wire;
@@ -27,22 +28,22 @@ use wire::{Cost, Measured, Order, Ready, Run};
 const OUTPUT: &str = "/tmp/output";
 const MESSAGES: &str = "/tmp/messages";
 
-/// Where `cargo xtask guest` puts them, for Debian's kernels.
+/// Folder in which `cargo xtask guest` puts modules, for Debian's kernels.
 const MODULES: &str = "/modules/sock_diag";
 
-/// How often it is looked whether a tracer has said something: waiting takes no instructions.
+/// Interval of checking a tracer's messages: waiting takes no instructions.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// How long a tracer may take to start, and to end.
+/// Timeout for a tracer to start, and to end.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// What a tracer has not read yet when the last connect is over, it reads within this time.
+/// Time within which a tracer reads its rest after the last connect.
 const DRAIN: Duration = Duration::from_millis(200);
 
-/// A last line that is longer is cut short, at its beginning.
+/// Maximum length of a last line; a longer one is truncated at its beginning.
 const LONGEST_LINE: u64 = 1 << 20;
 
-/// Lines of a tracer's messages that are passed on.
+/// Number of lines of a tracer's messages that are passed on.
 const LAST_WORDS: usize = 6;
 
 fn main() -> Result<()> {
@@ -59,14 +60,14 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Those by which sockets are listed, which a host loads by itself when they are asked for.
+/// Loads the modules by which sockets are listed; a host loads them on demand.
 fn load_modules() -> Result<()> {
     if !Path::new(MODULES).exists() {
         return Ok(());
     }
     let files = fs::read_dir(MODULES)?.map(|entry| Ok(entry?.path()));
     let mut files = files.collect::<Result<Vec<_>>>()?;
-    // Named in the order in which they need each other.
+    // The names sort in the order of dependencies.
     files.sort();
     for file in files {
         let module = File::open(&file)?;
@@ -125,7 +126,7 @@ fn start(program: &str, args: &[String], ready: Ready) -> Result<Child> {
     Ok(tracer)
 }
 
-/// Ends a tracer that is still there.
+/// Ends a tracer that is still running.
 fn end(mut tracer: Child, ready: Ready) -> Result<()> {
     if let Some(status) = tracer.try_wait()? {
         bail!("it ended before it was to, {status}: {}", read(MESSAGES)?);
@@ -142,7 +143,7 @@ fn end(mut tracer: Child, ready: Ready) -> Result<()> {
         }
         thread::sleep(LOOK);
     };
-    // Peers, which do not say when they trace, need not know of exit codes either.
+    // Peers, which do not report that they trace, need not have exit codes either.
     if ready == Ready::Says && !status.success() {
         bail!("{status}: {}", read(MESSAGES)?);
     }
@@ -157,7 +158,7 @@ fn cost(args: &[String]) -> Result<Cost> {
     serde_json::from_slice(&output.stdout).context("what assign printed can't be read")
 }
 
-/// A file's text, empty if there is none.
+/// Returns a file's text, empty if there is none.
 fn read(path: &str) -> Result<String> {
     if !Path::new(path).exists() {
         return Ok(String::new());
@@ -166,7 +167,7 @@ fn read(path: &str) -> Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// How many bytes a file has, and its last line.
+/// Returns the length of a file, and its last line.
 fn end_of(path: &str) -> Result<(u64, String)> {
     if !Path::new(path).exists() {
         return Ok((0, String::new()));

@@ -1,4 +1,4 @@
-//! Which kernels guests boot: Debian's, or the one in a file.
+//! Choice of the kernels that guests boot: Debian's, or one from a file.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::say::say;
 
-/// The kernels that were asked for, all of Debian's if none was; fetches what is not here yet.
+/// Returns the requested kernels, all of Debian's by default; fetches missing ones.
 pub(super) fn choose(names: &[String], update: bool) -> Result<Vec<Kernel>> {
     if names.is_empty() {
         return SUITES.iter().map(|suite| registry::kernel(suite, update)).collect();

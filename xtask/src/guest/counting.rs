@@ -1,5 +1,5 @@
 //! Guests whose clock counts instructions: one processor, an instruction a nanosecond, no time for
-//! waiting. What is measured in one does not depend on how busy the host is.
+//! waiting. Measurements in them do not depend on the load of the host.
 
 use std::{path::PathBuf, process::Command, time::Duration};
 
@@ -14,28 +14,28 @@ use super::{
 };
 use crate::{artifacts::Executables, process};
 
-/// Memory of such a guest: what tracers write stays in it.
+/// Memory of such a guest, which also holds the output of tracers.
 const MEMORY_MIB: u32 = 2048;
 
-/// What a guest runs, and with which files besides PID 1.
+/// Command of a guest, and its files besides PID 1.
 pub(crate) struct Task<'task> {
-    /// The path in the guest, and the path here.
+    /// Files: path in the guest, and path on the host.
     pub(crate) files: Vec<(String, PathBuf)>,
     /// Programs of the host, which go to /bin with their shared libraries.
     pub(crate) host_programs: &'task [PathBuf],
     /// The command and its arguments.
     pub(crate) command: Vec<String>,
-    /// When to give up on it.
+    /// Timeout of the command.
     pub(crate) timeout: Duration,
 }
 
-/// Everything that such guests have in common.
+/// Common setup of such guests.
 pub(crate) struct Guests {
     kernel: Kernel,
 }
 
 impl Guests {
-    /// Fetches a kernel if it is not here; one of [`super::Options`].
+    /// Fetches a kernel if it is missing; `kernel` is one of [`super::Options`].
     pub(crate) fn new(kernel: &str) -> Result<Self> {
         machine::require_qemu()?;
         let kernels = choose::choose(&[kernel.to_owned()], false)?;
@@ -43,12 +43,12 @@ impl Guests {
         Ok(Self { kernel })
     }
 
-    /// The version of their kernel.
+    /// Version of their kernel.
     pub(crate) fn kernel(&self) -> &str {
         &self.kernel.version
     }
 
-    /// The first line of QEMU's version.
+    /// Returns the first line of QEMU's version.
     pub(crate) fn emulator() -> Result<String> {
         let text = process::output(Command::new(machine::QEMU).arg("--version"))?;
         Ok(text.lines().next().unwrap_or_default().to_owned())

@@ -1,4 +1,4 @@
-//! What a guest has on its disk, which is its memory.
+//! Contents of a guest's disk, which is its memory.
 
 use std::{
     path::{Path, PathBuf},
@@ -11,15 +11,15 @@ use anyhow::{Context as _, Result, bail};
 use super::{kernel::Kernel, modules};
 use crate::{artifacts::Executables, cpio::Archive, process, say::say, workspace};
 
-/// The number of the next initramfs.
+/// Number of the next initramfs.
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
-/// Enough for programs that turn user ids into names.
+/// User database, enough for programs that print user names.
 const PASSWD: &str = "root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n";
 const HOSTS: &str = "127.0.0.1 localhost\n::1 localhost\n";
-/// The libraries of an unpacked package of Debian's.
+/// Folder of libraries in an unpacked Debian package.
 const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
-/// What each command finds in its environment before what the user adds.
+/// Environment of each command, before the user's additions.
 const ENVIRONMENT: [&str; 6] = [
     "PATH=/bin",
     "HOME=/tmp",
@@ -29,7 +29,7 @@ const ENVIRONMENT: [&str; 6] = [
     "EPHTRACE_ASSIGN=/bin/assign",
 ];
 
-/// Files (path in the guest, path here), and the one command that the init runs.
+/// Files (path in the guest, path on the host), and the one command that the init runs.
 #[derive(Default)]
 pub(super) struct Plan {
     pub(super) files: Vec<(String, PathBuf)>,
@@ -38,13 +38,13 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// PID 1.
+    /// Adds PID 1.
     pub(super) fn add_init(&mut self, programs: &Executables) -> Result<()> {
         self.files.push(("/init".into(), programs.path("guest-init")?.clone()));
         Ok(())
     }
 
-    /// PID 1, ephtrace, and the program that makes the kernel assign ports.
+    /// Adds PID 1, ephtrace, and the program that makes the kernel assign ports.
     pub(super) fn add_programs(&mut self, programs: &Executables) -> Result<()> {
         self.add_init(programs)?;
         for name in ["ephtrace", "assign"] {
@@ -53,16 +53,16 @@ impl Plan {
         Ok(())
     }
 
-    /// A file of the host's in /bin, and its shared libraries where they are here.
+    /// Adds a file of the host to /bin, and its shared libraries as far as the host has them.
     pub(super) fn add_with_libraries(&mut self, file: &Path) -> Result<()> {
         self.add_unpacked(file, Path::new("/"))
     }
 
-    /// The same of a package that is unpacked in `root`, with libraries of there.
+    /// Adds a file of a package that is unpacked in `root`, and its shared libraries from there.
     pub(super) fn add_unpacked(&mut self, file: &Path, root: &Path) -> Result<()> {
         let name = file.file_name().with_context(|| format!("{} is no file", file.display()))?;
         let place = format!("/bin/{}", name.to_string_lossy());
-        // ldd fails on static programs and on what is no program: those need no libraries.
+        // ldd fails on static programs and on other files: those need no libraries.
         let mut ldd = Command::new("ldd");
         ldd.arg(file).env("LD_LIBRARY_PATH", root.join(LIBRARIES));
         if let Ok(libraries) = process::output(&mut ldd) {
@@ -83,7 +83,7 @@ impl Plan {
         let folder = workspace::target().join("guest");
         std::fs::create_dir_all(&folder)
             .with_context(|| format!("cannot make {}", folder.display()))?;
-        // Named by process and number, so that two runs beside each other do not meet.
+        // Named by process and number, so that parallel runs do not collide.
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let path = folder.join(format!("guest-{}-{number}.cpio", std::process::id()));
         let archive = self.archive()?;
@@ -104,7 +104,7 @@ impl Plan {
         archive.finish()
     }
 
-    /// The init's instructions: environment, an empty line, one word of the command a line.
+    /// Returns the init's instructions: environment, an empty line, one word of the command a line.
     fn text(&self) -> Result<String> {
         let environment =
             ENVIRONMENT.into_iter().chain(self.environment.iter().map(String::as_str));
@@ -117,8 +117,8 @@ impl Plan {
     }
 }
 
-/// A copy of an initramfs, and the kernel's modules in /modules: two archives in a row, of which
-/// the kernel unpacks both.
+/// Copies an initramfs, and adds the kernel's modules in /modules: two archives in a row, both of
+/// which the kernel unpacks.
 pub(super) fn with_modules(initramfs: &Path, kernel: &Kernel) -> Result<PathBuf> {
     let cannot_read = || format!("cannot read {}", initramfs.display());
     let mut bytes = std::fs::read(initramfs).with_context(cannot_read)?;
@@ -134,7 +134,7 @@ pub(super) fn with_modules(initramfs: &Path, kernel: &Kernel) -> Result<PathBuf>
     Ok(path)
 }
 
-/// The path in a line of ldd: `name => /path (address)` or `/path (address)`.
+/// Returns the path in a line of ldd: `name => /path (address)` or `/path (address)`.
 fn library(line: &str) -> Option<&Path> {
     line.split_whitespace().find(|word| word.starts_with('/')).map(Path::new)
 }

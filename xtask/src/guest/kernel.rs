@@ -1,19 +1,19 @@
-//! Which kernels to boot: Debian's by their series, or a user's own image.
+//! Kernels to boot: Debian's by their series, or a user's own image.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-/// A kernel that is here.
+/// A kernel that is available.
 pub(super) struct Kernel {
-    /// Its version, as output names it.
+    /// Version of the kernel, as in output.
     pub(super) version: String,
     pub(super) image: PathBuf,
-    /// A folder of what tests load into it, if there is one.
+    /// Folder with the modules that tests load into it, if there is one.
     pub(super) modules: Option<PathBuf>,
 }
 
-/// The version that a bzImage has in its header (the x86 boot protocol's `kernel_version`).
+/// Returns the version in a bzImage's header (the x86 boot protocol's `kernel_version`).
 pub(super) fn version_of(image: &Path) -> Result<String> {
     let bytes = std::fs::read(image).with_context(|| format!("cannot read {}", image.display()))?;
     header_version(&bytes).with_context(|| format!("{} is no bzImage", image.display()))

@@ -1,4 +1,4 @@
-//! One QEMU: starts it, streams its output, notices how it ends.
+//! One QEMU: starts it, streams its output, and detects its end.
 //!
 //! The first serial port is the kernel's and goes to a file; the second is the command's and comes
 //! through QEMU's stdout.
@@ -28,16 +28,16 @@ use crate::{
 };
 
 pub(super) const QEMU: &str = "qemu-system-x86_64";
-/// The init's last line.
+/// Beginning of the init's last line.
 const MARK: &str = "guest-init: exit ";
-/// Lines of output on their way to the terminal: a slow terminal slows the guest down.
+/// Number of output lines buffered for the terminal: a slow terminal slows the guest down.
 const LINES_AHEAD: usize = 1024;
-/// Lines of the kernel's log that a failure shows.
+/// Number of lines of the kernel's log that a failure shows.
 const LAST_WORDS: usize = 30;
-/// A kernel under KVM says its first word in a fraction of this.
+/// Timeout for a kernel's first message under KVM; it takes a fraction of this.
 const KVM_PATIENCE: Duration = Duration::from_secs(10);
 
-/// How QEMU runs the guest's instructions.
+/// Way in which QEMU runs the guest's instructions.
 #[derive(Clone, Copy)]
 pub(super) enum Accelerator {
     Kvm,
@@ -49,25 +49,26 @@ pub(super) enum Accelerator {
     Counting,
 }
 
-/// Older QEMUs may translate code while another processor patches it, and a guest that switches a
-/// static key under load (BPF statistics, a tracepoint) dies of `Oops: int3`.
+/// First QEMU version with safe parallel emulation: older ones may translate code while another
+/// processor patches it, and a guest that switches a static key under load (BPF statistics, a
+/// tracepoint) dies of `Oops: int3`.
 const TCG_THREADS_ARE_SAFE_FROM: Version = Version { major: 8, minor: 1, patch: 0 };
 
-/// What all guests of one run have in common.
+/// Common setup of all guests of one run.
 pub(super) struct Machine {
     pub(super) initramfs: PathBuf,
     pub(super) accelerator: Accelerator,
     pub(super) memory_mib: u32,
     pub(super) processors: u32,
     pub(super) timeout: Duration,
-    /// Whether the kernel's version stands before each line of output.
+    /// True if each line of output is prefixed with the kernel's version.
     pub(super) prefixed: bool,
 }
 
-/// Where a guest's lines go.
+/// Receiver of a guest's lines.
 pub(super) type Listener<'guest> = &'guest mut dyn FnMut(&str);
 
-/// Installs QEMU where apt can, else says what is missing.
+/// Installs QEMU if apt can, else reports what is missing.
 pub(super) fn require_qemu() -> Result<()> {
     if process::find(QEMU).is_some() {
         return Ok(());
@@ -76,8 +77,8 @@ pub(super) fn require_qemu() -> Result<()> {
 }
 
 impl Accelerator {
-    /// KVM if a kernel speaks under it: the device alone proves nothing, for on some hosts it
-    /// opens and then refuses to run.
+    /// Chooses KVM if a kernel boots under it: the device alone proves nothing, since on some hosts
+    /// it opens and then refuses to run.
     pub(super) fn choose(image: &Path) -> Self {
         if Path::new("/dev/kvm").exists() && kvm_speaks(image) {
             say("guests run under KVM");
@@ -128,15 +129,15 @@ fn kvm_speaks(image: &Path) -> bool {
     spoke
 }
 
-/// What every QEMU here has in common.
+/// Returns the common arguments of every QEMU.
 fn qemu(accelerator: Accelerator, processors: u32, image: &Path, command_line: &str) -> Command {
     let mut qemu = Command::new(QEMU);
     // Without cmpxchg16b: QEMU 7.2's emulation of it corrupts flags, and kernels from 6.12 on panic
     // under load.
     if matches!(accelerator, Accelerator::Counting) {
         qemu.args(["-icount", "shift=0,sleep=off"]);
-        // The same random numbers and the same date each time, so that the kernel assigns the same
-        // ports: what the judge has to do depends on them.
+        // Equal random numbers and an equal date each time make the kernel assign the same ports:
+        // the judge's work depends on them.
         qemu.args(["-seed", "1", "-rtc", "base=2026-01-01,clock=vm"]);
     }
     qemu.args(["-accel", accelerator.name(), "-cpu", "max,-cx16"])
@@ -151,14 +152,14 @@ fn qemu(accelerator: Accelerator, processors: u32, image: &Path, command_line: &
 }
 
 impl Machine {
-    /// Boots one kernel, runs the initramfs' command, waits for the end. What the command prints
+    /// Boots one kernel, runs the initramfs' command, and waits for the end. The command's output
     /// goes to `listener`, else to the terminal.
     pub(super) fn boot<'guest>(
         &self,
         kernel: &'guest Kernel,
         listener: Option<Listener<'guest>>,
     ) -> Result<Outcome> {
-        // Named as the initramfs, so that guests beside each other do not meet.
+        // Named like the initramfs, so that parallel guests do not collide.
         let log_file = self.initramfs.with_extension(format!("{}.log", kernel.version));
         say(format_args!("booting {}", kernel.version));
         let start = Instant::now();
@@ -173,7 +174,7 @@ impl Machine {
         };
         let lines = lines_of(stdout);
         let ended = output.follow(&lines, start + self.timeout);
-        // Either it has said its last word, or it is to have none.
+        // Either it has printed its last line, or it will not any more.
         let _already_gone = child.kill();
         let _already_gone = child.wait();
         if !matches!(ended, Some(Verdict::Exited(_))) {
@@ -208,7 +209,7 @@ impl Machine {
     }
 
     fn start(&self, kernel: &Kernel, initramfs: &Path, log: &Path) -> Result<Child> {
-        // An oops that went on could pass for a success.
+        // A survived oops could pass for a success.
         let command_line = "console=ttyS0 loglevel=5 oops=panic panic=-1";
         let mut qemu = qemu(self.accelerator, self.processors, &kernel.image, command_line);
         qemu.arg("-initrd").arg(initramfs);
@@ -219,9 +220,9 @@ impl Machine {
     }
 }
 
-/// What comes out of one guest.
+/// Output of one guest.
 struct Output<'guest> {
-    /// Set if it is to stand before each line.
+    /// Prefix of each line, if there is one.
     version: Option<&'guest str>,
     start: Instant,
     tests: Tally,
@@ -229,7 +230,7 @@ struct Output<'guest> {
 }
 
 impl Output<'_> {
-    /// Passes lines on until the init says the end; `None` when the output ends without it.
+    /// Passes lines on until the init reports the end; `None` if the output ends without it.
     fn follow(&mut self, lines: &Receiver<String>, deadline: Instant) -> Option<Verdict> {
         // The init ends an unfinished line before its mark; an empty line is held back until it is
         // known to be the command's own.
@@ -253,7 +254,8 @@ impl Output<'_> {
         }
     }
 
-    /// What was on its way when the guest was stopped: above all the line it never finished.
+    /// Shows the output that was in transit when the guest was stopped, in particular an unfinished
+    /// line.
     fn show_rest(&mut self, lines: &Receiver<String>) {
         for line in lines {
             self.show(&line);
@@ -275,7 +277,7 @@ impl Output<'_> {
     }
 }
 
-/// The number after the mark, or why there was nothing to run.
+/// Parses the number after the mark, or the reason why there was nothing to run.
 fn exit_verdict(code: &str) -> Verdict {
     match code.split_once(' ') {
         Some((_, why)) => Verdict::Died(why.to_owned()),
@@ -283,7 +285,7 @@ fn exit_verdict(code: &str) -> Verdict {
     }
 }
 
-/// Lines as they come, each without its end.
+/// Returns lines as they arrive, each without its end.
 fn lines_of(stdout: ChildStdout) -> Receiver<String> {
     let (sender, receiver) = sync_channel(LINES_AHEAD);
     thread::spawn(move || {

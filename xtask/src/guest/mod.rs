@@ -1,7 +1,7 @@
 //! `cargo xtask guest`: boots other kernels in QEMU and runs the kernel tests, or one command.
 //!
-//! kernels (Debian's, or the user's own) → initramfs (init, static programs) → machines, some at
-//! a time → verdicts. Needs no root.
+//! Kernels (Debian's, or the user's own) → initramfs (init, static programs) → machines, some at a
+//! time → verdicts. Needs no root.
 
 mod choose;
 pub(crate) mod counting;
@@ -24,8 +24,8 @@ use self::{
 };
 use crate::{artifacts, say::say, setup, tally::Tally};
 
-/// An emulated processor makes about 3000 connects a second: what takes a host a moment would take
-/// it minutes.
+/// Smaller test sizes: an emulated processor makes about 3000 connects a second, so that a host's
+/// moment would take it minutes.
 const TEST_SIZES: [&str; 3] =
     ["EPHTRACE_STORM=3000", "EPHTRACE_TIMES=3", "EPHTRACE_POPULATIONS=100"];
 
@@ -81,13 +81,13 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// Whether all tests run on all kernels: nobody is after one of them.
+    /// Returns whether all tests run on all kernels: nothing was selected.
     pub(crate) fn is_everything(&self) -> bool {
         self.kernel.is_empty() && self.only.is_none()
     }
 }
 
-/// Runs the guests and sums up. A command's exit code is ours, the last that is not 0.
+/// Runs the guests and sums up. The exit code is that of the commands, the last one that is not 0.
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     if args.command.is_empty() {
         let tests = test(&args.options)?;
@@ -106,7 +106,7 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     Ok(exit)
 }
 
-/// The kernel tests on every kernel that was asked for.
+/// Runs the kernel tests on every requested kernel.
 pub(crate) fn test(options: &Options) -> Result<Tally> {
     let tests = artifacts::kernel_tests()?;
     let programs = artifacts::programs()?;
@@ -124,7 +124,7 @@ pub(crate) fn test(options: &Options) -> Result<Tally> {
             }
             plan.environment.push("EPHTRACE_TRACING_TOOLS=/bin".to_owned());
         }
-        // That test is skipped.
+        // The test that needs them is skipped.
         Err(error) => say(format_args!("no other tracers: {error:#}")),
     }
     plan.environment.extend(TEST_SIZES.map(str::to_owned));
@@ -132,8 +132,8 @@ pub(crate) fn test(options: &Options) -> Result<Tally> {
     Ok(verdict::report(&boot(options, Prefix::Always, &plan)?))
 }
 
-/// The test of a machine with many processors, whose number no other test depends on: on the kernel
-/// of Debian 12, where each processor keeps most to itself.
+/// Runs the test of a machine with many processors, whose number no other test depends on: on the
+/// kernel of Debian 12, where each processor reserves most.
 pub(crate) fn many_processors(options: &Options) -> Result<Tally> {
     test(&Options {
         kernel: vec!["6.1".to_owned()],
@@ -145,7 +145,7 @@ pub(crate) fn many_processors(options: &Options) -> Result<Tally> {
     })
 }
 
-/// Boots every kernel that was asked for and returns how each run ended.
+/// Boots every requested kernel and returns the outcome of each run.
 fn boot(options: &Options, prefix: Prefix, plan: &Plan) -> Result<Vec<Outcome>> {
     let kernels = choose::choose(&options.kernel, options.update)?;
     let Some(first) = kernels.first() else { bail!("no kernel to boot") };
@@ -163,14 +163,14 @@ fn boot(options: &Options, prefix: Prefix, plan: &Plan) -> Result<Vec<Outcome>> 
     outcomes
 }
 
-/// Whether a guest's lines say which guest they are from.
+/// Choice of prefixing a guest's lines with its kernel.
 #[derive(Clone, Copy)]
 enum Prefix {
     Always,
     IfMany,
 }
 
-/// What the guests of one command have.
+/// Returns the contents of the guests for one command.
 fn plan(args: &Args) -> Result<Plan> {
     let mut plan = Plan {
         environment: args.options.env.clone(),
@@ -188,8 +188,8 @@ fn plan(args: &Args) -> Result<Plan> {
     Ok(plan)
 }
 
-/// Some machines at a time, each with the next kernel that nobody has taken yet: the newest first,
-/// as they take the longest, and what is left to the end leaves the other machines idle.
+/// Boots some machines at a time, each with the next kernel that is waiting: the newest first,
+/// since they take the longest, and a long run at the end would leave the other machines idle.
 fn boot_all(machine: &Machine, kernels: Vec<Kernel>, jobs: usize) -> Result<Vec<Outcome>> {
     let jobs = jobs.clamp(1, kernels.len().max(1));
     let waiting = Mutex::new(kernels);

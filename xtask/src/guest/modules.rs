@@ -1,5 +1,5 @@
-//! Modules of a kernel that tests need: found in its packages, kept beside it, unpacked and in the
-//! order in which they are to be loaded.
+//! Kernel modules that tests need: found in its packages, kept beside it, unpacked and in the order
+//! in which they have to be loaded.
 
 use std::{
     ffi::OsStr,
@@ -12,17 +12,17 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::process;
 
-/// A folder each, with the modules that the kernel tests load together: Debian's kernels have SCTP
+/// Folders, each with the modules that the kernel tests load together: Debian's kernels have SCTP
 /// and the listing of sockets by netlink as modules.
 pub(super) const SETS: [(&str, &[&str]); 2] =
     [("sctp", &["sctp"]), ("sock_diag", &["tcp_diag", "udp_diag"])];
 
-/// Whether [`keep_all`] made the folder, and no earlier version of it did.
+/// Returns whether the present version of [`keep_all`] made the folder.
 pub(super) fn are_kept(folder: &Path) -> bool {
     SETS.iter().all(|(set, _)| folder.join(set).exists())
 }
 
-/// Copies the modules of all [`SETS`] and what they depend on from below `unpacked` to `folder`:
+/// Copies the modules of all [`SETS`] and their dependencies from below `unpacked` to `folder`:
 /// `set/0-first.ko`, `set/1-second.ko` and so on.
 pub(super) fn keep_all(unpacked: &Path, folder: &Path) -> Result<()> {
     let mut files = Vec::new();
@@ -41,14 +41,14 @@ fn keep(names: &[&str], files: &[PathBuf], folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The modules in a folder that [`keep_all`] made: relative paths of files in it.
+/// Returns the modules in a folder that [`keep_all`] made: relative paths of files in it.
 pub(super) fn kept(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     list(folder, &mut files)?;
     files.iter().map(|file| Ok(file.strip_prefix(folder)?.to_owned())).collect()
 }
 
-/// Adds a module to `order`, after what it depends on.
+/// Adds a module to `order`, after its dependencies.
 fn require(name: &str, files: &[PathBuf], order: &mut Vec<(String, Vec<u8>)>) -> Result<()> {
     if order.iter().any(|(known, _)| known == name) {
         return Ok(());
@@ -62,7 +62,7 @@ fn require(name: &str, files: &[PathBuf], order: &mut Vec<(String, Vec<u8>)>) ->
     Ok(())
 }
 
-/// `udp_tunnel` of `udp-tunnel.ko.xz`.
+/// Returns `udp_tunnel` for `udp-tunnel.ko.xz`.
 fn module_name(file: &Path) -> Option<String> {
     let (name, end) = file.file_name().and_then(OsStr::to_str)?.split_once('.')?;
     ["ko", "ko.xz"].contains(&end).then(|| name.replace('-', "_"))
@@ -82,7 +82,7 @@ fn read(file: &Path) -> Result<Vec<u8>> {
     Ok(output.stdout)
 }
 
-/// The names in `depends=`, a NUL-terminated string of the section `.modinfo`.
+/// Returns the names in `depends=`, a NUL-terminated string of the section `.modinfo`.
 fn dependencies(module: &[u8]) -> Vec<String> {
     const KEY: &[u8] = b"\0depends=";
     let Some(at) = module.windows(KEY.len()).position(|window| window == KEY) else {
@@ -93,7 +93,7 @@ fn dependencies(module: &[u8]) -> Vec<String> {
     names.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
-/// All files below a folder.
+/// Lists all files below a folder.
 fn list(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     let cannot_read = || format!("cannot read {}", folder.display());
     for entry in fs::read_dir(folder).with_context(cannot_read)? {

@@ -1,7 +1,7 @@
 //! Debian's kernels, from the registry that this machine's apt already uses.
 //!
-//! Works in a private apt configuration (own sources, lists and cache), so the machine's own stays
-//! as it is and no root is needed; signatures are checked as always. What arrives is kept as
+//! A private apt configuration is used (own sources, lists and cache), so that the machine's own
+//! stays unchanged and no root is needed; signatures are checked as always. Downloads are kept as
 //! `<cache>/guests/<suite>/{vmlinuz,version,modules}`.
 
 use std::{
@@ -15,9 +15,9 @@ use anyhow::{Context as _, Result, bail};
 use super::{kernel::Kernel, modules};
 use crate::{apt, process, say::say, workspace};
 
-/// A suite of Debian's and the kernel series it keeps.
+/// A Debian suite and its kernel series.
 pub(super) struct Suite {
-    /// How a user names it.
+    /// Name of the series for users.
     pub(super) series: &'static str,
     pub(super) name: &'static str,
     archive: Archive,
@@ -29,7 +29,7 @@ enum Archive {
     Security,
 }
 
-/// One kernel for each step of what ephtrace depends on. Versions move inside a suite.
+/// One kernel for each change that ephtrace depends on. Versions move inside a suite.
 pub(super) const SUITES: [Suite; 4] = [
     Suite { series: "5.10", name: "bullseye-security", archive: Archive::Security },
     Suite { series: "6.1", name: "bookworm-security", archive: Archive::Security },
@@ -37,8 +37,8 @@ pub(super) const SUITES: [Suite; 4] = [
     Suite { series: "newest", name: "sid", archive: Archive::Main },
 ];
 
-/// Always the newest kernel of a suite, built for virtual machines: small, and with BTF, kprobes,
-/// function tracing and a serial console.
+/// Package that is always the newest kernel of a suite, built for virtual machines: small, and with
+/// BTF, kprobes, function tracing and a serial console.
 const PACKAGE: &str = "linux-image-cloud-amd64";
 const KEYRINGS: [&str; 4] = [
     "/usr/share/keyrings/debian-archive-keyring.pgp",
@@ -47,7 +47,7 @@ const KEYRINGS: [&str; 4] = [
     "/usr/share/keyrings/debian-archive-removed-keys.gpg",
 ];
 
-/// A suite's kernel, fetched unless it is here.
+/// Returns a suite's kernel, fetched unless it is available.
 pub(super) fn kernel(suite: &Suite, update: bool) -> Result<Kernel> {
     let folder = workspace::cache()?.join("guests").join(suite.name);
     let is_whole = folder.join("version").exists() && modules::are_kept(&folder.join("modules"));
@@ -61,7 +61,7 @@ pub(super) fn kernel(suite: &Suite, update: bool) -> Result<Kernel> {
     Ok(Kernel { version, image: folder.join("vmlinuz"), modules })
 }
 
-/// Downloads into a folder beside the final one, which is replaced when all is there.
+/// Downloads into a folder beside the final one, which is replaced when everything is there.
 fn fetch(suite: &Suite, folder: &Path) -> Result<()> {
     let staging = folder.with_extension(format!("new-{}", std::process::id()));
     let fetched = stage(suite, &staging).and_then(|()| {
@@ -95,8 +95,8 @@ fn stage(suite: &Suite, staging: &Path) -> Result<()> {
     std::fs::write(staging.join("version"), upstream(&version)).context("cannot write the version")
 }
 
-/// A suite may be signed with a key that is younger than this machine's keyring. Nothing is ever
-/// fetched unverified.
+/// Renews the keys: a suite may be signed with a key that is younger than this machine's keyring.
+/// Nothing is ever fetched unverified.
 fn renew_keys(error: &anyhow::Error) -> Result<()> {
     let text = format!("{error:#}");
     if !["NO_PUBKEY", "not signed", "public key is not available"].iter().any(|s| text.contains(s))
@@ -107,12 +107,12 @@ fn renew_keys(error: &anyhow::Error) -> Result<()> {
     apt::upgrade("debian-archive-keyring").with_context(|| text.clone())
 }
 
-/// `6.1.192` of `6.1.192-2`.
+/// Returns `6.1.192` for `6.1.192-2`.
 fn upstream(version: &str) -> &str {
     version.split('-').next().unwrap_or(version)
 }
 
-/// apt with a configuration of its own.
+/// apt with a separate configuration.
 struct Apt {
     folder: PathBuf,
 }
@@ -156,7 +156,7 @@ impl Apt {
         Ok(())
     }
 
-    /// The packages with the image and its modules, and its version, through the suite's
+    /// Returns the packages with the image and its modules, and its version, through the suite's
     /// dependencies.
     fn resolve(&self) -> Result<(Vec<String>, String)> {
         let meta = self.show(PACKAGE)?;
@@ -164,7 +164,7 @@ impl Apt {
             .with_context(|| format!("{PACKAGE} names no image"))?;
         let image = self.show(&image)?;
         let version = field(&image, "Version").context("the image has no version")?.to_owned();
-        // From 7.x on the image and the modules are in packages of their own.
+        // From 7.x on the image and the modules are in separate packages.
         let own = field(&image, "Package").context("the image has no name")?;
         let parts = ["linux-binary-", "linux-modules-"];
         let mut packages: Vec<_> =
@@ -179,7 +179,7 @@ impl Apt {
         process::output(self.command("apt-cache").args(["show", "--no-all-versions", package]))
     }
 
-    /// Downloads packages, and returns the folder with all that is in them.
+    /// Downloads packages, and returns the folder with their contents.
     fn download(&self, packages: &[String]) -> Result<PathBuf> {
         let unpacked = self.folder.join("unpacked");
         for package in packages {
@@ -194,7 +194,7 @@ impl Apt {
     }
 }
 
-/// The only settings that differ from the machine's own.
+/// Returns the only settings that differ from the machine's own.
 fn configuration(folder: &Path) -> Result<String> {
     let mut text = String::from(
         "#clear APT::Update::Post-Invoke;\n\
@@ -220,7 +220,7 @@ fn configuration(folder: &Path) -> Result<String> {
     Ok(text)
 }
 
-/// Where this machine's own apt gets Debian's packages from.
+/// Returns the address from which this machine's own apt gets Debian's packages.
 fn address(archive: Archive) -> Result<String> {
     let Some(main) = known_address("Debian")? else {
         bail!(
@@ -250,20 +250,20 @@ fn known_address(label: &str) -> Result<Option<String>> {
     Ok(sources.find(|(name, _)| *name == label).map(|(_, address)| address.to_owned()))
 }
 
-/// One field of a package's description.
+/// Returns one field of a package's description.
 fn field<'text>(description: &'text str, name: &str) -> Option<&'text str> {
     let mut fields = description.lines().filter_map(|line| line.split_once(": "));
     fields.find(|(key, _)| *key == name).map(|(_, value)| value)
 }
 
-/// The first package this one depends on whose name starts so.
+/// Returns the first dependency of this package whose name has this beginning.
 fn dependency(description: &str, start: &str) -> Option<String> {
     let names = field(description, "Depends")?.split([',', '|']);
     let mut names = names.filter_map(|entry| entry.split_whitespace().next());
     names.find(|name| name.starts_with(start)).map(str::to_owned)
 }
 
-/// The first file below a folder whose name fits.
+/// Finds the first file below a folder whose name fits.
 fn find(folder: &Path, fits: impl Fn(&str) -> bool + Copy) -> Result<PathBuf> {
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {

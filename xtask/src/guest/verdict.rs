@@ -1,4 +1,4 @@
-//! How a guest's run ended, and the tests it counted.
+//! Outcome of a guest's run, and the tests that it counted.
 
 use std::{
     fmt::{Display, Formatter},
@@ -8,14 +8,14 @@ use std::{
 
 use crate::{say::result, tally::Tally};
 
-/// How it ended.
+/// End of a run.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// The command ended by itself, with this code.
     Exited(i32),
-    /// The kernel gave up, or the machine did: no word from the init.
+    /// The kernel crashed, or the machine did: no message from the init.
     Died(String),
-    /// Killed, for it took too long.
+    /// Killed, because it took too long.
     TimedOut,
 }
 
@@ -24,9 +24,9 @@ pub(crate) struct Outcome {
     pub(crate) kernel: String,
     pub(crate) verdict: Verdict,
     pub(crate) tests: Tally,
-    /// What the kernel complained about although it went on.
+    /// Warnings of the kernel that it survived.
     pub(crate) warnings: Vec<String>,
-    /// The last lines of the kernel's log, where they matter.
+    /// Last lines of the kernel's log, if they matter.
     pub(crate) last_words: Vec<String>,
     /// The kernel's whole log, kept if there is something to read in it.
     pub(crate) log: Option<PathBuf>,
@@ -34,7 +34,7 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    /// The guest ended by itself, and the kernel had nothing to say.
+    /// Returns whether the guest ended by itself, and the kernel had no warnings.
     pub(crate) fn is_uneventful(&self) -> bool {
         matches!(self.verdict, Verdict::Exited(_)) && self.warnings.is_empty()
     }
@@ -62,8 +62,8 @@ impl Display for Outcome {
     }
 }
 
-/// One line for each guest, and the tests of all. A guest that did not come to its end, or that
-/// counted no test, is one failed test more: it must not pass for having said nothing.
+/// Prints one line for each guest, and the tests of all. A guest that did not complete, or that
+/// counted no test, counts as one more failed test: its silence must not pass for success.
 pub(crate) fn report(outcomes: &[Outcome]) -> Tally {
     let mut total = Tally::default();
     for outcome in outcomes {

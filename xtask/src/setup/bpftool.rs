@@ -1,4 +1,4 @@
-//! Another reader of the kernel's types, which ephtrace's own is compared with.
+//! Another reader of the kernel's types, to compare with ephtrace's own.
 
 use std::path::{Path, PathBuf};
 
@@ -6,10 +6,10 @@ use anyhow::{Context as _, Result};
 
 use crate::{apt, process};
 
-/// Where Debian puts it, which is not in everybody's path.
+/// Debian's path of it, which is not in every user's PATH.
 const DEBIAN: &str = "/usr/sbin/bpftool";
 
-/// The program; installed unless it is there. ephtrace itself needs none of this.
+/// Returns the program; installs it unless it is available. ephtrace itself does not need it.
 pub(crate) fn ensure() -> Result<PathBuf> {
     if let Some(program) = find() {
         return Ok(program);

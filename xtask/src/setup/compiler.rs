@@ -1,7 +1,7 @@
 //! A compiler that can build for `bpfel-unknown-none`: one with a core library for it, or with the
 //! standard library's source to build one from.
 //!
-//! `ephtrace/build.rs` looks in the same places in the same order.
+//! `ephtrace/build.rs` searches the same places in the same order.
 
 use std::{
     fmt::{Display, Formatter},
@@ -26,12 +26,12 @@ pub(crate) enum Route {
     Rustup,
 }
 
-/// A compiler that will do.
+/// A suitable compiler.
 pub(crate) struct Compiler {
     pub(crate) rustc: PathBuf,
     core: Core,
     release: Version,
-    /// The LLVM in it: bpf-linker's must not be older.
+    /// Version of its LLVM: that of bpf-linker must not be older.
     pub(crate) llvm: Version,
 }
 
@@ -42,7 +42,7 @@ enum Core {
 }
 
 impl Compiler {
-    /// Whether cargo is to build the core library first.
+    /// Returns whether cargo has to build the core library first.
     pub(crate) fn builds_core(&self) -> bool {
         self.core == Core::Source
     }
@@ -59,8 +59,8 @@ impl Display for Compiler {
     }
 }
 
-/// Debian's names for one Rust: compiler, core library for eBPF, linter. `-web` is the newer one
-/// that stable releases get for their browsers.
+/// Debian's package names for one Rust: compiler, core library for eBPF, linter. `-web` is the
+/// newer one that stable releases get for their browsers.
 struct Packages {
     rustc: &'static str,
     core: &'static str,
@@ -72,7 +72,7 @@ const PACKAGES: [Packages; 2] = [
     Packages { rustc: "rustc", core: "libstd-rust-dev-bpf", clippy: "rust-clippy" },
 ];
 
-/// The compiler that is here, or that now is.
+/// Returns the available compiler, or the one that it installs.
 pub(crate) fn ensure(route: Route) -> Result<Compiler> {
     match route {
         Route::Auto => {
@@ -87,7 +87,7 @@ pub(crate) fn ensure(route: Route) -> Result<Compiler> {
     find().context("a compiler was installed, and yet none is found that can build for eBPF")
 }
 
-/// In build.rs's order: the one named, cargo's own, the system's, rustup's nightly.
+/// Searches in build.rs's order: the one named, cargo's own, the system's, rustup's nightly.
 fn find() -> Option<Compiler> {
     let named = std::env::var_os("EPHTRACE_BPF_RUSTC").map(PathBuf::from);
     let fixed = [PathBuf::from("rustc"), PathBuf::from(SYSTEM)];
@@ -139,7 +139,7 @@ fn install_any() -> Result<()> {
     )
 }
 
-/// The first of Debian's Rusts that is new enough for this workspace.
+/// Returns the first of Debian's Rusts that is new enough for this workspace.
 fn packages() -> Option<&'static Packages> {
     let needed = Version::parse(env!("CARGO_PKG_RUST_VERSION"));
     PACKAGES.iter().find(|packages| {
@@ -159,7 +159,7 @@ fn install_debian() -> Result<()> {
     apt::install("building for eBPF", &[packages.rustc, packages.core])
 }
 
-/// rustup's toolchain is the one that cargo uses in this checkout.
+/// Installs into rustup's toolchain, the one that cargo uses in this checkout.
 fn install_rustup() -> Result<()> {
     say("rustup component add rust-src: the core library's source, for the toolchain in use");
     let mut rustup = Command::new("rustup");
@@ -167,7 +167,7 @@ fn install_rustup() -> Result<()> {
         .context("rustup cannot add rust-src")
 }
 
-/// Clippy for this compiler: rustup's toolchains bring their own, Debian's is a package.
+/// Installs clippy for this compiler: rustup's toolchains bring their own, Debian's is a package.
 pub(crate) fn install_clippy(compiler: &Compiler) -> Result<()> {
     if compiler.rustc != Path::new(SYSTEM) {
         return Ok(());

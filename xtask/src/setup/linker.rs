@@ -1,6 +1,6 @@
-//! bpf-linker, built on an LLVM that reads what the compiler writes.
+//! bpf-linker, built on an LLVM that can read the compiler's output.
 //!
-//! Taken if there is one in the cache or on PATH, as `ephtrace/build.rs` does; else built into the
+//! One in the cache or on PATH is used, as by `ephtrace/build.rs`; else one is built into the
 //! cache, on the LLVM of the machine's packages.
 
 use std::{
@@ -14,14 +14,14 @@ use anyhow::{Context as _, Result, bail};
 use super::version::Version;
 use crate::{apt, process, say::say, workspace};
 
-/// The release that is built here, and the LLVMs it can be built on.
+/// Release to build, and the LLVMs that it can be built on.
 const RELEASE: &str = "0.13.0";
 const LLVMS: [u32; 3] = [21, 22, 23];
 
-/// A bpf-linker that will do.
+/// A suitable bpf-linker.
 pub(super) struct Linker {
     path: PathBuf,
-    /// Unknown where LLVM is part of the program.
+    /// Version of LLVM; unknown if it is linked statically.
     llvm: Option<u32>,
 }
 
@@ -32,7 +32,7 @@ impl Display for Linker {
     }
 }
 
-/// The linker that is here, or that now is.
+/// Returns the available linker, or the one that it builds.
 pub(super) fn ensure(compilers_llvm: Version) -> Result<Linker> {
     if let Some(linker) = find(compilers_llvm)? {
         return Ok(linker);
@@ -66,7 +66,7 @@ fn find(compilers_llvm: Version) -> Result<Option<Linker>> {
     Ok(Some(Linker { path, llvm }))
 }
 
-/// The major version of the LLVM library that a program loads.
+/// Returns the major version of the LLVM library that a program loads.
 fn shared_llvm(program: &Path) -> Option<u32> {
     let libraries = process::output(Command::new("ldd").arg(program)).ok()?;
     let (_, version) = libraries.split_once("libLLVM")?;
@@ -101,7 +101,7 @@ fn build(compilers_llvm: Version) -> Result<()> {
     process::run_aside(&mut cargo).context("cannot build bpf-linker")
 }
 
-/// The oldest LLVM of the packages that is not older than the compiler's.
+/// Returns the oldest packaged LLVM that is not older than the compiler's.
 fn packaged_llvm(compilers_llvm: Version) -> Result<(u32, PathBuf)> {
     let fitting = || {
         LLVMS.into_iter().find_map(|llvm| {
@@ -123,7 +123,7 @@ fn packaged_llvm(compilers_llvm: Version) -> Result<(u32, PathBuf)> {
     Ok((llvm, PathBuf::from(format!("/usr/lib/llvm-{llvm}"))))
 }
 
-/// Without apt: the LLVM whose llvm-config is on PATH.
+/// Returns, without apt, the LLVM whose llvm-config is on PATH.
 fn other_llvm(compilers_llvm: Version) -> Result<(u32, PathBuf)> {
     let ask = |what| process::output(Command::new("llvm-config").arg(what));
     let found = ask("--version").ok().and_then(|text| Version::parse(&text));
@@ -138,7 +138,7 @@ fn other_llvm(compilers_llvm: Version) -> Result<(u32, PathBuf)> {
     }
 }
 
-/// Upstream's own binary has its LLVM inside.
+/// Installs upstream's own binary, which contains its LLVM.
 fn install_prebuilt() -> Result<()> {
     let root = tools()?;
     say(format_args!("cargo binstall bpf-linker {RELEASE} into {}", root.display()));

@@ -1,7 +1,7 @@
-//! `cargo xtask setup`: makes building the eBPF half possible, from a machine with Rust alone.
+//! `cargo xtask setup`: prepares a machine with only Rust for building the eBPF half.
 //!
 //! Two things are needed: a compiler with a core library for `bpfel-unknown-none`, and bpf-linker
-//! on an LLVM that is not older than that compiler's. What is here is taken; what is missing comes
+//! on an LLVM that is not older than that compiler's. Available ones are used; missing ones come
 //! from the machine's packages, or from rustup. A second run finds everything and changes nothing.
 
 pub(crate) mod bpftool;
@@ -34,7 +34,7 @@ pub(crate) struct Args {
     tests: bool,
 }
 
-/// `cargo xtask setup`.
+/// Runs `cargo xtask setup`.
 pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     let compiler = compiler::ensure(args.route)?;
     say(format_args!("compiler for eBPF: {compiler}"));
@@ -57,7 +57,7 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What the other commands begin with: the same, and not a word if all is there.
+/// Prepares the machine at the start of the other commands; silent if everything is available.
 pub(crate) fn ensure() -> Result<()> {
     let compiler = compiler::ensure(Route::Auto)?;
     linker::ensure(compiler.llvm).map(drop)

@@ -13,8 +13,8 @@ use crate::{apt, process, say::say, workspace};
 
 const PACKAGES: [&str; 4] = ["tcpdump", "tshark", "conntrack", "libbpf-tools"];
 
-/// The folder that they are unpacked in, with the libraries that this machine lacks. Made unless it
-/// is there; ephtrace itself needs none of this.
+/// Returns the folder that they are unpacked in, with the libraries that this machine lacks;
+/// creates it if needed. ephtrace itself does not need it.
 pub(crate) fn ensure() -> Result<PathBuf> {
     let home = workspace::cache()?.join("packet-tools");
     let (root, whole) = (home.join("root"), home.join("whole"));
@@ -30,7 +30,7 @@ pub(crate) fn ensure() -> Result<PathBuf> {
     }
     say(format_args!("downloading {}, to try their recordings with", PACKAGES.join(", ")));
     if download(&archives).is_err() {
-        // Lists that are too old name files that are gone.
+        // Outdated lists name files that no longer exist.
         apt::update("a package could not be fetched")?;
         download(&archives)?;
     }

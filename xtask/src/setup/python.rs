@@ -1,5 +1,5 @@
-//! Other readers of what ephtrace writes, which it is tried with: DuckDB, Polars and pyarrow, and a
-//! validator of JSON Schema, from `PyPI`, in a virtual environment of their own in the cache.
+//! Other readers of ephtrace's output, used by tests: DuckDB, Polars and pyarrow, and a validator
+//! of JSON Schema, from `PyPI`, in a separate virtual environment in the cache.
 
 use std::{
     fs,
@@ -13,7 +13,8 @@ use crate::{apt, process, say::say, workspace};
 
 const READERS: [&str; 4] = ["duckdb", "polars", "pyarrow", "jsonschema"];
 
-/// The interpreter that has them. Made unless it is there; ephtrace itself needs none of this.
+/// Returns the interpreter that has them; creates the environment if needed. ephtrace itself does
+/// not need it.
 pub(crate) fn ensure() -> Result<PathBuf> {
     let home = workspace::cache()?.join("python");
     environment(&home, &READERS, "to try what ephtrace writes with")?;
@@ -39,7 +40,7 @@ pub(super) fn environment(home: &Path, packages: &[&str], why: &str) -> Result<(
     fs::write(&whole, wanted).with_context(|| format!("cannot write {}", whole.display()))
 }
 
-/// Debian has what venv installs pip from in a package of its own.
+/// Returns whether venv works: Debian packages the source of its pip separately.
 fn has_venv() -> bool {
     process::output(Command::new("python3").args(["-c", "import venv, ensurepip"])).is_ok()
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::{Display, Formatter};
 
-/// The leading numbers of a version: `22.1.8` of `22.1.8-1~deb12u1`.
+/// Leading numbers of a version: `22.1.8` for `22.1.8-1~deb12u1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Version {
     pub(crate) major: u32,
@@ -11,7 +11,7 @@ pub(crate) struct Version {
 }
 
 impl Version {
-    /// None if it does not begin with a number.
+    /// Parses a version; `None` if it does not begin with a number.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut numbers = text.split('.').map(leading_number);
         let major = numbers.next()??;

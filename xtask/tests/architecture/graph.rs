@@ -2,22 +2,22 @@
 //!
 //! An edge leads from a file that names an item (in a `use` declaration or by an inline path) to
 //! the file that defines it: re-exports are followed. An import counts only if its file uses the
-//! name itself, so that a `mod.rs` that hands on its children's items imports none of them.
+//! name itself, so that a `mod.rs` that re-exports its children's items imports none of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::modules::{Import, Modules};
 
-/// Re-exports that are followed at most, lest two that name each other never end.
+/// Maximum number of re-exports that are followed, in case two of them name each other.
 const MAX_REEXPORTS: usize = 16;
 
-/// An edge: file, file, path by which the second is named.
+/// An edge: file, file, and the path by which the second is named.
 pub(crate) type Edge = (String, String, String);
 
-/// What a path means.
+/// Meaning of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Target {
-    /// An item, defined in this module.
+    /// An item defined in this module.
     Item(usize),
     /// A module.
     Module(usize),
@@ -25,10 +25,10 @@ pub(crate) enum Target {
     Outside(Vec<String>),
 }
 
-/// Everything that a target's files name.
+/// All names used in a target's files.
 #[derive(Debug, Default)]
 pub(crate) struct Graph {
-    /// Between files of this target.
+    /// Edges between files of this target.
     pub(crate) edges: BTreeSet<Edge>,
     /// Module path of each file of this target.
     pub(crate) modules: BTreeMap<String, Vec<String>>,
@@ -96,7 +96,7 @@ fn defines(modules: &Modules, id: usize, name: &String) -> bool {
     module.items.contains(name) || module.imports.iter().any(|import| import.name == *name)
 }
 
-/// What `path` means in module `id`; `None` where this crate has no such name.
+/// Returns the meaning of `path` in module `id`; `None` if this crate has no such name.
 fn resolve(modules: &Modules, id: usize, path: &[String], depth: usize) -> Option<Target> {
     let depth = depth.checked_sub(1)?;
     let mut at = Some(Target::Module(id));
@@ -109,7 +109,7 @@ fn resolve(modules: &Modules, id: usize, path: &[String], depth: usize) -> Optio
             "super" => modules.all[module].parent.map(Target::Module),
             _ if rest.len() == path.len() => lookup(modules, module, name, tail.is_empty(), depth)
                 .or_else(|| Some(Target::Outside(vec![name.clone()]))),
-            // A name that is nowhere to be found comes out of a macro in that module.
+            // An unknown name comes from a macro in that module.
             _ => {
                 lookup(modules, module, name, tail.is_empty(), depth).or(Some(Target::Item(module)))
             }
@@ -154,7 +154,7 @@ fn imported(modules: &Modules, id: usize, import: &Import, depth: usize) -> Opti
     resolve(modules, id, &import.path, depth)
 }
 
-/// Groups of nodes that all lead to each other, each group sorted.
+/// Returns groups of nodes that all lead to each other, each group sorted.
 pub(crate) fn circles(edges: &BTreeSet<(String, String)>) -> Vec<Vec<String>> {
     let mut next: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (from, to) in edges {

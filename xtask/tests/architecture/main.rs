@@ -1,5 +1,5 @@
-//! The map in ARCHITECTURE.md, checked against the sources: who may import whom, no circles between
-//! files, and how long functions, files and lines may be.
+//! Checks the map in ARCHITECTURE.md against the sources: permitted imports, no circles between
+//! files, and maximum lengths of functions, files and lines.
 #![expect(
     clippy::unwrap_used,
     clippy::case_sensitive_file_extension_comparisons,

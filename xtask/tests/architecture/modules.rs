@@ -1,4 +1,4 @@
-//! The modules of one target, read from its tokens: what each defines, imports and names.
+//! The modules of one target, parsed from its tokens: definitions, imports and names.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,7 +11,7 @@ use crate::sources::Sources;
 
 type Tokens = Peekable<token_stream::IntoIter>;
 
-/// Keywords that a name of an item follows.
+/// Keywords that the name of an item follows.
 const ITEMS: [&str; 9] =
     ["fn", "struct", "enum", "union", "trait", "type", "const", "static", "macro_rules"];
 
@@ -21,15 +21,15 @@ const QUALIFIERS: [&str; 5] = ["unsafe", "async", "extern", "mut", "fn"];
 /// One name that a `use` declaration brings into scope.
 #[derive(Debug)]
 pub(crate) struct Import {
-    /// The path as it is written.
+    /// Path as written.
     pub(crate) path: Vec<String>,
-    /// The name in scope; `_` for a trait without one.
+    /// Name in scope; `_` for a trait without one.
     pub(crate) name: String,
-    /// Everything in that module.
+    /// True if it imports everything in that module.
     pub(crate) glob: bool,
 }
 
-/// A module, in a file of its own or inline.
+/// A module, in its own file or inline.
 #[derive(Debug, Default)]
 pub(crate) struct Module {
     pub(crate) file: String,
@@ -41,11 +41,11 @@ pub(crate) struct Module {
     pub(crate) paths: BTreeSet<Vec<String>>,
     /// Every identifier outside of `use` declarations.
     pub(crate) identifiers: BTreeSet<String>,
-    /// Traits that it defines.
+    /// Traits that the module defines.
     pub(crate) traits: Vec<String>,
 }
 
-/// All modules of one target; the first is its root. Code for tests alone is left out.
+/// All modules of one target; the first is its root. Code only for tests is left out.
 #[derive(Debug)]
 pub(crate) struct Modules {
     pub(crate) all: Vec<Module>,
@@ -56,7 +56,7 @@ impl Modules {
     ///
     /// # Errors
     ///
-    /// A file that is no Rust, and a module that has no file.
+    /// Fails for a file that is not Rust, and for a module without a file.
     pub(crate) fn read(sources: &Sources, root: &str) -> Result<Self, String> {
         let mut reader = Reader { sources, modules: Self { all: Vec::new() } };
         let folder = root.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
@@ -64,7 +64,7 @@ impl Modules {
         Ok(reader.modules)
     }
 
-    /// Names of the modules from the root down to this one.
+    /// Returns the names of the modules from the root down to this one.
     pub(crate) fn path(&self, mut module: usize) -> Vec<&str> {
         let mut names = Vec::new();
         while let Some(parent) = self.all[module].parent {
@@ -82,13 +82,13 @@ struct Reader<'a> {
     modules: Modules,
 }
 
-/// Place in the tree of modules while tokens are read.
+/// Position in the tree of modules while tokens are read.
 #[derive(Clone)]
 struct Place {
     module: usize,
-    /// Folder in which files of child modules lie.
+    /// Folder with the files of child modules.
     folder: String,
-    /// Outside of every function, type and block.
+    /// True outside of every function, type and block.
     top: bool,
 }
 
@@ -193,7 +193,7 @@ impl Reader<'_> {
     }
 }
 
-/// `folder/path`, with each `..` undone.
+/// Joins `folder/path`, with each `..` resolved.
 fn join(folder: &str, path: &str) -> String {
     let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
     for part in path.split('/') {
@@ -206,7 +206,7 @@ fn join(folder: &str, path: &str) -> String {
     parts.join("/")
 }
 
-/// The group of an attribute whose `#` has just been read.
+/// Reads the group of an attribute whose `#` has just been read.
 fn attribute(tokens: &mut Tokens) -> Option<Group> {
     if is_punct(tokens.peek(), '!') {
         tokens.next();
@@ -221,13 +221,13 @@ fn attribute(tokens: &mut Tokens) -> Option<Group> {
     }
 }
 
-/// `#[test]`, or a `#[cfg(…)]` that needs `test`.
+/// Returns whether an attribute is `#[test]`, or a `#[cfg(…)]` that needs `test`.
 fn is_for_tests(attribute: &Group) -> bool {
     let text: String = attribute.stream().to_string().split_whitespace().collect();
     text == "test" || text == "cfg(test)" || text.starts_with("cfg(all(test,")
 }
 
-/// The file that `#[path = "…"]` names.
+/// Returns the file that `#[path = "…"]` names.
 fn path_of(attribute: &Group) -> Option<String> {
     let mut tokens = attribute.stream().into_iter();
     let named = matches!(tokens.next(), Some(TokenTree::Ident(ident)) if ident == "path");

@@ -1,4 +1,4 @@
-//! The rules, tried on small crates that break them.
+//! The rules, tested on small crates that break them.
 
 use crate::{
     graph::Graph,
@@ -49,7 +49,7 @@ fn a_parent_that_uses_what_its_child_takes_from_it() {
     let root = ("lib.rs", "mod a;");
     let uses = ("a/mod.rs", "mod b; use self::b::B; pub struct A; fn f(_: B) {}");
     assert_eq!(circles(&[root, uses, child]), 1);
-    // This `mod.rs` hands on, and uses nothing of it.
+    // A `mod.rs` that only re-exports uses nothing of it.
     let hands_on = ("a/mod.rs", "mod b; pub use self::b::B; pub struct A;");
     assert_eq!(circles(&[root, hands_on, child]), 0);
 }

@@ -1,4 +1,4 @@
-//! Who may import whom.
+//! Rules of permitted imports.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,7 +11,7 @@ use crate::{
     sources::{self, MANIFESTS, SOURCES},
 };
 
-/// Folders of the library, from the bottom up: each may import what is below it.
+/// Folders of the library, from the bottom up: each may import those below it.
 const LEVELS: [&[&str]; 5] = [
     &["model"],
     &["inventory", "analyse"],
@@ -23,7 +23,7 @@ const LEVELS: [&[&str]; 5] = [
 /// Folders whose code reads no clock and does no I/O.
 pub(crate) const PURE: [&str; 3] = ["model", "inventory", "analyse"];
 
-/// Beginnings of paths by which clocks are read and I/O is done.
+/// Prefixes of paths that read clocks or do I/O.
 const IMPURE: [&[&str]; 21] = [
     &["std", "fs"],
     &["std", "env"],
@@ -48,7 +48,7 @@ const IMPURE: [&[&str]; 21] = [
     &["log"],
 ];
 
-/// The graph of every target, by its root.
+/// Graph of every target, by its root.
 static GRAPHS: LazyLock<BTreeMap<String, Graph>> = LazyLock::new(|| {
     let graph = |root: &str| Graph::of(&Modules::read(&SOURCES, root).unwrap());
     sources::targets(&SOURCES).into_iter().map(|root| (root.clone(), graph(&root))).collect()
@@ -58,7 +58,7 @@ fn library() -> &'static Graph {
     &GRAPHS["ephtrace/src/lib.rs"]
 }
 
-/// Circles between files of one target, each as a text with its edges.
+/// Returns circles between files of one target, each as a text with its edges.
 pub(crate) fn circles_of_files(graph: &Graph) -> Vec<String> {
     let pairs = graph.edges.iter().map(|(from, to, _)| (from.clone(), to.clone())).collect();
     let groups = circles(&pairs).into_iter();
@@ -74,7 +74,7 @@ fn level(folder: &str) -> Option<usize> {
     LEVELS.iter().position(|folders| folders.contains(&folder))
 }
 
-/// Edges of the library that lead upwards, and circles between its folders.
+/// Returns edges of the library that lead upwards, and circles between its folders.
 pub(crate) fn wrong_directions(graph: &Graph) -> Vec<String> {
     let folder = |file: &str| graph.modules[file].first().cloned().unwrap_or_default();
     let mut wrong = Vec::new();
@@ -104,14 +104,14 @@ pub(crate) fn wrong_directions(graph: &Graph) -> Vec<String> {
 fn may_import(from: &str, to: &str) -> bool {
     match (level(from), level(to)) {
         (Some(from), Some(to)) => from >= to,
-        // The command line is what was typed: commands read it, and it reads nothing.
+        // The command line is plain data: commands read it, and it reads nothing.
         (Some(_), None) => from == "commands" && matches!(to, "cli" | "messages"),
         // Formats are listed where they are written.
         (None, _) => (from, to) == ("cli", "output"),
     }
 }
 
-/// Paths of the library's pure folders that read a clock or do I/O.
+/// Returns paths in the library's pure folders that read a clock or do I/O.
 pub(crate) fn impure(graph: &Graph) -> Vec<String> {
     let pure = |file: &str| graph.modules[file].first().is_some_and(|it| PURE.contains(&&**it));
     let uses = graph.outside.iter().filter(|(file, _)| pure(file));
@@ -130,7 +130,7 @@ fn is_impure(path: &[String]) -> bool {
             .any(|prefix| path.iter().zip(*prefix).filter(|(a, b)| a == b).count() == prefix.len())
 }
 
-/// Files that name a crate of aya's outside of `kernel/`.
+/// Returns files outside of `kernel/` that name a crate of aya.
 pub(crate) fn named_aya(graph: &Graph) -> Vec<String> {
     let outside = graph.outside.iter().filter(|(_, path)| path[0].starts_with("aya"));
     let kernel = |file: &str| graph.modules[file].first().is_some_and(|folder| folder == "kernel");
@@ -179,7 +179,7 @@ fn pure_folders_read_no_clock_and_do_no_io() {
     assert!(found.is_empty(), "{found:#?}");
 }
 
-/// Packages of this workspace that each manifest asks for.
+/// Returns the packages of this workspace that each manifest depends on.
 fn own_dependencies(manifest: &str) -> BTreeSet<&str> {
     let keys = manifest.lines().filter_map(|line| line.split(['.', ' ', '=']).next());
     keys.filter(|key| ["ephtrace", "ephtrace-common", "ephtrace-ebpf", "xtask"].contains(key))
@@ -198,8 +198,8 @@ fn packages_depend_on_the_wire_alone() {
     );
 }
 
-/// Traits of the library: outputs are `Sink`s, all that is not open to others is an enum. `Target`
-/// is a file that takes back a torn line, `Column` what the tables of the live view are sorted by.
+/// Traits of the library: outputs are `Sink`s, everything that is not open to extension is an enum.
+/// `Target` is a file that takes back a torn line, `Column` a sort key of the live view's tables.
 const TRAITS: [&str; 3] = ["Column", "Sink", "Target"];
 
 #[test]
@@ -208,7 +208,7 @@ fn outputs_share_one_trait() {
     assert_eq!(traits, BTreeSet::from(TRAITS), "an enum does; if it does not, say here why");
 }
 
-/// Lines of the library, tests left out, that show a path with all that is in it.
+/// Returns lines of the library, without tests, that show a path unescaped.
 pub(crate) fn shown_raw(path: &str, text: &str) -> Vec<String> {
     let is_library = path.starts_with("ephtrace/src/") && !path.contains("tests");
     let code = text.split("#[cfg(test)]\nmod tests {").next().filter(|_| is_library);

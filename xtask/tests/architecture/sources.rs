@@ -1,4 +1,4 @@
-//! The repository's Rust files, and the targets that Cargo builds of them.
+//! The repository's Rust files, and the targets that Cargo builds from them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,10 +7,10 @@ use std::{
     sync::LazyLock,
 };
 
-/// Text of files by their path from the repository's root.
+/// Texts of files, by their path from the repository's root.
 pub(crate) type Sources = BTreeMap<String, String>;
 
-/// Folders whose Rust files make up the project.
+/// Folders with the project's Rust files.
 const FOLDERS: [&str; 11] = [
     "ephtrace/src",
     "ephtrace/examples",
@@ -36,7 +36,7 @@ const TARGETS: [&str; 7] = [
     "fuzz/fuzz_targets",
 ];
 
-/// The repository's root.
+/// Returns the repository's root.
 pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
@@ -62,8 +62,8 @@ fn collect(path: &str, sources: &mut Sources) {
     }
 }
 
-/// The file that each target of Cargo begins with: by the place where Cargo looks, or as a manifest
-/// says.
+/// Returns the root file of each of Cargo's targets: by Cargo's conventions, or as given in a
+/// manifest.
 pub(crate) fn targets(sources: &Sources) -> BTreeSet<String> {
     let mut targets: BTreeSet<_> = sources.keys().filter(|path| is_target(path)).cloned().collect();
     for (package, manifest) in MANIFESTS.iter() {
@@ -73,7 +73,7 @@ pub(crate) fn targets(sources: &Sources) -> BTreeSet<String> {
     targets
 }
 
-/// The Cargo.toml of each package, by its folder.
+/// Cargo.toml of each package, by its folder.
 pub(crate) static MANIFESTS: LazyLock<BTreeMap<&str, String>> = LazyLock::new(|| {
     let packages = ["ephtrace", "ephtrace-common", "ephtrace-ebpf", "fuzz", "xtask"];
     let read = |package| fs::read_to_string(root().join(package).join("Cargo.toml")).unwrap();

@@ -1,4 +1,4 @@
-//! How long functions, files and lines may be, and that the files which are named are there.
+//! Maximum lengths of functions, files and lines, and existence of the files that are named.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -6,19 +6,19 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 use crate::sources::{self, SOURCES};
 
-/// Lines of a function at most, from `fn` to its last brace.
+/// Maximum lines of a function, from `fn` to its last brace.
 const FUNCTION: usize = 60;
-/// Lines of a file at most.
+/// Maximum lines of a file.
 const FILE: usize = 400;
-/// Columns of a line at most.
+/// Maximum columns of a line.
 const COLUMNS: usize = 100;
 
 /// Folders whose pages name files.
 const PAGES: [&str; 2] = [".", "docs"];
-/// Endings of the files whose names are looked up.
+/// Extensions of the files whose names are looked up.
 const ENDINGS: [&str; 8] = ["rs", "md", "toml", "json", "sh", "css", "js", "svg"];
 
-/// `(line, name, lines)` of every function in `tokens`, expected output left out.
+/// Collects `(line, name, lines)` of every function in `tokens`, expected output left out.
 fn functions(tokens: TokenStream, found: &mut Vec<(usize, String, usize)>) {
     let mut begun: Option<(usize, String)> = None;
     let mut after_fn = None;
@@ -69,7 +69,7 @@ fn long_lines(path: &str, text: &str) -> Vec<String> {
     long.map(|(line, columns)| format!("{path}:{line} has {columns} columns")).collect()
 }
 
-/// Lines of raw strings and of snapshots, which are as wide as what they show.
+/// Collects the lines of raw strings and of snapshots, which may be of any width.
 fn expected_output(tokens: TokenStream, lines: &mut BTreeSet<usize>) {
     let mut is_snapshot = false;
     for token in tokens {
@@ -85,7 +85,7 @@ fn expected_output(tokens: TokenStream, lines: &mut BTreeSet<usize>) {
     }
 }
 
-/// Words of `text` that look like the path of a file in a folder of this repository.
+/// Returns words of `text` that look like the path of a file in a folder of this repository.
 fn named_files(text: &str) -> impl Iterator<Item = &str> {
     let part = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
     let words = text.split(move |c: char| !part(c)).map(|word| word.trim_end_matches(['.', '/']));
@@ -98,7 +98,7 @@ fn named_files(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Files that `text`, in the file at `path`, names and that are not there.
+/// Returns files that `text`, in the file at `path`, names and that do not exist.
 fn missing_files(path: &str, text: &str) -> Vec<String> {
     let root = sources::root();
     let folder = Path::new(path).parent().unwrap();
@@ -112,7 +112,7 @@ fn missing_files(path: &str, text: &str) -> Vec<String> {
     missing.map(|name| format!("{path} names {name}")).collect()
 }
 
-/// What is said in comments of Rust code.
+/// Returns the comments of Rust code.
 fn comments(text: &str) -> String {
     let lines = text.lines().filter_map(|line| line.split_once("//").map(|(_, said)| said));
     lines.collect::<Vec<_>>().join("\n")

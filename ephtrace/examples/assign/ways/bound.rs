@@ -1,4 +1,4 @@
-//! Sockets that were bound before they connected.
+//! Sockets that are bound before they connect.
 
 use std::{
     io,
@@ -28,8 +28,8 @@ pub(super) fn bind_zero(context: &Context<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A port from `bind()` to port 0 is not kept when the connection is refused: the next `connect()`
-/// on that socket chooses anew.
+/// A refused connection loses the port from `bind()` to port 0: the next `connect()` on the socket
+/// chooses another.
 pub(super) fn bind_zero_refused_retry(context: &Context<'_>) -> Result<()> {
     let (closed, server) = (Closed::new(Ipv4Addr::LOCALHOST)?, Server::new(Ipv4Addr::LOCALHOST)?);
     for _ in 0..context.times {
@@ -42,7 +42,7 @@ pub(super) fn bind_zero_refused_retry(context: &Context<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The program named the port.
+/// The program names the port.
 pub(super) fn bind_explicit(context: &Context<'_>) -> Result<()> {
     let server = Server::new(Ipv4Addr::LOCALHOST)?;
     for _ in 0..context.times {
@@ -55,11 +55,11 @@ pub(super) fn bind_explicit(context: &Context<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The program named a port whose connection exists already: `EADDRNOTAVAIL` without a search.
+/// The program names a port whose connection already exists: `EADDRNOTAVAIL` without a search.
 pub(super) fn bind_explicit_conflict(context: &Context<'_>) -> Result<()> {
     let server = Server::new(Ipv4Addr::LOCALHOST)?;
     for _ in 0..context.times {
-        // A port that nobody else has, shared from now on.
+        // A port that no other socket has, shared from now on.
         let (first, addr) = net::bound(Ipv4Addr::LOCALHOST.into())?;
         first.set_linger(Some(Duration::ZERO))?;
         first.set_reuse_address(true)?;
@@ -75,11 +75,11 @@ pub(super) fn bind_explicit_conflict(context: &Context<'_>) -> Result<()> {
 
 /// `IP_BIND_ADDRESS_NO_PORT`: `bind()` fixes the address only, `connect()` chooses the port.
 pub(super) fn bind_address_no_port(context: &Context<'_>) -> Result<()> {
-    // Not the address that routing would choose.
+    // Routing would choose another address.
     no_port(context, Ipv4Addr::LOCALHOST.into(), Ipv4Addr::new(127, 0, 0, 3).into())
 }
 
-/// The same over IPv6.
+/// `IP_BIND_ADDRESS_NO_PORT` over IPv6.
 pub(super) fn bind_address_no_port_ipv6(context: &Context<'_>) -> Result<()> {
     net::need_ipv6()?;
     no_port(context, Ipv6Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into())
@@ -100,7 +100,7 @@ fn no_port(context: &Context<'_>, to: IpAddr, from: IpAddr) -> Result<()> {
     Ok(())
 }
 
-/// A client of `server` with a port that the kernel chose in `bind()`, which is logged.
+/// Returns a client of `server` with a port that the kernel chose in `bind()`, which is logged.
 fn zero_client(context: &Context<'_>, server: &Server) -> Result<Socket> {
     let client = net::client(server.addr)?;
     client.set_reuse_address(true)?;
@@ -109,7 +109,7 @@ fn zero_client(context: &Context<'_>, server: &Server) -> Result<Socket> {
     Ok(client)
 }
 
-/// A client of `server`, bound to `port`, which several clients may share.
+/// Returns a client of `server`, bound to `port`, which several clients may share.
 fn bound_client(server: &Server, port: u16) -> Result<Socket> {
     let client = net::client(server.addr)?;
     client.set_reuse_address(true)?;

@@ -1,5 +1,5 @@
-//! TCP Fast Open, where the SYN waits for a write that does not come as one would think: from
-//! another thread, another process, at the second try, or not at all.
+//! TCP Fast Open with an unusual write that sends the SYN: from another thread, from another
+//! process, at the second try, or never.
 
 use std::{
     os::fd::OwnedFd,
@@ -17,7 +17,7 @@ use crate::{
     netns,
 };
 
-/// Connects that wait for their first write at the same time.
+/// Number of connects that wait for their first write at the same time.
 const SEVERAL: usize = 4;
 
 /// Several at a time, all written to by another thread.
@@ -57,7 +57,7 @@ pub(super) fn other_process(context: &Context<'_>) -> Result<()> {
     })
 }
 
-/// Closed by another thread, and nothing is ever sent.
+/// Another thread closes the socket, and nothing is ever sent.
 pub(super) fn closed_elsewhere(context: &Context<'_>) -> Result<()> {
     in_fastopen_netns(|server| {
         for _ in 0..context.times {
@@ -88,7 +88,7 @@ pub(super) fn second_write(context: &Context<'_>) -> Result<()> {
     })
 }
 
-/// Given up before the first write, and connected again.
+/// The program gives up before the first write, and connects again.
 pub(super) fn reconnected(context: &Context<'_>) -> Result<()> {
     in_fastopen_netns(|server| {
         for _ in 0..context.times {
@@ -104,7 +104,7 @@ pub(super) fn reconnected(context: &Context<'_>) -> Result<()> {
     })
 }
 
-/// So many clients, connected one after another, whose SYNs wait.
+/// Returns `count` clients, connected one after another, whose SYNs wait.
 fn connected(context: &Context<'_>, server: &Server, count: usize) -> Result<Vec<Socket>> {
     let connected = (0..count).map(|_| {
         let client = deferring_client(server.addr)?;
@@ -114,7 +114,7 @@ fn connected(context: &Context<'_>, server: &Server, count: usize) -> Result<Vec
     connected.collect()
 }
 
-/// Does `work` in a thread of its own.
+/// Runs `work` in a thread of its own.
 fn elsewhere(work: impl FnOnce() -> Result<()> + Send) -> Result<()> {
     thread::scope(|scope| scope.spawn(work).join()).map_err(|_| anyhow!("a thread panicked"))?
 }

@@ -16,7 +16,7 @@ use crate::{
     netns,
 };
 
-/// Connects that wait for their first write at the same time.
+/// Number of connects that wait for their first write at the same time.
 const SEVERAL: usize = 4;
 
 /// `connect()` takes the port, the first write sends the SYN.
@@ -33,7 +33,7 @@ pub(super) fn connect(context: &Context<'_>) -> Result<()> {
     })
 }
 
-/// Several at a time, before the first write of any.
+/// Several connect before the first write of any.
 pub(super) fn several(context: &Context<'_>) -> Result<()> {
     in_fastopen_netns(|server| {
         for _ in 0..context.times {
@@ -52,7 +52,8 @@ pub(super) fn several(context: &Context<'_>) -> Result<()> {
     })
 }
 
-/// The same, but before that write another socket of the task is bound to port 0, and connects.
+/// Several connect, and before their first write another socket of the task is bound to port 0 and
+/// connects.
 pub(super) fn beside_bind(context: &Context<'_>) -> Result<()> {
     in_fastopen_netns(|server| {
         for _ in 0..context.times {
@@ -79,7 +80,7 @@ pub(super) fn unsent(context: &Context<'_>) -> Result<()> {
     })
 }
 
-/// `connect()` takes the port, and the thread ends; the socket goes later.
+/// `connect()` takes the port, and the thread ends; the socket is closed later.
 pub(super) fn left(context: &Context<'_>) -> Result<()> {
     in_fastopen_netns(|server| {
         for _ in 0..context.times {
@@ -87,7 +88,7 @@ pub(super) fn left(context: &Context<'_>) -> Result<()> {
             let connect = || context.probe(server.addr).connect(&client);
             let attempt = thread::scope(|scope| scope.spawn(connect).join())
                 .map_err(|_| anyhow!("a thread panicked"))??;
-            // One is joined before the kernel has done with it.
+            // A thread is joined before the kernel has removed it.
             let place = format!("/proc/self/task/{}", attempt.tid);
             while Path::new(&place).exists() {
                 thread::yield_now();
@@ -97,7 +98,7 @@ pub(super) fn left(context: &Context<'_>) -> Result<()> {
     })
 }
 
-/// `sendto()` connects: there is no `connect()` at all.
+/// `sendto()` connects, without any call of `connect()`.
 pub(super) fn sendto(context: &Context<'_>) -> Result<()> {
     in_fastopen_netns(|server| {
         for _ in 0..context.times {
@@ -121,7 +122,8 @@ fn send_first(context: &Context<'_>, to: SocketAddr) -> Result<()> {
 /// 1: clients, 2: servers, 0x4 and 0x200: neither needs a cookie.
 pub(super) const FASTOPEN: &str = "519";
 
-/// Runs `work` where client and server both do Fast Open, and the client has the server's cookie.
+/// Runs `work` in a namespace in which client and server both use Fast Open and the client has the
+/// server's cookie.
 pub(crate) fn in_fastopen_netns(work: impl FnOnce(&Server) -> Result<()> + Send) -> Result<()> {
     netns::in_new(None, || {
         netns::set("tcp_fastopen", FASTOPEN)?;
@@ -132,7 +134,7 @@ pub(crate) fn in_fastopen_netns(work: impl FnOnce(&Server) -> Result<()> + Send)
     })
 }
 
-/// A client whose SYN waits for the first write.
+/// Returns a client whose SYN waits for the first write.
 pub(crate) fn deferring_client(to: SocketAddr) -> Result<Socket> {
     let client = net::client(to)?;
     net::set_option(client.as_raw_fd(), libc::IPPROTO_TCP, libc::TCP_FASTOPEN_CONNECT, 1)

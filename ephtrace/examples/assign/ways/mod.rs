@@ -38,10 +38,10 @@ pub(crate) struct Args {
     list: bool,
 }
 
-/// Name of a way, and what goes it.
+/// Name of a way, and the function that uses it.
 type Way = (&'static str, fn(&Context<'_>) -> Result<()>);
 
-/// All of them.
+/// All ways.
 const WAYS: &[Way] = &[
     ("ipv4", plain::ipv4),
     ("ipv6", plain::ipv6),
@@ -100,8 +100,8 @@ const WAYS: &[Way] = &[
     ("bind_two_threads", unconnected::two_threads),
 ];
 
-/// Ways that are gone only where they are asked for: an SCTP socket makes the kernel load a module,
-/// a subflow of MPTCP joins when it likes, and a bind in between is not logged.
+/// Ways that are used on request only: an SCTP socket makes the kernel load a module, a subflow of
+/// MPTCP joins at an unknown time, and a bind in between is not logged.
 const ON_REQUEST: &[Way] = &[
     ("fastopen_beside_bind", fastopen::beside_bind),
     ("mptcp_join", mptcp::join),
@@ -119,7 +119,7 @@ const ON_REQUEST: &[Way] = &[
     ("exhausted_sctp_ipv6", sctp::exhausted_ipv6),
 ];
 
-/// Goes the ways that were asked for, in the order of the table.
+/// Uses the requested ways, in the order of the table.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let truth = match &args.truth {
         Some(path) => Truth::file(path)?,

@@ -1,7 +1,7 @@
 //! MPTCP: a second subflow, which a kernel thread makes some time after the connect.
 //!
-//! Who is told where from to join is the kernel's own path manager, by generic netlink
-//! (`linux/mptcp_pm.h`).
+//! The kernel's own path manager is told by generic netlink (`linux/mptcp_pm.h`) which address to
+//! join from.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -30,10 +30,10 @@ const SOL_MPTCP: i32 = 284;
 const MPTCP_SUBFLOW_ADDRS: i32 = 3;
 
 const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 20_262);
-/// Where the second subflow comes from.
+/// Source address of the second subflow.
 const SECOND: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
-/// How long a subflow may take to join.
+/// Maximum time for a subflow to join.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The first subflow by `connect()`, the second one by the kernel.
@@ -60,7 +60,7 @@ fn join_once(context: &Context<'_>, server: &Socket) -> Result<()> {
     client.connect(&SockAddr::from(SERVER)).context("connect")?;
     let connected_ns = now_ns();
     let (mut peer, _) = server.accept().context("accept")?;
-    // Subflows join once both sides have heard of each other.
+    // Subflows join once both sides have received data.
     let mut byte = [0];
     client.write_all(b"x")?;
     peer.read_exact(&mut byte)?;
@@ -93,7 +93,7 @@ fn join_once(context: &Context<'_>, server: &Socket) -> Result<()> {
     })
 }
 
-/// The local port of the subflow from [`SECOND`], once it is there.
+/// Returns the local port of the subflow from [`SECOND`], once there is one.
 fn second_port(client: &Socket) -> Result<u16> {
     let end = Instant::now() + PATIENCE;
     loop {
@@ -107,7 +107,7 @@ fn second_port(client: &Socket) -> Result<u16> {
     }
 }
 
-/// Most subflows that we ask for.
+/// Maximum number of subflows to ask for.
 const SUBFLOWS: usize = 4;
 
 /// `struct mptcp_subflow_data`, and two `sockaddr_storage` for each subflow.
@@ -120,9 +120,9 @@ struct SubflowAddrs {
     pairs: [[libc::sockaddr_storage; 2]; SUBFLOWS],
 }
 
-/// Local addresses and ports of all subflows.
+/// Returns local addresses and ports of all subflows.
 fn subflows(client: &Socket) -> io::Result<Vec<(Ipv4Addr, u16)>> {
-    // SAFETY: integers and arrays of them, for which zero is a value.
+    // SAFETY: the structure holds integers and arrays of them, for which zero is a value.
     let mut addrs: SubflowAddrs = unsafe { mem::zeroed() };
     addrs.size_subflow_data = 16;
     addrs.size_user = 2 * u32::try_from(size_of::<libc::sockaddr_storage>()).unwrap_or(0);
@@ -160,7 +160,7 @@ const FLAG_SUBFLOW: u32 = 1 << 1;
 /// `NLA_F_NESTED`.
 const NESTED: u16 = 1 << 15;
 
-/// Tells this namespace's path manager to let each connection join from [`SECOND`] as well.
+/// Makes this namespace's path manager let each connection join from [`SECOND`] as well.
 fn path_manager() -> Result<()> {
     let generic = Some(Protocol::from(libc::NETLINK_GENERIC));
     let netlink = Socket::new(Domain::from(libc::AF_NETLINK), Type::RAW, generic)?;
@@ -182,7 +182,7 @@ fn path_manager() -> Result<()> {
     Ok(())
 }
 
-/// An attribute of netlink: length, kind, value, and what fills it up to four bytes.
+/// Returns a netlink attribute: length, kind, value, and padding to four bytes.
 fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
     let len = u16::try_from(4 + value.len()).unwrap_or(u16::MAX);
     let mut bytes = [len.to_ne_bytes(), kind.to_ne_bytes()].concat();
@@ -191,7 +191,7 @@ fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The value of the first attribute of this kind.
+/// Returns the value of the first attribute of this kind.
 fn find(mut attributes: &[u8], wanted: u16) -> Option<&[u8]> {
     loop {
         let len = usize::from(u16::from_ne_bytes(attributes.get(..2)?.try_into().ok()?));
@@ -203,8 +203,7 @@ fn find(mut attributes: &[u8], wanted: u16) -> Option<&[u8]> {
     }
 }
 
-/// Sends one request, and returns what comes behind the header of the answer, up to the
-/// acknowledgement.
+/// Sends one request, and returns the answer after its header, up to the acknowledgement.
 fn ask(netlink: &Socket, family: u16, command: u8, attributes: &[u8]) -> Result<Vec<u8>> {
     /// `NLM_F_REQUEST | NLM_F_ACK`.
     const FLAGS: u16 = 1 | 4;
@@ -213,7 +212,7 @@ fn ask(netlink: &Socket, family: u16, command: u8, attributes: &[u8]) -> Result<
     let mut request = len.to_ne_bytes().to_vec();
     request.extend(family.to_ne_bytes());
     request.extend(FLAGS.to_ne_bytes());
-    // Number and port of the sender, then command, version 1, nothing.
+    // Number and port of the sender, then command, version 1, reserved.
     request.extend([0; 8]);
     request.extend([command, 1, 0, 0]);
     request.extend(attributes);

@@ -1,4 +1,4 @@
-//! Unbound sockets, no special options: both families, refused, repeated.
+//! Unbound sockets without special options: both families, refused, repeated.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -14,18 +14,18 @@ use crate::{
     netns,
 };
 
-/// IPv4.
+/// Connects over IPv4.
 pub(super) fn ipv4(context: &Context<'_>) -> Result<()> {
     to_server(context, Ipv4Addr::LOCALHOST.into())
 }
 
-/// IPv6.
+/// Connects over IPv6.
 pub(super) fn ipv6(context: &Context<'_>) -> Result<()> {
     net::need_ipv6()?;
     to_server(context, Ipv6Addr::LOCALHOST.into())
 }
 
-/// An `AF_INET6` socket that connects to an IPv4 address.
+/// Connects an `AF_INET6` socket to an IPv4 address.
 pub(super) fn mapped(context: &Context<'_>) -> Result<()> {
     net::need_ipv6()?;
     let server = Server::new(Ipv4Addr::LOCALHOST)?;
@@ -37,7 +37,7 @@ pub(super) fn mapped(context: &Context<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A socket that does not wait.
+/// Connects a non-blocking socket.
 pub(super) fn nonblocking(context: &Context<'_>) -> Result<()> {
     let server = Server::new(Ipv4Addr::LOCALHOST)?;
     for _ in 0..context.times {
@@ -60,8 +60,8 @@ pub(super) fn refused(context: &Context<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The same socket again after it was refused: a second port, while the first is still to be
-/// seen in the socket.
+/// Connects the socket again after a refusal: it gets a second port, while it still shows the
+/// first.
 pub(super) fn refused_retry(context: &Context<'_>) -> Result<()> {
     let (closed, server) = (Closed::new(Ipv4Addr::LOCALHOST)?, Server::new(Ipv4Addr::LOCALHOST)?);
     for _ in 0..context.times {
@@ -75,7 +75,7 @@ pub(super) fn refused_retry(context: &Context<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The same socket again after it was connected and disconnected.
+/// Connects the socket again after it was connected and disconnected.
 pub(super) fn reconnect(context: &Context<'_>) -> Result<()> {
     let server = Server::new(Ipv4Addr::LOCALHOST)?;
     for _ in 0..context.times {
@@ -89,9 +89,9 @@ pub(super) fn reconnect(context: &Context<'_>) -> Result<()> {
     Ok(())
 }
 
-/// No route: connect fails before a port is looked for.
+/// No route: connect fails before the search for a port.
 pub(super) fn unroutable(context: &Context<'_>) -> Result<()> {
-    // TEST-NET-1; the new namespace has no route to anywhere but itself.
+    // An address of TEST-NET-1; the new namespace only has a route to itself.
     let to = SocketAddr::from(([192, 0, 2, 1], 80));
     netns::in_new(None, || {
         for _ in 0..context.times {
@@ -108,7 +108,7 @@ pub(super) fn to_server(context: &Context<'_>, ip: IpAddr) -> Result<()> {
     for _ in 0..context.times {
         context.probe(server.addr).connect(&net::client(server.addr)?)?;
         server.drain()?;
-        // Not all of them within one tick of the kernel's clock.
+        // Spreads them over more than one tick of the kernel's clock.
         thread::sleep(Duration::from_millis(1));
     }
     Ok(())

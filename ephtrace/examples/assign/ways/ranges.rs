@@ -1,4 +1,4 @@
-//! Narrow ranges: per socket, used up, and so narrow that a connection meets itself.
+//! Narrow ranges: of a socket, used up, and so narrow that a connection meets itself.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -11,7 +11,7 @@ use crate::{
     netns,
 };
 
-/// Ten ports, both parities alike, so that the kernel's search can find every one of them.
+/// Ten ports, as many even as odd ones, so that the kernel's search can find every one of them.
 const TEN_PORTS: (u16, u16) = (40_000, 40_009);
 
 /// `IP_LOCAL_PORT_RANGE` inside the namespace's range.
@@ -43,7 +43,7 @@ fn with_socket_range(
     Ok(())
 }
 
-/// All ports of an `IP_LOCAL_PORT_RANGE` held, and more asked for.
+/// Holds all ports of an `IP_LOCAL_PORT_RANGE`, and asks for more.
 pub(super) fn socket_range_exhausted(context: &Context<'_>) -> Result<()> {
     netns::in_new(None, || {
         let server = Server::new(Ipv4Addr::LOCALHOST)?;
@@ -53,12 +53,12 @@ pub(super) fn socket_range_exhausted(context: &Context<'_>) -> Result<()> {
     })
 }
 
-/// All ports of a namespace's range held, and more asked for.
+/// Holds all ports of a namespace's range, and asks for more.
 pub(super) fn exhausted(context: &Context<'_>) -> Result<()> {
     exhausted_at(context, Ipv4Addr::LOCALHOST.into())
 }
 
-/// The same over IPv6.
+/// Holds all ports of a namespace's range over IPv6, and asks for more.
 pub(super) fn exhausted_ipv6(context: &Context<'_>) -> Result<()> {
     net::need_ipv6()?;
     exhausted_at(context, Ipv6Addr::LOCALHOST.into())
@@ -73,7 +73,7 @@ fn exhausted_at(context: &Context<'_>, ip: IpAddr) -> Result<()> {
     })
 }
 
-/// A socket that was refused first, so that it still shows a port, then finds the range used up.
+/// A socket that was refused, so that it still shows a port, then finds the range used up.
 pub(super) fn exhausted_retry(context: &Context<'_>) -> Result<()> {
     netns::in_new(Some(TEN_PORTS), || {
         let server = Server::new(Ipv4Addr::LOCALHOST)?;
@@ -96,12 +96,12 @@ pub(super) fn exhausted_retry(context: &Context<'_>) -> Result<()> {
     })
 }
 
-/// The only port to choose is the destination's: the connection is its own peer.
+/// The only available port is the destination's: the connection is its own peer.
 pub(super) fn self_connect(context: &Context<'_>) -> Result<()> {
     self_connect_at(context, Ipv4Addr::LOCALHOST.into())
 }
 
-/// The same over IPv6.
+/// Connects to itself over IPv6.
 pub(super) fn self_connect_ipv6(context: &Context<'_>) -> Result<()> {
     net::need_ipv6()?;
     self_connect_at(context, Ipv6Addr::LOCALHOST.into())

@@ -1,4 +1,4 @@
-//! SCTP: one-to-one sockets, as TCP's, and one-to-many sockets, as UDP's.
+//! SCTP: one-to-one sockets, like TCP's, and one-to-many sockets, like UDP's.
 
 use std::{
     io,
@@ -24,7 +24,7 @@ const SOL_SCTP: i32 = 132;
 /// `SCTP_SOCKOPT_BINDX_ADD`.
 const BINDX_ADD: i32 = 100;
 
-/// Where servers listen: below the range. Nobody else has an SCTP server there.
+/// Port of servers: below the range, and without any other SCTP server.
 const SERVER_PORT: u16 = 20_132;
 
 /// Ports that a program names.
@@ -47,7 +47,7 @@ fn need_sctp() -> Result<()> {
     made.map(drop).map_err(|e| skip::lacking("this kernel has no SCTP", NO_SUCH_SOCKET, e))
 }
 
-/// Any address and one, of both kinds of sockets.
+/// Binds both kinds of sockets to any address and to one address.
 pub(super) fn bind(context: &Context<'_>) -> Result<()> {
     need_sctp()?;
     unconnected::bind(context, one_to_one(), ANY4)?;
@@ -55,7 +55,7 @@ pub(super) fn bind(context: &Context<'_>) -> Result<()> {
     unconnected::bind(context, one_to_many(), V4)
 }
 
-/// The same over IPv6.
+/// Binds over IPv6.
 pub(super) fn bind_ipv6(context: &Context<'_>) -> Result<()> {
     need_sctp()?;
     net::need_ipv6()?;
@@ -63,7 +63,7 @@ pub(super) fn bind_ipv6(context: &Context<'_>) -> Result<()> {
     unconnected::bind(context, one_to_one(), V6)
 }
 
-/// A second address gets the port that the first one has: nothing is assigned.
+/// A second address gets the port of the first one: nothing is assigned.
 pub(super) fn bind_second(context: &Context<'_>) -> Result<()> {
     need_sctp()?;
     for _ in 0..context.times {
@@ -82,7 +82,7 @@ pub(super) fn bind_second(context: &Context<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A port that the program names, and once more for another socket.
+/// Binds to a port that the program names, and once more with another socket.
 pub(super) fn bind_explicit(context: &Context<'_>) -> Result<()> {
     need_sctp()?;
     for port in NAMED_PORTS.take(usize::try_from(context.times)?) {
@@ -102,7 +102,7 @@ pub(super) fn listen(context: &Context<'_>) -> Result<()> {
     listen_at(context, ANY4)
 }
 
-/// The same over IPv6.
+/// `listen()` over IPv6.
 pub(super) fn listen_ipv6(context: &Context<'_>) -> Result<()> {
     need_sctp()?;
     net::need_ipv6()?;
@@ -128,7 +128,7 @@ pub(super) fn connect(context: &Context<'_>) -> Result<()> {
     connect_at(context, V4)
 }
 
-/// The same over IPv6.
+/// `connect()` over IPv6.
 pub(super) fn connect_ipv6(context: &Context<'_>) -> Result<()> {
     net::need_ipv6()?;
     connect_at(context, V6)
@@ -147,12 +147,12 @@ fn connect_at(context: &Context<'_>, ip: IpAddr) -> Result<()> {
     })
 }
 
-/// First send on an unbound socket; the second one assigns nothing.
+/// First send on an unbound socket; a second send assigns nothing.
 pub(super) fn send(context: &Context<'_>) -> Result<()> {
     send_at(context, V4)
 }
 
-/// The same over IPv6.
+/// First send over IPv6.
 pub(super) fn send_ipv6(context: &Context<'_>) -> Result<()> {
     net::need_ipv6()?;
     send_at(context, V6)
@@ -171,12 +171,12 @@ fn send_at(context: &Context<'_>, ip: IpAddr) -> Result<()> {
     })
 }
 
-/// A narrow range, used up in every manner.
+/// Uses up a narrow range in every manner.
 pub(super) fn exhausted(context: &Context<'_>) -> Result<()> {
     exhausted_at(context, V4, ANY4)
 }
 
-/// The same over IPv6.
+/// Uses up a narrow range over IPv6.
 pub(super) fn exhausted_ipv6(context: &Context<'_>) -> Result<()> {
     net::need_ipv6()?;
     exhausted_at(context, V6, ANY6)
@@ -199,7 +199,7 @@ fn exhausted_at(context: &Context<'_>, ip: IpAddr, any: IpAddr) -> Result<()> {
     })
 }
 
-/// Listens at `to`; the port is named, so that nothing is assigned.
+/// Returns a socket that listens at `to`; the port is named, so that nothing is assigned.
 fn server(to: SocketAddr) -> Result<Socket> {
     let socket = one_to_one().socket(to.ip())?;
     socket.set_reuse_address(true)?;

@@ -1,4 +1,4 @@
-//! Who connects: other namespaces, threads, names, processes.
+//! Connects of other namespaces, threads, names and processes.
 
 use std::{fs, net::Ipv4Addr, process, thread};
 
@@ -11,15 +11,15 @@ use crate::{
     netns as namespaces,
 };
 
-/// How many threads connect at once.
+/// Number of threads that connect at once.
 const THREADS: usize = 4;
 
-/// In another network namespace.
+/// Connects in another network namespace.
 pub(super) fn netns(context: &Context<'_>) -> Result<()> {
     namespaces::in_new(None, || plain::to_server(context, Ipv4Addr::LOCALHOST.into()))
 }
 
-/// From several threads at once, to one destination.
+/// Connects from several threads at once, to one destination.
 pub(super) fn threads(context: &Context<'_>) -> Result<()> {
     let server = Server::new(Ipv4Addr::LOCALHOST)?;
     let connect = || {
@@ -35,7 +35,7 @@ pub(super) fn threads(context: &Context<'_>) -> Result<()> {
     })
 }
 
-/// From a thread whose name is not the process's.
+/// Connects from a thread whose name is not the process's.
 pub(super) fn thread_name(context: &Context<'_>) -> Result<()> {
     thread::scope(|scope| {
         let named = thread::Builder::new().name("a-thread".to_owned());
@@ -48,7 +48,7 @@ pub(super) fn thread_name(context: &Context<'_>) -> Result<()> {
     })
 }
 
-/// From a process that changed its name.
+/// Connects from a process that changed its name.
 pub(super) fn process_renamed(context: &Context<'_>) -> Result<()> {
     let before = fs::read_to_string("/proc/self/comm")?;
     fs::write("/proc/self/comm", "assign (new) \u{e9}")?;
@@ -57,7 +57,7 @@ pub(super) fn process_renamed(context: &Context<'_>) -> Result<()> {
     done
 }
 
-/// From a process that ends at once.
+/// Connects from a process that ends at once.
 pub(super) fn child_process(context: &Context<'_>) -> Result<()> {
     let server = Server::new(Ipv4Addr::LOCALHOST)?;
     for _ in 0..context.times {

@@ -15,7 +15,7 @@ pub(super) const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
 pub(super) const ANY4: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 pub(super) const ANY6: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
-/// What kind of socket, and what to call it.
+/// Kind of a socket, and its name in the log.
 #[derive(Clone, Copy)]
 pub(super) struct Kind {
     pub(super) r#type: Type,
@@ -42,7 +42,7 @@ impl Kind {
     }
 }
 
-/// `bind()` to port 0 of an address.
+/// Calls `bind()` for port 0 of an address.
 pub(super) fn bind(context: &Context<'_>, kind: Kind, ip: IpAddr) -> Result<()> {
     for _ in 0..context.times {
         bind_once(context, kind, ip, &kind.socket(ip)?)?;
@@ -61,30 +61,30 @@ pub(super) fn bind_once(
     Ok(probe.bind(socket, kind.name, || socket.bind(&SockAddr::from(to)))?.errno)
 }
 
-/// TCP, any address.
+/// Binds TCP sockets to any address.
 pub(super) fn tcp_bind(context: &Context<'_>) -> Result<()> {
     bind(context, TCP, ANY4)
 }
 
-/// TCP, one address.
+/// Binds TCP sockets to one address.
 pub(super) fn tcp_bind_address(context: &Context<'_>) -> Result<()> {
     bind(context, TCP, V4)
 }
 
-/// TCP over IPv6.
+/// Binds TCP sockets over IPv6.
 pub(super) fn tcp_bind_ipv6(context: &Context<'_>) -> Result<()> {
     net::need_ipv6()?;
     bind(context, TCP, ANY6)?;
     bind(context, TCP, V6)
 }
 
-/// An `AF_INET6` socket bound to an IPv4 address.
+/// Binds an `AF_INET6` socket to an IPv4 address.
 pub(super) fn tcp_bind_mapped(context: &Context<'_>) -> Result<()> {
     net::need_ipv6()?;
     bind(context, TCP, Ipv4Addr::LOCALHOST.to_ipv6_mapped().into())
 }
 
-/// With `SO_REUSEADDR`, the kernel looks through the lower half of the range first.
+/// With `SO_REUSEADDR`, the kernel searches the lower half of the range first.
 pub(super) fn tcp_bind_reuse(context: &Context<'_>) -> Result<()> {
     for _ in 0..context.times {
         let socket = TCP.socket(V4)?;
@@ -104,7 +104,7 @@ pub(super) fn listen(context: &Context<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The same over IPv6.
+/// `listen()` over IPv6.
 pub(super) fn listen_ipv6(context: &Context<'_>) -> Result<()> {
     net::need_ipv6()?;
     for _ in 0..context.times {
@@ -118,13 +118,13 @@ fn listen_once(context: &Context<'_>, ip: IpAddr, socket: &Socket) -> Result<i32
     Ok(probe.bind(socket, "tcp", || socket.listen(1))?.errno)
 }
 
-/// UDP, any address and one.
+/// Binds UDP sockets to any address and to one address.
 pub(super) fn udp_bind(context: &Context<'_>) -> Result<()> {
     bind(context, UDP, ANY4)?;
     bind(context, UDP, V4)
 }
 
-/// UDP over IPv6.
+/// Binds UDP sockets over IPv6.
 pub(super) fn udp_bind_ipv6(context: &Context<'_>) -> Result<()> {
     net::need_ipv6()?;
     bind(context, UDP, ANY6)?;
@@ -136,18 +136,18 @@ pub(super) fn udp_connect(context: &Context<'_>) -> Result<()> {
     autobind(context, UDP, V4, connect)
 }
 
-/// The same over IPv6.
+/// `connect()` of an unbound UDP socket over IPv6.
 pub(super) fn udp_connect_ipv6(context: &Context<'_>) -> Result<()> {
     net::need_ipv6()?;
     autobind(context, UDP, V6, connect)
 }
 
-/// `sendto()` on an unbound UDP socket; the second one assigns nothing.
+/// `sendto()` on an unbound UDP socket; a second `sendto()` assigns nothing.
 pub(super) fn udp_send(context: &Context<'_>) -> Result<()> {
     autobind(context, UDP, V4, send_twice)
 }
 
-/// The same over IPv6.
+/// `sendto()` on an unbound UDP socket over IPv6.
 pub(super) fn udp_send_ipv6(context: &Context<'_>) -> Result<()> {
     net::need_ipv6()?;
     autobind(context, UDP, V6, send_twice)
@@ -163,12 +163,12 @@ fn send(socket: &Socket, to: SocketAddr) -> std::io::Result<()> {
 
 fn send_twice(socket: &Socket, to: SocketAddr) -> std::io::Result<()> {
     socket.send_to(b"x", &SockAddr::from(to))?;
-    // Nobody listens, which the second one may be told.
+    // Nobody listens, as the error of the second send may say.
     let _ = socket.send_to(b"x", &SockAddr::from(to));
     Ok(())
 }
 
-/// The kernel binds the socket of its own accord while `act` makes it talk to `ip`.
+/// The kernel binds the socket by itself while `act` makes it talk to `ip`.
 pub(super) fn autobind(
     context: &Context<'_>,
     kind: Kind,
@@ -194,7 +194,7 @@ pub(super) fn autobind_once(
     Ok(probe.bind(socket, kind.name, || act(socket, to))?.errno)
 }
 
-/// Ping sockets: bind, connect. Whoever may have them is a matter of the namespace.
+/// Ping sockets: bind, connect. The namespace's settings say who may have them.
 pub(super) fn ping_sockets(context: &Context<'_>) -> Result<()> {
     netns::in_new(None, || {
         netns::set("ping_group_range", "0 2147483647")?;
@@ -206,25 +206,24 @@ pub(super) fn ping_sockets(context: &Context<'_>) -> Result<()> {
     })
 }
 
-/// A narrow range, used up by `bind()` and `listen()`.
+/// Uses up a narrow range by `bind()` and `listen()`.
 pub(super) fn exhausted_bind(context: &Context<'_>) -> Result<()> {
     use_up(libc::EADDRINUSE, TCP, V4, |socket| bind_once(context, TCP, V4, socket))?;
     use_up(libc::EADDRINUSE, TCP, ANY4, |socket| listen_once(context, ANY4, socket))?;
     use_up(libc::EADDRINUSE, UDP, V4, |socket| bind_once(context, UDP, V4, socket))
 }
 
-/// The same by `connect()` of UDP sockets.
+/// Uses up a narrow range by `connect()` of UDP sockets.
 pub(super) fn exhausted_udp(context: &Context<'_>) -> Result<()> {
     use_up(libc::EAGAIN, UDP, V4, |socket| autobind_once(context, UDP, V4, socket, connect))
 }
 
-/// UDP sockets get EAGAIN on their first send, for want of a port.
+/// UDP sockets get EAGAIN on their first send, for lack of a port.
 pub(super) fn exhausted_send(context: &Context<'_>) -> Result<()> {
     use_up(libc::EAGAIN, UDP, V4, |socket| autobind_once(context, UDP, V4, socket, send))
 }
 
-/// Gets a port for more sockets than a narrow range has ports: for the last ones that ends with
-/// `errno`.
+/// Gets ports for more sockets than a narrow range has ports; the last ones fail with `errno`.
 pub(super) fn use_up(
     errno: i32,
     kind: Kind,
@@ -243,7 +242,7 @@ pub(super) fn use_up(
     })
 }
 
-/// All at once, from two threads: each has its own ports.
+/// Binds from two threads at once: each has its own ports.
 pub(super) fn two_threads(context: &Context<'_>) -> Result<()> {
     thread::scope(|scope| {
         let threads = [tcp_bind, udp_bind].map(|way| scope.spawn(move || way(context)));

@@ -4,12 +4,12 @@ use super::*;
 
 const SECOND: u64 = 1_000_000_000;
 
-/// In use for the destination, and nothing bound.
+/// Ports in use for the destination, and none bound.
 fn used(in_use: u32) -> Taken {
     Taken { in_use, bound: 0 }
 }
 
-/// A leak of `rate` ports a second, looked at each second.
+/// A leak of `rate` ports a second, sampled each second.
 fn leak(rate: u32, looks: u64, burst: impl Fn(u64) -> u32) -> Series {
     let mut series = Series::default();
     for n in 0..looks {
@@ -19,7 +19,7 @@ fn leak(rate: u32, looks: u64, burst: impl Fn(u64) -> u32) -> Series {
     series
 }
 
-/// Half of the range bound: a leak ends there, and the rest goes round.
+/// Half of the range is bound: a leak ends there, and the rest is used in rotation.
 #[test]
 fn what_is_bound_is_none_of_what_is_left() {
     let mut series = Series::default();
@@ -111,12 +111,12 @@ fn a_nat_waits_whatever_the_host_does() {
     let is = |setup: Setup, expected: f64| (rate(setup) - expected).abs() < 1e-9;
     assert!(is(Setup { time_wait_s: 1.0, ..nat }, 64.0 / 60.0));
     assert!(is(Setup { closes_first: 0.0, lifetime_s: 4.0, ..nat }, 1.0));
-    // More ports than the host, and still scarcer, for they are held longer.
+    // The NAT has more ports than the host, yet is the bottleneck: it holds them longer.
     let many = Setup { nat_ports: Some(30_000), time_wait_s: 1.0, ..setup() };
     assert!(many.ceiling().is_nat && is(many, 500.0));
 }
 
-/// Connects at an even rate, one after the other, until no port is free.
+/// Seconds until no port is free, in a simulation of evenly spaced connects.
 fn simulated(setup: &Setup, rate: f64) -> f64 {
     let mut held: Vec<f64> = Vec::new();
     let mut share = 0.0;
@@ -162,7 +162,7 @@ fn the_time_until_none_is_left_is_that_of_a_simulation() {
 }
 
 proptest! {
-    /// From half way on, the forecast of a noisy leak is within a tenth.
+    /// From halfway on, the forecast of a noisy leak is within a tenth.
     #[test]
     fn a_noisy_leak_is_foretold_within_a_tenth(
         rate in 20_u32..400,

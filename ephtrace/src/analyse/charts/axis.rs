@@ -1,13 +1,13 @@
 //! An axis of a fixed number of bins over values whose span is not known beforehand.
 //!
-//! Bins are a power of two wide. Where a value does not fit, they double until it does, and pairs
-//! of old bins become one: no event is forgotten, and none counted twice.
+//! Bins are a power of two wide. If a value does not fit, they double until it does, and pairs of
+//! old bins merge: no event is dropped or counted twice.
 
 /// Bins of equal width over the values seen so far.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Axis {
     bins: usize,
-    /// A bin is `1 << shift` wide.
+    /// Base-2 logarithm of the width of a bin.
     shift: u32,
     /// Number of the first bin, counted from value 0 in bins of the present width.
     first: u64,
@@ -15,7 +15,7 @@ pub struct Axis {
     seen: Option<(u64, u64)>,
 }
 
-/// Where the bins of an axis are to be found after it made room.
+/// Map from old to new bins after an axis made room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Regrouping {
     was_first: u64,
@@ -24,7 +24,7 @@ pub(super) struct Regrouping {
 }
 
 impl Regrouping {
-    /// Where old bin `bin` is now; only for bins that hold something.
+    /// Returns the new index of old bin `bin`; valid only for bins that hold something.
     pub(super) fn of(self, bin: usize) -> usize {
         let numbered = (self.was_first + bin as u64) >> self.doublings;
         usize::try_from(numbered.saturating_sub(self.first)).unwrap_or(0)
@@ -32,12 +32,12 @@ impl Regrouping {
 }
 
 impl Axis {
-    /// An axis of `bins` bins, at least two, each one wide at first.
+    /// Creates an axis of `bins` bins, at least two, each one wide at first.
     pub fn new(bins: usize) -> Self {
         Self { bins: bins.max(2), shift: 0, first: 0, seen: None }
     }
 
-    /// How many bins there are.
+    /// Number of bins.
     pub fn bins(&self) -> usize {
         self.bins
     }
@@ -47,28 +47,28 @@ impl Axis {
         self.seen
     }
 
-    /// The bin of `value`, which must have been seen.
+    /// Returns the bin of `value`, which must have been seen.
     pub fn bin(&self, value: u64) -> usize {
         let bin = (value >> self.shift).saturating_sub(self.first);
         usize::try_from(bin).map_or(self.bins - 1, |bin| bin.min(self.bins - 1))
     }
 
-    /// The lowest value of bin `bin`, or of the one after the last.
+    /// Returns the lowest value of bin `bin`, or of the bin after the last.
     pub fn start(&self, bin: usize) -> u64 {
         self.first.saturating_add(bin as u64).saturating_mul(self.width())
     }
 
-    /// How many values a bin has room for.
+    /// Number of values that a bin spans.
     pub fn width(&self) -> u64 {
         1 << self.shift
     }
 
-    /// The bins from the lowest to the highest value seen.
+    /// Returns the bins from the lowest to the highest value seen.
     pub fn used(&self) -> std::ops::Range<usize> {
         self.seen.map_or(0..0, |(lowest, highest)| self.bin(lowest)..self.bin(highest) + 1)
     }
 
-    /// Makes room for `value`; tells where the old bins went, if they did.
+    /// Makes room for `value`; returns where the old bins went, if they moved.
     pub(super) fn cover(&mut self, value: u64) -> Option<Regrouping> {
         let Some((lowest, highest)) = self.seen else {
             self.seen = Some((value, value));
@@ -89,7 +89,8 @@ impl Axis {
         self.first = was_first >> doublings;
         let (low, high) = (lowest >> self.shift, highest >> self.shift);
         if low < self.first {
-            // All spare room goes below, so that values that fall and fall don't move it each time.
+            // All spare room goes below, so that steadily falling values don't move the axis each
+            // time.
             self.first = (high + 1).saturating_sub(bins).min(low);
         } else if high - self.first >= bins {
             self.first = low;

@@ -1,32 +1,32 @@
-//! Events counted in two dimensions, however many they are and wherever they lie.
+//! Counts of events in two dimensions, however many events and wherever they lie.
 //!
-//! Nothing is sampled: each event is in exactly one cell, so that a single one that lies apart
-//! keeps a cell of its own.
+//! Nothing is sampled: each event is in exactly one cell, so that a single outlier keeps a cell of
+//! its own.
 
 use super::Axis;
 
-/// Which lane an event belongs to: see [`LaneIds`](super::LaneIds).
+/// Number of the lane that an event belongs to: see [`LaneIds`](super::LaneIds).
 pub type Id = u16;
 
-/// What lies in one cell.
+/// Contents of one cell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cell {
-    /// How many events.
+    /// Number of events.
     pub count: u64,
-    /// The lane that more than half of them belong to, if there is such a one.
+    /// Lane that more than half of the events belong to, if there is one.
     id: Id,
-    /// How many events of `id` are left when each event of another lane cancels one out (Boyer and
-    /// Moore's majority vote).
+    /// Number of events of `id` that are left after each event of another lane has cancelled one
+    /// out (Boyer–Moore majority vote).
     lead: u32,
 }
 
-/// A lane that has not this share of a cell left does not own it: where several are about equally
-/// busy, chance would paint it in the colour of one.
+/// A lane owns a cell only if at least one in this many of the cell's events is left over for it:
+/// among about equally busy lanes, chance would choose the colour.
 const OWNER_LEADS_BY: u64 = 4;
 
 impl Cell {
-    /// The lane that nearly all of them belong to: one that leads all others together by a quarter
-    /// of the events.
+    /// Returns the lane that nearly all events belong to: one that leads all others together by a
+    /// quarter of the events.
     pub fn owner(&self) -> Option<Id> {
         (u64::from(self.lead) * OWNER_LEADS_BY >= self.count.max(1)).then_some(self.id)
     }
@@ -57,13 +57,13 @@ impl Cell {
 pub struct Grid {
     x: Axis,
     y: Axis,
-    /// Row by row.
+    /// Cells in row-major order.
     cells: Vec<Cell>,
     total: u64,
 }
 
 impl Grid {
-    /// `columns` times `rows` cells.
+    /// Creates a grid of `columns` times `rows` cells.
     pub fn new(columns: usize, rows: usize) -> Self {
         let (x, y) = (Axis::new(columns), Axis::new(rows));
         let cells = vec![Cell::default(); x.bins() * y.bins()];
@@ -84,7 +84,7 @@ impl Grid {
         self.total += 1;
     }
 
-    /// How many events there are in all cells.
+    /// Number of events in all cells.
     pub fn total(&self) -> u64 {
         self.total
     }
@@ -152,7 +152,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever comes in whatever order.
+        /// Events of any kind, in any order.
         #[test]
         fn every_event_is_in_the_cell_of_its_place(
             events in prop::collection::vec((any::<u64>(), 0_u64..3000, any::<u16>()), 0..200),

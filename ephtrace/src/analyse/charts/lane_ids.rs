@@ -1,4 +1,4 @@
-//! A small number for each lane, so that a cell can say in two bytes whose it is.
+//! A small number for each lane, so that a cell can name its lane in two bytes.
 
 use std::{cmp::Reverse, collections::HashMap};
 
@@ -7,14 +7,14 @@ use rustc_hash::FxBuildHasher;
 use super::Id;
 use crate::analyse::lanes::LaneKey;
 
-/// How many lanes get a number of their own, in 8 MiB: as many as two bytes tell apart. Later ones
-/// share [`OTHERS`].
+/// Maximum number of lanes with a number of their own, as many as two bytes distinguish; 8 MiB.
+/// Later lanes share [`OTHERS`].
 pub const MAX_LANES: usize = u16::MAX as usize;
 
-/// Stands for all lanes that came too late for a number.
+/// Number shared by all lanes that came after [`MAX_LANES`].
 pub const OTHERS: Id = u16::MAX;
 
-/// The lanes in the order in which they came, and how many events each has.
+/// Lanes in order of arrival, with their numbers of events.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct LaneIds {
     ids: HashMap<LaneKey, Id, FxBuildHasher>,
@@ -23,7 +23,7 @@ pub struct LaneIds {
 }
 
 impl LaneIds {
-    /// The number of `lane`, whose event is counted.
+    /// Counts an event of `lane`, and returns the lane's number.
     pub fn count(&mut self, lane: LaneKey) -> Id {
         let next = self.counts.len();
         let id = match self.ids.get(&lane) {
@@ -43,23 +43,23 @@ impl LaneIds {
         id
     }
 
-    /// How many lanes have a number.
+    /// Number of lanes that have a number.
     pub fn len(&self) -> usize {
         self.counts.len()
     }
 
-    /// Whether there were none.
+    /// Returns whether no lane has a number.
     pub fn is_empty(&self) -> bool {
         self.counts.is_empty()
     }
 
-    /// Events of lanes without a number.
+    /// Number of events of lanes without a number.
     pub fn others(&self) -> u64 {
         self.others
     }
 
-    /// The `n` busiest lanes with their numbers and counts; equally busy ones in the order in which
-    /// they came.
+    /// Returns the `n` busiest lanes with their numbers and counts; equally busy ones in order of
+    /// arrival.
     pub fn busiest(&self, n: usize) -> Vec<(LaneKey, Id, u64)> {
         let count = |id: Id| self.counts.get(usize::from(id)).copied().unwrap_or(0);
         let mut all: Vec<_> = self.ids.iter().map(|(&lane, &id)| (lane, id, count(id))).collect();

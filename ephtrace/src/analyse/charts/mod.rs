@@ -1,8 +1,9 @@
-//! What the charts of a page are drawn from: a whole recording, event by event while there are few,
-//! and as counts in two dimensions however many there are.
+//! Data behind the charts of a page: a whole recording, event by event while events are few, and as
+//! counts in two dimensions however many they are.
 //!
-//! It collects and does not judge, as [`PlotData`](super::picture::PlotData) does for the terminal.
-//! One pass, some 20 MiB at most: grids of fixed size whose cells grow ([`Axis`]), no sampling.
+//! The module collects and does not judge, as [`PlotData`](super::picture::PlotData) does for the
+//! terminal. One pass, at most some 20 MiB: grids of fixed size whose cells grow ([`Axis`]), no
+//! sampling.
 
 mod axis;
 mod grid;
@@ -22,55 +23,55 @@ use super::{
 };
 use crate::model::{Assignment, Comm, Origin, PortRange};
 
-/// So many events are drawn one by one, each with its own tooltip; of more, the density is drawn,
-/// and the last ones one by one. A page with five charts of so many marks has about 1.5 MB.
+/// Number of events up to which each is drawn with its own tooltip; of more, the density is drawn,
+/// and the last ones one by one. A page with five charts of this many marks has about 1.5 MB.
 pub const MAX_MARKS: usize = 1500;
 
-/// Columns of a grid: at least half of them are in use, so that a column is some three to six
-/// pixels of a wide screen and one to two of a phone.
+/// Columns of a grid. At least half of them are in use, so that a column is three to six pixels on
+/// a wide screen and one to two on a phone.
 pub const COLUMNS: usize = 320;
 
 /// Rows of a grid, and columns of the return map.
 pub const ROWS: usize = 256;
 
-/// Changes of the hash secret that are kept: ten minutes. More rules than that hide what they are
-/// to explain, so none is drawn then.
+/// Changes of the hash secret that are kept: ten minutes. If there are more, none is drawn: the
+/// rules would hide the chart.
 pub const MAX_EPOCHS: usize = 60;
 
-/// Errors that are told apart. A search for a port has three or four ways to fail.
+/// Number of errors that are counted apart. A port search has three or four ways to fail.
 pub const MAX_ERRORS: usize = 8;
 
 /// Columns of the failures over time, wide enough for bars.
 const FAILURE_COLUMNS: usize = 96;
 
-/// Bins of [`magnitude`] for each doubling: 9 % wide.
+/// Bins of [`magnitude`] per doubling; each is 9 % wide.
 const PER_DOUBLING: f64 = 8.0;
 
-/// How many ports there are.
+/// Number of ports.
 const PORTS: usize = 1 << 16;
 
 /// One event, as far as it can be drawn.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Mark {
-    /// Its number in the recording, from 1 on.
+    /// Number of the event in the recording, from 1 on.
     pub number: u64,
     /// Time, in nanoseconds since the Unix epoch.
     pub ts_ns: u64,
-    /// Its lane in the [`LaneIds`].
+    /// Number of the event's lane in the [`LaneIds`].
     pub id: Id,
-    /// Its lane.
+    /// Lane of the event.
     pub lane: LaneKey,
-    /// The port; `None` if it failed, or if the program named the port itself.
+    /// Assigned port; `None` if the assignment failed, or if the program named the port itself.
     pub port: Option<u16>,
-    /// The port before it in the same lane.
+    /// Previous port in the same lane.
     pub before: Option<u16>,
-    /// The step from there.
+    /// Step from the previous port.
     pub step: Option<i32>,
-    /// The errno of a failed one.
+    /// Errno of a failed assignment.
     pub errno: Option<u16>,
-    /// Time of the search, in nanoseconds.
+    /// Port search latency, in nanoseconds.
     pub latency_ns: Option<u64>,
-    /// Candidates that the search looked at.
+    /// Number of candidates that the search tried.
     pub tried: Option<u32>,
     /// Process id.
     pub pid: Option<u32>,
@@ -78,16 +79,16 @@ pub struct Mark {
     pub comm: Option<Comm>,
 }
 
-/// Where the hash secret changed.
+/// A change of the hash secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Epoch {
     /// Number of the first event with the new secret.
     pub number: u64,
-    /// Its time, in nanoseconds since the Unix epoch.
+    /// Time of that event, in nanoseconds since the Unix epoch.
     pub ts_ns: u64,
 }
 
-/// How often each port was assigned.
+/// Number of assignments of each port.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Occupancy {
     counts: Box<[u64]>,
@@ -96,7 +97,7 @@ pub struct Occupancy {
 }
 
 impl Occupancy {
-    /// How often `port` was assigned.
+    /// Number of assignments of `port`.
     pub fn count(&self, port: u16) -> u64 {
         self.counts[usize::from(port)]
     }
@@ -106,7 +107,7 @@ impl Occupancy {
         self.range
     }
 
-    /// Lowest and highest port that was assigned.
+    /// Returns the lowest and the highest port that was assigned.
     pub fn used(&self) -> Option<PortRange> {
         let mut used = PortRange::ALL.ports().filter(|&port| self.count(port) > 0);
         let lowest = used.next()?;
@@ -114,11 +115,11 @@ impl Occupancy {
     }
 }
 
-/// Collects what charts are drawn from.
+/// Collects the data behind the charts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Charts {
     events: u64,
-    /// The last [`MAX_MARKS`].
+    /// The last [`MAX_MARKS`] events.
     marks: VecDeque<Mark>,
     lane_ids: LaneIds,
     by_number: Grid,
@@ -132,7 +133,7 @@ pub struct Charts {
     errors: Vec<Option<u16>>,
     occupancy: Occupancy,
     any_steps: StepHistogram,
-    /// The last port of each lane, by number.
+    /// Last port of each lane, by the lane's number.
     last_ports: Vec<Option<u16>>,
     last_port: Option<u16>,
     epochs: Vec<Epoch>,
@@ -168,7 +169,7 @@ impl Default for Charts {
 }
 
 impl Charts {
-    /// Takes note of one assignment, its `step` set.
+    /// Adds one assignment, its `step` set.
     pub fn observe(&mut self, assignment: &Assignment) {
         self.events += 1;
         let lane = LaneKey::of(assignment);
@@ -195,8 +196,8 @@ impl Charts {
         self.mark(assignment, lane, id, port, before);
     }
 
-    /// The last port of the lane `id`, whose last port is `port` from now on; lanes without a
-    /// number have none.
+    /// Returns the last port of lane `id`, and records `port` as the new one; `None` for lanes
+    /// without a number.
     fn replace_last(&mut self, id: Id, port: u16) -> Option<u16> {
         self.last_ports.resize(self.lane_ids.len(), None);
         self.last_ports.get_mut(usize::from(id))?.replace(port)
@@ -257,7 +258,8 @@ impl Charts {
         self.latest_epoch = self.latest_epoch.max(Some(epoch));
     }
 
-    /// The last slot is for all errors that came after the others had filled theirs.
+    /// Returns the row of an error. The last row is shared by all errors that came after the others
+    /// were filled.
     fn error_slot(&mut self, errno: Option<u16>) -> u64 {
         let known = self.errors.iter().position(|&other| other == errno);
         let slot = known.unwrap_or_else(|| {
@@ -271,12 +273,12 @@ impl Charts {
         slot as u64
     }
 
-    /// How many events were observed, failed ones included.
+    /// Number of events observed, failed ones included.
     pub fn events(&self) -> u64 {
         self.events
     }
 
-    /// Each event, if there are at most [`MAX_MARKS`].
+    /// Returns every event, if there are at most [`MAX_MARKS`].
     pub fn marks(&self) -> Option<&VecDeque<Mark>> {
         (self.events <= MAX_MARKS as u64).then_some(&self.marks)
     }
@@ -286,7 +288,7 @@ impl Charts {
         &self.marks
     }
 
-    /// The lanes.
+    /// Numbers of the lanes.
     pub fn lane_ids(&self) -> &LaneIds {
         &self.lane_ids
     }
@@ -296,37 +298,38 @@ impl Charts {
         &self.by_number
     }
 
-    /// The same by time, in nanoseconds since the Unix epoch.
+    /// Ports that the kernel chose, by time in nanoseconds since the Unix epoch.
     pub fn by_time(&self) -> &Grid {
         &self.by_time
     }
 
-    /// The port (rows) by the port before it in the same lane (columns).
+    /// Port (rows) by the previous port in the same lane (columns).
     pub fn returns(&self) -> &Grid {
         &self.returns
     }
 
-    /// The [`magnitude`] of the search's time in nanoseconds, by number of the event.
+    /// [`magnitude`] of the port search latency in nanoseconds, by number of the event.
     pub fn latency(&self) -> &Grid {
         &self.latency
     }
 
-    /// The [`magnitude`] of how many candidates were tried, by number of the event.
+    /// [`magnitude`] of the number of candidates tried, by number of the event.
     pub fn tried(&self) -> &Grid {
         &self.tried
     }
 
-    /// The shortest and the longest search, in nanoseconds.
+    /// Shortest and longest port search latency, in nanoseconds.
     pub fn latency_ends(&self) -> Option<[u64; 2]> {
         self.latency_ends
     }
 
-    /// The fewest and the most candidates that were tried.
+    /// Lowest and highest number of candidates tried.
     pub fn tried_ends(&self) -> Option<[u64; 2]> {
         self.tried_ends
     }
 
-    /// Failed assignments by time; the rows are [`Charts::errors`], the last one all others.
+    /// Failed assignments by time; the rows are [`Charts::errors`], the last row is all other
+    /// errors.
     pub fn failures(&self) -> &Grid {
         &self.failures
     }
@@ -336,17 +339,17 @@ impl Charts {
         &self.errors
     }
 
-    /// How often each port was assigned.
+    /// Number of assignments of each port.
     pub fn occupancy(&self) -> &Occupancy {
         &self.occupancy
     }
 
-    /// Steps from each port to the next of anybody.
+    /// Steps from each port to the next one assigned to anybody.
     pub fn any_steps(&self) -> &StepHistogram {
         &self.any_steps
     }
 
-    /// Where the hash secret changed; `None` if more often than [`MAX_EPOCHS`] times.
+    /// Changes of the hash secret; `None` if there were more than [`MAX_EPOCHS`].
     pub fn epochs(&self) -> Option<&[Epoch]> {
         (self.epoch_count == self.epochs.len() as u64).then_some(&self.epochs)
     }
@@ -357,7 +360,7 @@ fn widen(ends: &mut Option<[u64; 2]>, value: u64) {
     *ends = Some([lowest.min(value), highest.max(value)]);
 }
 
-/// The bin of `value` on a scale with eight bins for each doubling; 0 for 0 and 1.
+/// Returns the bin of `value` on a scale with eight bins per doubling; 0 for 0 and 1.
 pub fn magnitude(value: u64) -> u64 {
     let doublings = as_f64(value.max(1)).log2();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 512")]
@@ -365,7 +368,7 @@ pub fn magnitude(value: u64) -> u64 {
     bin
 }
 
-/// The least value of a [`magnitude`].
+/// Returns the lowest value of a [`magnitude`].
 pub fn least(magnitude: u64) -> f64 {
     (as_f64(magnitude) / PER_DOUBLING).exp2()
 }

@@ -83,7 +83,7 @@ fn magnitudes_are_eight_to_a_doubling() {
 }
 
 proptest! {
-    // Grids of full size take their time without optimization.
+    // Grids of full size are slow without optimization.
     #![proptest_config(ProptestConfig::with_cases(32))]
     #[test]
     fn each_event_is_counted_once_in_each_chart(

@@ -1,4 +1,4 @@
-//! Runs side by side, of literal numbers.
+//! Comparisons of runs, with literal numbers.
 
 use super::*;
 use crate::analyse::findings::{Rule, Severity};

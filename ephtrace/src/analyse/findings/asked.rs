@@ -11,17 +11,17 @@ use super::{
 /// The checks of this file.
 pub(super) const CHECKS: &[Check] = &[asked];
 
-/// From this share of the usable ports on, few are left.
+/// Share of the usable ports in use from which on few are left.
 const NEARLY_FULL: f64 = 0.9;
 
-/// Whether few of the ports are left.
+/// Returns whether few ports are left.
 pub(super) fn is_scarce(asked: &AskedFacts) -> bool {
     f64::from(asked.in_use) >= NEARLY_FULL * f64::from(asked.usable.max(1))
 }
 
 fn asked(facts: &Facts) -> Vec<Finding> {
     let scarce = facts.asked.iter().filter(|asked| is_scarce(asked));
-    // An IPv6 socket meets IPv4 ones, too: where IPv4 alone is full, that is what is said.
+    // An IPv6 socket conflicts with IPv4 ones, too: if IPv4 alone is full, report only that.
     let is_said = |asked: &&AskedFacts| {
         let mut others = facts.asked.iter().filter(|other| {
             (other.netns, other.ask) == (asked.netns, asked.ask) && other.saddr.is_ipv4()
@@ -69,7 +69,7 @@ fn finding(facts: &Facts, asked: &AskedFacts) -> Finding {
     }
     Finding {
         rule: if is_bind { Rule::BindFull } else { Rule::UdpFull },
-        // Connects go on, and nobody is known to bind.
+        // Connects go on, and no process is known to bind.
         severity: if is_full && *time_wait_reusable == 0 {
             Severity::Critical
         } else {

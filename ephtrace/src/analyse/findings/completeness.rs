@@ -1,5 +1,5 @@
-//! Rules about what a summary lacks: failures that no other rule explains, losses, disorder, and
-//! what was left out to keep memory bounded.
+//! Rules about gaps in a summary: failures that no other rule explains, losses, disorder, and
+//! entries evicted to bound memory.
 
 use jiff::Timestamp;
 
@@ -15,7 +15,7 @@ pub(super) const CHECKS: &[Check] = &[failures, losses, cut, disorder, no_room];
 /// Failures that no rule explains.
 fn failures(facts: &Facts) -> Vec<Finding> {
     let Completeness { assignments, failures, ref errors, .. } = facts.completeness;
-    // Of the ports that were named, and of addresses that are not there, other rules say why.
+    // Other rules explain refused named ports and missing addresses.
     let of_the_named =
         |d: &DestinationFacts| if d.is_explicit() { d.refused } else { d.no_address };
     let explained: u64 = facts.destinations.iter().map(of_the_named).sum();
@@ -35,8 +35,8 @@ fn failures(facts: &Facts) -> Vec<Finding> {
     }]
 }
 
-/// `; 7 of them by curl (4711) for …`: the destination with most of such failures, if it is known
-/// who asked.
+/// Returns `; 7 of them by curl (4711) for …`: the destination with most unexplained failures, if
+/// its process is known.
 fn whose(facts: &Facts) -> String {
     let unexplained = |d: &&DestinationFacts| {
         d.failures > 0 && d.process.is_some() && !d.is_explicit() && d.no_address == 0
@@ -48,7 +48,7 @@ fn whose(facts: &Facts) -> String {
     })
 }
 
-/// How often which error occurred.
+/// Formats an error with its count.
 fn error(&(errno, n): &(Option<u16>, u64)) -> String {
     match (errno.and_then(errno_name), errno) {
         (Some(name), _) => format!("{n} {name}"),
@@ -57,7 +57,7 @@ fn error(&(errno, n): &(Option<u16>, u64)) -> String {
     }
 }
 
-/// Events that are missing.
+/// Reports missing events.
 fn losses(facts: &Facts) -> Vec<Finding> {
     let losses = &facts.completeness.losses;
     if losses.total() == 0 {
@@ -75,7 +75,7 @@ fn losses(facts: &Facts) -> Vec<Finding> {
     }]
 }
 
-/// A recording that its writer has not ended.
+/// Reports a recording that its writer has not ended.
 fn cut(facts: &Facts) -> Vec<Finding> {
     if !facts.completeness.is_cut {
         return Vec::new();
@@ -97,7 +97,7 @@ fn cut(facts: &Facts) -> Vec<Finding> {
     }]
 }
 
-/// Assignments of a recording that could not be put in order.
+/// Reports assignments of a recording that could not be sorted.
 fn disorder(facts: &Facts) -> Vec<Finding> {
     let Completeness { assignments, disordered, .. } = facts.completeness;
     if disordered == 0 {
@@ -126,7 +126,7 @@ fn disorder(facts: &Facts) -> Vec<Finding> {
     }]
 }
 
-/// What was left out to keep memory bounded.
+/// Reports entries evicted to bound memory.
 fn no_room(facts: &Facts) -> Vec<Finding> {
     let all = &facts.completeness;
     let left_out = [

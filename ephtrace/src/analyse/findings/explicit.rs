@@ -1,5 +1,5 @@
-//! Rules about ports that the program had, or named, and about addresses that are not there: no
-//! search was made, and more ports are no help. Sources: `__inet_bind`, `tcp_v4_connect` and
+//! Rules about ports that the program had or named, and about addresses that the host lacks: no
+//! search was made, and more ports don't help. Sources: `__inet_bind`, `tcp_v4_connect` and
 //! `__inet_check_established` (Linux 6.12), bind(2), connect(2), bindresvport(3), mount.nfs(8).
 
 use super::{
@@ -11,28 +11,30 @@ use crate::model::Origin;
 /// The checks of this file.
 pub(super) const CHECKS: &[Check] = &[tuple_taken, bind_refused, no_address, privileged];
 
-/// Ports below are for privileged programs; `bindresvport` goes through the upper half of them.
+/// Ports below this one are for privileged programs; `bindresvport` goes through the upper half of
+/// them.
 const PRIVILEGED: u16 = 1024;
 
-/// As many privileged ports that were taken are no service that names its own.
+/// Number of refused privileged ports from which on the caller is no service that names its own
+/// port.
 const MIN_TRIES: u64 = 10;
 
 fn who(d: &DestinationFacts) -> &str {
     d.process.as_deref().unwrap_or("a process")
 }
 
-/// Failures of `bind()` to a port with a name, that of the address left out.
+/// Number of failures of `bind()` to a named port, without those caused by the address.
 fn port_refused(d: &DestinationFacts) -> u64 {
     if d.flow.has_destination() { 0 } else { d.refused.saturating_sub(d.no_address) }
 }
 
-/// Whether one port below 1024 after another was tried.
+/// Returns whether ports below 1024 were tried one after another.
 fn tries_privileged(d: &DestinationFacts) -> bool {
     let is_below = d.refused_port.is_some_and(|port| port < PRIVILEGED);
     is_below && d.refused_ports_differ && port_refused(d) >= MIN_TRIES
 }
 
-/// A bound socket connects where another with the same port has a connection already.
+/// A bound socket connects although another socket with the same port already has that connection.
 fn tuple_taken(facts: &Facts) -> Vec<Finding> {
     let failing = facts.destinations.iter().filter(|d| d.refused > 0 && d.flow.has_destination());
     failing
@@ -62,7 +64,7 @@ fn tuple_taken(facts: &Facts) -> Vec<Finding> {
         .collect()
 }
 
-/// `; port 33445, now in TIME-WAIT`, as far as it is known.
+/// Returns `; port 33445, now in TIME-WAIT`, as far as it is known.
 fn port(d: &DestinationFacts) -> String {
     let Some(port) = d.refused_port else { return String::new() };
     let which = if d.refused_ports_differ { "several ports, last" } else { "port" };
@@ -76,7 +78,7 @@ fn port(d: &DestinationFacts) -> String {
     format!("; {which} {port}{now}")
 }
 
-/// Connections that there are to the destination, as far as they are known.
+/// Describes existing connections to the destination, as far as they are known.
 fn there_now(d: &DestinationFacts) -> String {
     let Some(in_use) = d.in_use else { return String::new() };
     let waiting = d.time_wait.unwrap_or(0);
@@ -84,7 +86,7 @@ fn there_now(d: &DestinationFacts) -> String {
     format!("; now {in_use} connections to it, {waiting} of them in TIME_WAIT{held}")
 }
 
-/// A service wants a port that another has.
+/// A service asks for a port that another socket has.
 fn bind_refused(facts: &Facts) -> Vec<Finding> {
     let failing = facts.destinations.iter().filter(|d| port_refused(d) > 0);
     failing
@@ -107,7 +109,7 @@ fn bind_refused(facts: &Facts) -> Vec<Finding> {
         .collect()
 }
 
-/// The address is the trouble, not the ports.
+/// The address is the cause, not the ports.
 fn no_address(facts: &Facts) -> Vec<Finding> {
     let failing = facts.destinations.iter().filter(|d| d.no_address > 0);
     failing

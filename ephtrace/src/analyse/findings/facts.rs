@@ -1,4 +1,5 @@
-//! What findings are made from, whoever knows it: totals of a storm, what is in use now, a summary.
+//! Input of the findings, whatever its source: totals of a storm, an inventory of ports in use, a
+//! summary.
 
 use std::{fmt, net::IpAddr};
 
@@ -11,7 +12,7 @@ use crate::{
     },
 };
 
-/// What is known of a host, as far as it is.
+/// Known facts about a host.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     /// Destinations, the busiest or fullest first.
@@ -20,7 +21,7 @@ pub struct Facts {
     pub asked: Vec<AskedFacts>,
     /// Network namespaces, that of the host first.
     pub namespaces: Vec<NetnsFacts>,
-    /// Inode number of the one that commands are typed in, if known.
+    /// Inode number of the namespace that commands are typed in, if known.
     pub own_netns: Option<u32>,
     /// The fullest connection tracker.
     pub conntrack: Option<Tracker>,
@@ -30,121 +31,124 @@ pub struct Facts {
     pub self_connects: Option<SelfConnect>,
     /// A storm that began or ended.
     pub storm: Option<Storm>,
-    /// What a summary lacks.
+    /// Gaps of a summary.
     pub completeness: Completeness,
 }
 
-/// What a summary lacks; nothing where none is made.
+/// Gaps of a summary; all zero where there is no summary.
 #[derive(Clone, Debug, Default)]
 pub struct Completeness {
     /// Assignments, failed ones included.
     pub assignments: u64,
-    /// Failed ones.
+    /// Failed assignments.
     pub failures: u64,
-    /// How many of them with which errno, most frequent first.
+    /// Number of failures by errno, most frequent first.
     pub errors: Vec<(Option<u16>, u64)>,
-    /// What did not arrive.
+    /// Events that were lost.
     pub losses: Losses,
-    /// The recording has not ended.
+    /// True if the recording has not ended.
     pub is_cut: bool,
     /// The time of the last assignment, in nanoseconds since the Unix epoch.
     pub last_ns: Option<u64>,
     /// Assignments that came too late to be put in order.
     pub disordered: u64,
-    /// Destinations that were left out for lack of room.
+    /// Destinations evicted for lack of room.
     pub destinations_evicted: u64,
-    /// Hosts that were.
+    /// Hosts evicted for lack of room.
     pub hosts_evicted: u64,
-    /// Processes that were.
+    /// Processes evicted for lack of room.
     pub processes_evicted: u64,
-    /// Lanes that were.
+    /// Lanes evicted for lack of room.
     pub lanes_evicted: u64,
 }
 
-/// One destination; counts are those of the time that was looked at.
+/// One destination; counts cover the time that was observed.
 #[derive(Clone, Debug, Default)]
 pub struct DestinationFacts {
-    /// From where, and where to.
+    /// Source and destination.
     pub flow: FlowKey,
-    /// How ports came about, if known.
+    /// Origin of the assignments, if known.
     pub origin: Option<Origin>,
-    /// Who asked for the ports, such as `curl (4711)`.
+    /// Process that asked for the ports, such as `curl (4711)`.
     pub process: Option<String>,
-    /// A process behind it, which is in the namespace.
+    /// Id of a process that holds such ports, in its namespace.
     pub pid: Option<u32>,
     /// Lowest and highest port of the range.
     pub range: Option<PortRange>,
-    /// The socket narrowed the range (`IP_LOCAL_PORT_RANGE`), as far as that is known.
+    /// True if the socket narrowed the range (`IP_LOCAL_PORT_RANGE`), as far as that is known.
     pub by_socket: bool,
-    /// Who has the ports that are in use for it, as a phrase such as `mostly curl (4711)`.
+    /// Holder of the ports in use for the destination, as a phrase such as `mostly curl (4711)`.
     pub held_by: Option<String>,
-    /// Ports in use for it.
+    /// Ports in use for the destination.
     pub in_use: Option<u32>,
-    /// Ports that a connect could still choose, a TIME_WAIT that it may take over aside.
+    /// Ports that a connect could still choose, not counting a `TIME_WAIT` that it may take over.
     pub left: Option<u32>,
-    /// Those of them at most that are taken if connected sockets, of which nobody saw how they came
-    /// by their ports, were bound before.
+    /// Upper bound on ports of `left` that are taken if connected sockets of unknown history were
+    /// bound before they connected.
     pub unsure: Option<u32>,
     /// Ports of the range that are not reserved.
     pub usable: Option<u32>,
     /// Ports in use that are in `TIME_WAIT`.
     pub time_wait: Option<u32>,
-    /// Those of them that a connect may take over (`tcp_tw_reuse`), at most.
+    /// Upper bound on ports of `time_wait` that a connect may take over (`tcp_tw_reuse`).
     pub reusable: Option<u32>,
-    /// Those of them that are old enough now.
+    /// Ports of `reusable` that are old enough now.
     pub reusable_now: Option<u32>,
-    /// Ports in use by the states that say what is wrong.
+    /// Ports in use by the states that show what is wrong.
     pub states: Option<StateFacts>,
-    /// How the use goes on, if it was looked at more than once.
+    /// Capacity and forecast, if the destination was sampled more than once.
     pub capacity: Option<Capacity>,
     /// Assignments, failed ones included.
     pub assignments: u64,
-    /// Failed ones, whatever the error.
+    /// Failed assignments, whatever the error.
     pub failures: u64,
     /// Assignments per second.
     pub per_second: Option<f64>,
     /// Assignments that failed with EADDRNOTAVAIL or EADDRINUSE, or EAGAIN for UDP: no port was
     /// free.
     pub no_port: u64,
-    /// Failed attempts for a port that the program named or had: no search was made.
+    /// Failed attempts for a port that the program named or already had: no search was made.
     pub refused: u64,
-    /// Those of a `bind()` to an address that is not there, whatever the port.
+    /// Attempts of `refused` that were a `bind()` to an address that the host lacks, whatever the
+    /// port.
     pub no_address: u64,
-    /// The port of the latest of `refused`.
+    /// Port of the latest of `refused`.
     pub refused_port: Option<u16>,
-    /// They were about more ports than that one.
+    /// True if `refused` concerns other ports, too.
     pub refused_ports_differ: bool,
-    /// Who has that port, or the connection that was asked for, if somebody looked and found it.
+    /// Holder of that port, or of the connection that was asked for, if an inventory found it.
     pub taken_by: Option<TakenBy>,
     /// Searches of known length.
     pub searches_known: u64,
-    /// Of these, how many went on to the other parity.
+    /// Searches of these that went on to the other parity.
     pub second_pass: u64,
-    /// Half of the known ones looked at no more candidates.
+    /// Median number of candidates of the known searches.
     pub tried_p50: Option<u32>,
-    /// 99 of 100 of the known ones looked at no more candidates.
+    /// 99th percentile of the number of candidates of the known searches.
     pub tried_p99: Option<u32>,
-    /// 99 of 100 searches took at most so long, in nanoseconds.
+    /// 99th percentile of the port search latency, in nanoseconds.
     pub latency_p99_ns: Option<u64>,
-    /// How many processors searches kept busy at most: their time includes waiting for a processor.
+    /// Upper bound on the number of processors kept busy by searches: their latency includes
+    /// waiting for a processor.
     pub search_cpus_at_most: Option<f64>,
 }
 
-/// A socket that is in the way of another with the same port.
+/// A socket that blocks another one with the same port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TakenBy {
-    /// Its state, as `ss` spells it.
+    /// State of the socket, as `ss` spells it.
     pub state: &'static str,
-    /// Who has it open, such as `curl (4711)`; `None` if nobody has, or nobody may know.
+    /// Process that has the socket open, such as `curl (4711)`; `None` if none has, or if the owner
+    /// can't be read.
     pub who: Option<String>,
 }
 
-/// Sockets of one destination by the states that say what is wrong.
+/// Sockets of one destination by the states that show what is wrong.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StateFacts {
     /// Connecting.
     pub syn_sent: u64,
-    /// Those of them that have sent their SYN again.
+    /// Sockets of `syn_sent` that have sent their SYN again.
     pub syn_resent: u64,
     /// Closed by the peer, not by the program.
     pub close_wait: u64,
@@ -152,7 +156,7 @@ pub struct StateFacts {
     pub fin_wait2: u64,
     /// Closed by the program, waiting for the peer in whatever state.
     pub orphans: u64,
-    /// In whatever state.
+    /// Sockets in any state.
     pub all: u64,
 }
 
@@ -163,35 +167,35 @@ pub struct AskedFacts {
     pub netns: u32,
     /// `bind` (TCP) or `udp`.
     pub ask: &'static str,
-    /// The error that a program gets when no port is left.
+    /// Error that a program gets when no port is left.
     pub error: &'static str,
-    /// The address asked for: the unspecified one.
+    /// Address asked for: the unspecified one.
     pub saddr: IpAddr,
     /// Usable ports that are taken.
     pub in_use: u32,
     /// Ports of the range that are not reserved.
     pub usable: u32,
-    /// Ports of `in_use` that only `TIME_WAIT`s have which connect may take over, and a bind may
-    /// not.
+    /// Ports of `in_use` held only by `TIME_WAIT` sockets that a connect may take over, and a bind
+    /// may not.
     pub time_wait_reusable: u32,
-    /// Ports that may be taken besides.
+    /// Further ports that may be taken.
     pub unsure: u32,
-    /// Sockets with `SO_REUSEADDR` may find a port although none is left.
+    /// True if sockets with `SO_REUSEADDR` may find a port although none is left.
     pub may_share: bool,
-    /// Who has the ports, as a phrase.
+    /// Holder of the ports, as a phrase.
     pub held_by: Option<String>,
 }
 
 /// One network namespace.
 #[derive(Clone, Debug, Default)]
 pub struct NetnsFacts {
-    /// Its inode number.
+    /// Inode number of the namespace.
     pub netns: u32,
-    /// How to call it.
+    /// Display name of the namespace.
     pub name: String,
-    /// Whether the namespace is the host's own.
+    /// True for the host's own namespace.
     pub is_host: bool,
-    /// What to type before a command so that it runs in there, if that is known.
+    /// Command prefix that enters the namespace, if known.
     pub enter: Option<String>,
     /// `ip_local_port_range`.
     pub range: Option<PortRange>,
@@ -201,7 +205,7 @@ pub struct NetnsFacts {
     pub tw_reuse: Option<u8>,
     /// `tcp_timestamps`.
     pub timestamps: Option<u8>,
-    /// What its connection tracking could not do.
+    /// Failures of the namespace's connection tracking.
     pub tracked: Option<TrackedFacts>,
     /// Listeners inside the range whose port is not reserved.
     pub listeners: Vec<Listener>,
@@ -209,27 +213,28 @@ pub struct NetnsFacts {
     pub listening: Vec<u16>,
     /// `ip_local_port_step_width`; `None` where the kernel has none, or if it is not known.
     pub step_width: Option<u32>,
-    /// Ports inside the range that a bind without a destination holds against everybody.
+    /// Ports inside the range that a bind without a destination blocks for every socket.
     pub bound: Option<u32>,
 }
 
-/// What connection tracking could not do.
+/// Failures of connection tracking.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TrackedFacts {
-    /// Entries that clashed with another: their packet was dropped.
+    /// Entries that clashed with another entry: their packet was dropped.
     pub insert_failed: u64,
-    /// Packets that were dropped as the table was full.
+    /// Packets dropped because the table was full.
     pub drop: u64,
     /// Entries that were dropped early to make room.
     pub early_drop: u64,
-    /// Look-ups that had to begin again.
+    /// Look-ups that had to restart.
     pub search_restart: u64,
-    /// It happened in the time that was looked at; else at any time since the namespace was made.
+    /// True if the counts cover the observed time; else they cover the time since the namespace was
+    /// created.
     pub is_now: bool,
 }
 
 impl TrackedFacts {
-    /// What was added since it was `before`.
+    /// Returns the increase since `before`.
     #[must_use]
     pub fn since(self, before: Self) -> Self {
         Self {
@@ -242,23 +247,23 @@ impl TrackedFacts {
     }
 }
 
-/// A connection tracker. One table serves all namespaces: each tells its own entries.
+/// A connection tracker. One table serves all namespaces; each namespace counts its own entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Tracker {
-    /// Its entries.
+    /// Number of entries.
     pub count: u64,
-    /// How many there may be.
+    /// Maximum number of entries.
     pub max: u64,
-    /// Inode number of the namespace that they belong to.
+    /// Inode number of the namespace that the entries belong to.
     pub netns: u32,
 }
 
 /// A listening socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
-    /// Its port.
+    /// Port of the socket.
     pub port: u16,
-    /// Its process, if known.
+    /// Process that listens, if known.
     pub process: Option<String>,
 }
 
@@ -267,25 +272,25 @@ pub struct Listener {
 pub struct Storm {
     /// Assignments a second before.
     pub before: f64,
-    /// The same at its height.
+    /// Assignments a second at the peak.
     pub peak: f64,
-    /// When it began, in nanoseconds since the Unix epoch.
+    /// Start of the storm, in nanoseconds since the Unix epoch.
     pub began_ns: u64,
-    /// When it ended; `None` while it goes on.
+    /// End of the storm; `None` while it goes on.
     pub ended_ns: Option<u64>,
-    /// Who began it, and its share of the rise, from 0 to 1.
+    /// Process that began the storm, and its share of the rise, from 0 to 1.
     pub initiator: Option<(String, f64)>,
 }
 
-/// Whether an attempt was a `bind()`: one without a destination. `connect()` has the same errno for
-/// another reason.
+/// Returns whether an attempt was a `bind()`: an attempt without a destination. `connect()` returns
+/// the same errno for another reason.
 pub(in crate::analyse) fn is_bind(flow: &FlowKey, origin: Option<Origin>) -> bool {
     let binds = [Origin::Bind, Origin::Udp, Origin::Explicit];
     !flow.has_destination() && origin.is_some_and(|origin| binds.contains(&origin))
 }
 
 impl DestinationFacts {
-    /// As a totals row tells it.
+    /// Returns the facts in a totals row.
     pub fn of_row(row: &Row) -> Self {
         let numbers = &row.numbers;
         let is_no_port = |errno: &Option<u16>| errno.is_some_and(|e| is_no_port(row.origin, e));
@@ -322,18 +327,18 @@ impl DestinationFacts {
         }
     }
 
-    /// The socket had its port, or the program named it: no port was looked for.
+    /// Returns whether the socket had its port, or the program named it: no search was made.
     pub(super) fn is_explicit(&self) -> bool {
         self.origin == Some(Origin::Explicit)
     }
 
-    /// The destination alone: address and port.
+    /// Returns the destination alone: address and port.
     pub(super) fn peer(&self) -> String {
         self.flow.remote().map_or_else(|| "the peer".to_owned(), |to| to.to_string())
     }
 
-    /// Ports that no connect can have now or soon: neither left, nor in a TIME_WAIT that it may
-    /// take over.
+    /// Returns the number of ports that no connect can have now or soon: neither left, nor in a
+    /// `TIME_WAIT` that it may take over.
     pub fn blocked(&self) -> Option<u32> {
         let usable = self.usable?;
         match self.left {
@@ -342,18 +347,18 @@ impl DestinationFacts {
         }
     }
 
-    /// [`Self::blocked`] by the usable ports, from 0 to 1.
+    /// Returns [`Self::blocked`] over the usable ports, from 0 to 1.
     pub fn blocked_share(&self) -> Option<f64> {
         let usable = self.usable.filter(|&usable| usable > 0)?;
         Some(f64::from(self.blocked()?) / f64::from(usable))
     }
 
-    /// Whether it is the same destination as `other`.
+    /// Returns whether `other` is about the same destination.
     pub fn is_same(&self, other: &Self) -> bool {
         self.flow == other.flow
     }
 
-    /// Ports of its range, the reserved ones included.
+    /// Number of ports of the range, the reserved ones included.
     pub(super) fn range_ports(&self) -> Option<u32> {
         self.range.map(PortRange::len)
     }

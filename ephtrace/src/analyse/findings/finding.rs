@@ -1,4 +1,4 @@
-//! One finding, and how bad it is.
+//! One finding and its severity.
 
 use std::fmt;
 
@@ -39,10 +39,10 @@ macro_rules! rules {
         pub enum $type { $($(#[$rule_meta])* $rule,)* }
 
         impl $type {
-            /// All of them, in their order.
+            /// All variants, in their order.
             pub const ALL: &[Self] = &[$(Self::$rule,)*];
 
-            /// As it stands in every output.
+            /// Name, as in every output.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$rule => $name,)* }
             }
@@ -51,8 +51,8 @@ macro_rules! rules {
 }
 
 rules! {
-    /// A rule that made a finding. Its name is stable, for programs. Findings that are equally bad
-    /// are shown in this order, that of their worth.
+    /// The rule behind a finding. Its name is stable, for programs. Findings of equal severity are
+    /// shown in this order, most important first.
     Rule {
         /// No port was free for a search.
         Exhausted = "exhausted";
@@ -66,7 +66,7 @@ rules! {
         TupleTaken = "tuple-taken";
         /// A port that a program named was taken.
         BindRefused = "bind-refused";
-        /// `bind()` names an address that is not there.
+        /// `bind()` names an address that the host lacks.
         NoAddress = "no-address";
         /// `bindresvport` finds many ports below 1024 taken.
         PrivilegedTaken = "privileged-taken";
@@ -80,7 +80,7 @@ rules! {
         RunsOut = "runs-out";
         /// More than half of the ports for a destination are in use.
         HalfMark = "half-mark";
-        /// A process goes on trying although no port is free.
+        /// A process keeps retrying although no port is free.
         RetryLoop = "retry-loop";
         /// A storm of assignments began or ended.
         Storm = "storm";
@@ -94,11 +94,11 @@ rules! {
         Conntrack = "conntrack";
         /// A connection tracker dropped packets.
         ConntrackDrop = "conntrack-drop";
-        /// A NAT found no translation that was free.
+        /// A NAT found no free translation.
         NatClash = "nat-clash";
         /// A socket is connected to itself, or may become so.
         SelfConnect = "self-connect";
-        /// A port came back to the same destination soon.
+        /// A port was assigned to the same destination again after a short time.
         ShortReuse = "short-reuse";
         /// A listener has a port inside the range that is not reserved.
         ListenerInside = "listener-inside";
@@ -106,7 +106,7 @@ rules! {
         EqualParity = "equal-parity";
         /// A namespace has another range than the host.
         OtherRange = "other-range";
-        /// Assignments failed, and no other rule says why.
+        /// Assignments failed, and no other rule explains them.
         Failures = "failures";
         /// Events are missing.
         Losses = "losses";
@@ -114,7 +114,7 @@ rules! {
         Cut = "cut";
         /// Assignments are not in the order of their times.
         Disorder = "disorder";
-        /// Something was left out to keep memory bounded.
+        /// Entries were evicted to bound memory.
         NoRoom = "no-room";
     }
 }
@@ -131,7 +131,7 @@ impl fmt::Display for Rule {
     }
 }
 
-/// How a rule, or a few that belong together, finds what it is about. Each file lists its own in
+/// Function that applies one rule, or a few that belong together. Each file lists its own in
 /// `CHECKS`.
 pub(super) type Check = fn(&Facts) -> Vec<Finding>;
 
@@ -153,7 +153,8 @@ pub struct Finding {
     pub remedies: Vec<String>,
 }
 
-/// The evidence of a verdict is a list, and a key has one type everywhere.
+/// Serializes the evidence as a list: a verdict's evidence is one, and a key has one type
+/// everywhere.
 fn as_list<S: Serializer>(evidence: &str, serializer: S) -> Result<S::Ok, S::Error> {
     [evidence].serialize(serializer)
 }

@@ -1,6 +1,6 @@
-//! Rules about the load: who asks for ports, and who goes short. Sources of the numbers:
-//! `__inet_hash_connect` and `inet_csk_find_open_port` (Linux 6.12), RFC 6056; the kernel's
-//! `ip-sysctl` for each remedy.
+//! Rules about the load: processes that ask for ports, and destinations that run short. Sources of
+//! the numbers: `__inet_hash_connect` and `inet_csk_find_open_port` (Linux 6.12), RFC 6056; the
+//! kernel's `ip-sysctl` for each remedy.
 
 use std::fmt::Write as _;
 
@@ -26,26 +26,27 @@ pub(super) const CHECKS: &[Check] = &[
     short_reuse,
 ];
 
-/// From this share of the usable ports on, few are left.
+/// Share of the usable ports in use from which on few are left.
 const NEARLY_FULL: f64 = 0.9;
 
-/// An end of the ports is told so many seconds ahead: time enough to do something.
+/// Forecast horizon of a finding, in seconds: time enough to act.
 const SOON_S: f64 = 900.0;
 
-/// A destination below this share of its range is not yet worth a word.
+/// Share of a destination's range below which its use is not reported.
 pub(super) const HALF: f64 = 0.5;
 
-/// More searches than this share in the other parity mean that the preferred one is used up, not
-/// that a port or two was in the way.
+/// Share of searches in the other parity above which the preferred parity is used up; below it, a
+/// port or two was in the way.
 const SECOND_PASS: f64 = 0.05;
 
-/// As many failures a second of one process for one destination are no accident.
+/// Failures a second of one process for one destination from which on it retries in a loop.
 const RETRIES_PER_SECOND: f64 = 5.0;
 
-/// Fewer failures may be of one request each.
+/// Minimum number of failures: fewer may be of one request each.
 const MIN_RETRIES: u64 = 10;
 
-/// A shorter time gives no rate, in seconds: a second, and looks come a little early at times.
+/// Minimum time for a rate, in seconds. A second, less a margin: samples are a little early at
+/// times.
 const RETRIES_FOR_S: f64 = 0.95;
 
 fn exhausted(facts: &Facts) -> Vec<Finding> {
@@ -61,7 +62,7 @@ fn exhausted_one(facts: &Facts, d: &DestinationFacts) -> Finding {
     if let Some(cpus) = d.search_cpus_at_most.filter(|&cpus| cpus >= 0.01) {
         let _ = write!(evidence, "; searching takes at most {:.0} % of a CPU", cpus * 100.0);
     }
-    // Who asks stands in the sentence.
+    // The sentence names the process that asks.
     evidence += &d.held_by.as_ref().map_or_else(String::new, |who| format!("; {who}"));
     Finding {
         rule: Rule::Exhausted,
@@ -75,7 +76,7 @@ fn exhausted_one(facts: &Facts, d: &DestinationFacts) -> Finding {
     }
 }
 
-/// Nobody has tried yet.
+/// Ports are used up, but no process has tried yet.
 fn full(facts: &Facts) -> Vec<Finding> {
     let full =
         facts.destinations.iter().filter(|d| d.no_port == 0 && !d.is_explicit() && is_full(d));
@@ -89,7 +90,8 @@ fn full(facts: &Facts) -> Vec<Finding> {
     .collect()
 }
 
-/// A connect that would have to take over a TIME_WAIT which is too young fails, too.
+/// Returns whether a connect would fail: also if it would have to take over a `TIME_WAIT` that is
+/// too young.
 fn is_full(d: &DestinationFacts) -> bool {
     let left = d.left.or_else(|| Some(d.usable?.saturating_sub(d.in_use?)));
     left == Some(0) && d.reusable_now.or(d.reusable).unwrap_or(0) == 0
@@ -167,7 +169,7 @@ fn is_past_half(d: &DestinationFacts) -> bool {
     d.flow.has_destination() && (by_use || by_search)
 }
 
-/// `; 9000 of 28232 ports in use (32 %)`, as far as it is known.
+/// Returns `; 9000 of 28232 ports in use (32 %)`, as far as it is known.
 fn used(d: &DestinationFacts) -> String {
     let Some((in_use, usable)) = d.in_use.zip(d.usable.filter(|&usable| usable > 0)) else {
         return d
@@ -186,7 +188,8 @@ fn used(d: &DestinationFacts) -> String {
     text
 }
 
-/// `; mostly curl (4711)`, who has the ports, or `; asked for by curl (4711)`, if it is known.
+/// Returns `; mostly curl (4711)` for the holder of the ports, or `; asked for by curl (4711)`, if
+/// known.
 fn held_by(d: &DestinationFacts) -> String {
     let asked = || d.process.as_ref().map(|who| format!("requested by {who}"));
     d.held_by.clone().or_else(asked).map_or_else(String::new, |who| format!("; {who}"))
@@ -306,7 +309,7 @@ fn short_reuse(facts: &Facts) -> Vec<Finding> {
     }]
 }
 
-/// More ports to go round in for the destination that a port came back to.
+/// Returns how to get more ports for the destination whose port was reused soonest.
 fn longer_until_reuse(facts: &Facts, reuse: &Reuse) -> Option<String> {
     let flow = reuse.soonest?;
     let d = facts.destinations.iter().find(|d| d.flow == flow);

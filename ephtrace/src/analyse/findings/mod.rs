@@ -1,8 +1,7 @@
-//! What is wrong, why, and what to do: each finding is a rule, its sentence, its evidence and the
-//! exact remedy. Pure: facts go in, findings come out, worst first.
+//! Findings: problem, cause and remedy. Each finding has a rule, a sentence, evidence and the exact
+//! remedy. Pure: facts go in, findings come out, worst first.
 //!
-//! A rule speaks only of what its facts say. A fact that is not known makes a rule silent, never
-//! wrong.
+//! A rule speaks only of its facts. An unknown fact makes a rule silent, never wrong.
 
 mod asked;
 mod completeness;

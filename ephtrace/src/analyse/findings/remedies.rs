@@ -1,4 +1,4 @@
-//! What to type, so that it helps and does no harm where it is typed: a sysctl of a network
+//! Remedies, as commands that help and do no harm where they are typed: a sysctl of a network
 //! namespace is set inside of it.
 
 use super::{
@@ -7,20 +7,20 @@ use super::{
 };
 use crate::model::{FlowKey, Origin, PortRange};
 
-/// The widest range that leaves well-known and most registered ports alone.
+/// Widest range that leaves well-known and most registered ports alone.
 const WIDE_RANGE: PortRange = PortRange::new(10_240, 65_535);
 
-/// Ports of Kubernetes' services: rules of the firewall, of which no list of sockets tells.
+/// Ports of Kubernetes services: they are firewall rules, which no list of sockets shows.
 const NODE_PORTS: PortRange = PortRange::new(30_000, 32_767);
 
-/// A range of so many ports gains little by [`WIDE_RANGE`], or would shrink.
+/// Size of a range from which on [`WIDE_RANGE`] gains little, or would shrink it.
 const WIDE: u32 = 50_000;
 
 pub(super) const POOL: &str = "reuse connections: a connection pool, HTTP keep-alive";
 
 impl NetnsFacts {
-    /// A list for `ip_local_reserved_ports`: what is in it already, for the kernel replaces it,
-    /// and `ports`.
+    /// Returns a list for `ip_local_reserved_ports`: the ports reserved already, since the kernel
+    /// replaces the list, and `ports`.
     pub(super) fn reserved_with(&self, ports: &[u16]) -> String {
         let run = |run: &PortRange| match run.len() {
             1 => run.low.to_string(),
@@ -30,7 +30,7 @@ impl NetnsFacts {
         self.reserved.iter().map(run).chain(more).collect::<Vec<_>>().join(",")
     }
 
-    /// Sets `setting` in it.
+    /// Returns the command that sets `setting` in the namespace.
     pub(super) fn sysctl(&self, setting: &str) -> String {
         match &self.enter {
             _ if self.is_host => format!("sysctl -w {setting}"),
@@ -41,12 +41,12 @@ impl NetnsFacts {
 }
 
 impl Facts {
-    /// What is known of namespace `netns`.
+    /// Returns the facts about namespace `netns`.
     pub(super) fn namespace(&self, netns: Option<u32>) -> Option<&NetnsFacts> {
         self.namespaces.iter().find(|n| Some(n.netns) == netns)
     }
 
-    /// Sets `setting` in the namespace of `d`.
+    /// Returns the command that sets `setting` in the namespace of `d`.
     fn sysctl(&self, d: &DestinationFacts, setting: &str) -> String {
         let Some(netns) = d.flow.netns.filter(|_| d.flow.netns != self.own_netns) else {
             return format!("sysctl -w {setting}");
@@ -58,9 +58,9 @@ impl Facts {
         }
     }
 
-    /// What gives a destination more ports.
+    /// Returns remedies that give a destination more ports.
     pub(super) fn more_ports(&self, d: &DestinationFacts) -> Vec<String> {
-        // More ports, or connections that live longer, would run out in the same way.
+        // More ports, or longer-lived connections, would run out in the same way.
         match states::cause(d) {
             Some(Cause::Unanswered) => return vec![states::CONNECT_TIMEOUT.to_owned()],
             Some(Cause::NotClosed) => return vec![states::CLOSE.to_owned()],
@@ -89,7 +89,7 @@ impl Facts {
         remedies
     }
 
-    /// A wider range, unless it is wide.
+    /// Returns the command for a wider range, unless the range is wide.
     pub(super) fn wider(&self, d: &DestinationFacts) -> Option<String> {
         if d.range_ports().is_some_and(|ports| ports >= WIDE) {
             return None;
@@ -105,7 +105,8 @@ impl Facts {
         Some(self.sysctl(d, &format!("{keep}net.ipv4.ip_local_port_range=\"{low} {high}\"")))
     }
 
-    /// The same, and how it outlives the machine or the container.
+    /// Returns the command for a wider range, and the way to make it permanent for the machine or
+    /// the container.
     pub(super) fn wider_for_good(&self, d: &DestinationFacts) -> Vec<String> {
         let is_here = d.flow.netns.is_none() || d.flow.netns == self.own_netns;
         let wider = self.wider(d);
@@ -114,14 +115,14 @@ impl Facts {
         wider.into_iter().chain(stays).collect()
     }
 
-    /// A wider range of a namespace for good, unless it is wide.
+    /// Returns the commands that widen a namespace's range permanently, unless it is wide.
     pub(super) fn wider_in(&self, netns: u32) -> Vec<String> {
         let range = self.namespace(Some(netns)).and_then(|n| n.range);
         let flow = FlowKey { netns: Some(netns), ..FlowKey::default() };
         self.wider_for_good(&DestinationFacts { flow, range, ..DestinationFacts::default() })
     }
 
-    /// Whether a socket option narrows the range: the sysctl does not reach it then.
+    /// Returns whether a socket option narrows the range: the sysctl has no effect on it then.
     fn has_own_range(&self, d: &DestinationFacts) -> bool {
         let netns = self.namespace(d.flow.netns).and_then(|n| n.range);
         let is_narrower = netns
@@ -131,8 +132,9 @@ impl Facts {
     }
 }
 
-/// Reserves what listens where the wide range begins to reach, or a connect would take such a port
-/// while its listener is away; with what is reserved already, for the kernel replaces the list.
+/// Returns the command that reserves the ports of listeners in the newly covered part of the wide
+/// range; a connect would take such a port while its listener is down. The list includes the ports
+/// reserved already, since the kernel replaces it.
 fn kept_in_wide_range(n: &NetnsFacts) -> String {
     let is_reserved = |port: u16| n.reserved.iter().any(|run| run.contains(port));
     let is_new = |port: &&u16| WIDE_RANGE.contains(**port) && !is_reserved(**port);
@@ -143,7 +145,7 @@ fn kept_in_wide_range(n: &NetnsFacts) -> String {
     format!("net.ipv4.ip_local_reserved_ports={} ", n.reserved_with(&ports))
 }
 
-/// How a range outlives a boot of the machine.
+/// Returns the way to keep a range across a reboot of the machine.
 fn stays_here() -> String {
     let PortRange { low, high } = NODE_PORTS;
     format!(
@@ -152,7 +154,7 @@ fn stays_here() -> String {
     )
 }
 
-/// How a range outlives a container.
+/// Returns the way to keep a range for a container.
 fn stays_there() -> String {
     let PortRange { low, high } = WIDE_RANGE;
     format!(

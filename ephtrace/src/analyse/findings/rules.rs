@@ -1,4 +1,4 @@
-//! The rules, all of them, and what they find together.
+//! The list of all rules, and their findings together.
 
 use std::fmt::Write as _;
 
@@ -9,8 +9,8 @@ use super::{
     load, settings, states, tracker,
 };
 
-/// At most so many findings of one check: a host with a thousand destinations in the same trouble
-/// needs the worst of them.
+/// Maximum number of findings of one check: for a thousand destinations in the same trouble, the
+/// worst few are enough.
 pub(super) const MAX_PER_RULE: usize = 3;
 
 /// The checks of all files.

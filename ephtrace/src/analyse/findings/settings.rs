@@ -1,5 +1,5 @@
-//! Rules about how a machine is set up. Sources: `__inet_hash_connect` (Linux 6.12) for what a
-//! setting does, the kernel's `ip-sysctl` for each remedy.
+//! Rules about the settings of a machine. Sources: `__inet_hash_connect` (Linux 6.12) for the
+//! effect of a setting, the kernel's `ip-sysctl` for each remedy.
 
 use super::{
     DestinationFacts, Facts, Finding, NetnsFacts, Rule, Severity, Tracker, finding::Check,
@@ -17,13 +17,13 @@ pub(super) const CHECKS: &[Check] = &[
     other_range,
 ];
 
-/// A tracker that is fuller than this share is near its limit.
+/// Share of entries from which on a tracker is near its limit.
 const TRACKER_FULL: f64 = 0.8;
 
-/// A reserved block of so many ports is walked through in some microseconds.
+/// Length of a reserved block up to which walking through it takes only some microseconds.
 const LONG_BLOCK: u32 = 1000;
 
-/// Up to this share of the usable ports may be given up to be rid of a reserved block.
+/// Maximum share of the usable ports to give up for a range without a reserved block.
 const GIVEN_UP: f64 = 0.1;
 
 fn reserved_block(facts: &Facts) -> Vec<Finding> {
@@ -58,8 +58,9 @@ fn reserved_block(facts: &Facts) -> Vec<Finding> {
         .collect()
 }
 
-/// Random steps. The kernel's own text wants more than the longest block, three or four times as
-/// much for a large one, and warns of the search near exhaustion (`ip_local_port_step_width`).
+/// Returns the remedy of random steps. The kernel's documentation of `ip_local_port_step_width`
+/// asks for more than the longest block, three or four times as much for a large one, and warns of
+/// slow searches near exhaustion.
 fn step_over(n: &NetnsFacts, range: PortRange, block: PortRange) -> String {
     if n.step_width.is_none() {
         return "Linux 7.1 and later can step over the block at random \
@@ -73,8 +74,8 @@ fn step_over(n: &NetnsFacts, range: PortRange, block: PortRange) -> String {
     )
 }
 
-/// The part of the range at one side of the block, where nearly all ports are there: to give up
-/// many for even steps would be a bad trade.
+/// Returns the part of the range on one side of the block, if nearly all ports are there: giving up
+/// many ports for even steps would be a bad trade.
 fn beside_block(n: &NetnsFacts, range: PortRange, block: PortRange) -> Option<String> {
     let below = block.low.checked_sub(1).map(|high| PortRange { high, ..range });
     let above = block.high.checked_add(1).map(|low| PortRange { low, ..range });
@@ -111,7 +112,7 @@ fn time_wait_not_reusable(facts: &Facts) -> Vec<Finding> {
     waiting.collect()
 }
 
-/// `is_on` if only timestamps are wanting.
+/// Reports ports in `TIME_WAIT` that can't be reused; `is_on` if only timestamps are missing.
 fn not_reusable(d: &DestinationFacts, n: &NetnsFacts, time_wait: u32, is_on: bool) -> Finding {
     let value = n.tw_reuse.unwrap_or(0);
     let has_timestamps = n.timestamps != Some(0);
@@ -164,7 +165,7 @@ fn conntrack(facts: &Facts) -> Vec<Finding> {
         .to_owned(),
         evidence: format!("{count} of {max} entries ({:.0} %)", share * 100.0),
         remedies: vec![
-            // The limit is that of the whole host, and can be set only there.
+            // The limit is host-wide, and can be set only on the host.
             format!("sysctl -w net.netfilter.nf_conntrack_max={}", max * 2),
             facts
                 .namespace(Some(netns))

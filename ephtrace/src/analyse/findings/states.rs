@@ -1,6 +1,6 @@
 //! Rules about connections that hold their ports for a reason of their own: nobody answers, the
-//! program does not close, the peer does not. Sources: `tcp(7)`, RFC 9293 section 3.3.2 for what a
-//! state waits for, the kernel's `ip-sysctl` for each remedy.
+//! program does not close, the peer does not. Sources: `tcp(7)`, RFC 9293 section 3.3.2 for the
+//! event that a state waits for, the kernel's `ip-sysctl` for each remedy.
 
 use super::{
     facts::{DestinationFacts, Facts, StateFacts},
@@ -11,13 +11,13 @@ use crate::analyse::number::as_f64;
 /// The checks of this file.
 pub(super) const CHECKS: &[Check] = &[syn_sent, close_wait, fin_wait2];
 
-/// Fewer sockets in a state are of a moment.
+/// Minimum number of sockets in a state: fewer may be there for a moment only.
 const MIN_SOCKETS: u64 = 10;
 
-/// From this share of the usable ports on, a state takes ports that others miss.
+/// Share of the usable ports from which on a state takes ports that other sockets need.
 const MANY_PORTS: f64 = 0.1;
 
-/// What keeps most of a destination's ports.
+/// Reason why most of a destination's ports stay in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cause {
     /// The destination does not answer.
@@ -38,7 +38,7 @@ pub(super) const KEEPALIVE: &str = "if the program holds them: close() instead o
 pub(super) const FIN_TIMEOUT: &str = "if no program holds them: net.ipv4.tcp_fin_timeout (seconds \
                                       in FIN_WAIT2), net.ipv4.tcp_orphan_retries";
 
-/// What keeps most of the ports of `d`, if it is one of these.
+/// Returns the reason why most of the ports of `d` stay in use, if it is one of these.
 pub(super) fn cause(d: &DestinationFacts) -> Option<Cause> {
     let states = d.states?;
     let is_most =
@@ -54,7 +54,7 @@ pub(super) fn cause(d: &DestinationFacts) -> Option<Cause> {
     }
 }
 
-/// Whether so many sockets in a state are worth a word.
+/// Returns whether this many sockets in a state are worth a finding.
 fn is_notable(d: &DestinationFacts, states: &StateFacts, count: u64) -> bool {
     let usable = f64::from(d.usable.unwrap_or(0));
     let is_many = usable > 0.0 && as_f64(count) >= MANY_PORTS * usable;
@@ -84,7 +84,7 @@ fn held_by(d: &DestinationFacts) -> String {
 
 fn syn_sent(facts: &Facts) -> Vec<Finding> {
     each(facts, |d, states| {
-        // A SYN that was not sent again may be answered in a moment.
+        // A SYN that was sent once may be answered in a moment.
         let count = states.syn_resent;
         is_notable(d, states, count).then(|| Finding {
             rule: Rule::SynSent,

@@ -1,4 +1,4 @@
-//! What is found, and what is left unsaid.
+//! Findings of literal facts, and facts that yield none.
 
 mod holding;
 mod remedies;
@@ -219,7 +219,7 @@ fn two_failures_at_once_are_no_loop() {
     assert!(is_loop(10, 10.0) && is_loop(50, 10.0));
 }
 
-/// More ports are no help: no search was made.
+/// More ports don't help: no search was made.
 #[test]
 fn attempts_of_sockets_that_had_their_port_are_no_shortage() {
     let refused = DestinationFacts {

@@ -1,4 +1,4 @@
-//! Rules about what connection tracking and NAT could not do. Sources: `nf_conntrack_core.c`,
+//! Rules about failures of connection tracking and NAT. Sources: `nf_conntrack_core.c`,
 //! `nf_nat_core.c` (Linux 6.12), the kernel's `nf_conntrack-sysctl` for each remedy.
 
 use std::fmt::Write as _;
@@ -11,7 +11,7 @@ use super::{
 /// The checks of this file.
 pub(super) const CHECKS: &[Check] = &[dropped, clashed];
 
-/// Fewer look-ups that began again cost nobody anything.
+/// Number of restarted look-ups below which they cost nothing noticeable.
 const MANY_RESTARTS: u64 = 10_000;
 
 fn of_namespaces(
@@ -21,7 +21,7 @@ fn of_namespaces(
     facts.namespaces.iter().filter_map(|n| finding(n, n.tracked.as_ref()?)).collect()
 }
 
-/// What was seen to happen is worse than what happened at some time.
+/// Severity: `now` if the failures happened during the observation, else a note.
 fn severity(tracked: &TrackedFacts, now: Severity) -> Severity {
     if tracked.is_now { now } else { Severity::Note }
 }
@@ -34,7 +34,7 @@ fn when(tracked: &TrackedFacts) -> &'static str {
 fn dropped(facts: &Facts) -> Vec<Finding> {
     of_namespaces(facts, |n, tracked| {
         let TrackedFacts { drop, early_drop, insert_failed, .. } = *tracked;
-        // An entry that clashes counts as dropped, too, unless the kernel could resolve that.
+        // A clashing entry counts as dropped, too, unless the kernel could resolve the clash.
         let by_full = drop.saturating_sub(insert_failed);
         (by_full + early_drop > 0).then(|| Finding {
             rule: Rule::ConntrackDrop,
@@ -62,7 +62,7 @@ fn dropped(facts: &Facts) -> Vec<Finding> {
                 },
                 when(tracked)
             ),
-            // The limit is that of the whole host, and can be set only there.
+            // The limit is host-wide, and can be set only on the host.
             remedies: vec![
                 "raise net.netfilter.nf_conntrack_max".to_owned(),
                 n.sysctl("net.netfilter.nf_conntrack_tcp_timeout_time_wait=30"),
@@ -71,7 +71,7 @@ fn dropped(facts: &Facts) -> Vec<Finding> {
     })
 }
 
-/// The NAT, not the ports of this host.
+/// The NAT is the cause, not the ports of this host.
 fn clashed(facts: &Facts) -> Vec<Finding> {
     of_namespaces(facts, |n, tracked| {
         let TrackedFacts { insert_failed, drop, search_restart, .. } = *tracked;

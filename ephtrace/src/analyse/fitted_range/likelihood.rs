@@ -1,7 +1,7 @@
-//! How likely ports are under a range: drawn evenly from it, but for a few that programs name.
+//! Likelihood of ports under a range: drawn evenly from it, except for a few that programs name.
 //!
-//! Against each default range stand ranges that somebody set, two defaults mixed, and nothing is
-//! taken for known that fits another of these as well.
+//! Each default range competes with ranges set by hand and with two mixed defaults; no range counts
+//! as known if one of these fits as well.
 
 use super::{super::number::as_f64, systems::SYSTEMS};
 use crate::model::PortRange;
@@ -9,37 +9,37 @@ use crate::model::PortRange;
 /// Shares of ports that programs name, each as likely as the others.
 const NAMED: [f64; 4] = [0.002, 0.01, 0.05, 0.15];
 
-/// Ports there are.
+/// Number of ports.
 const PORTS: f64 = 65_536.0;
 
-/// Shares of the first of two ranges that are mixed: with less of it, its ports are outside of the
+/// Shares of the first of two mixed ranges: with less of it, its ports count as outside of the
 /// other.
 const SHARES: [f64; 3] = [0.3, 0.5, 0.7];
 
-/// How likely each kind is before anything was seen. Somebody who sets a range takes round numbers
-/// (`ROUND` pairs) as often as others.
+/// Prior probability of each kind. Somebody who sets a range takes round numbers (`ROUND` pairs) as
+/// often as others.
 const DEFAULT: f64 = 0.6;
 const SET_ROUND: f64 = 0.15;
 const SET: f64 = 0.15;
 const MIXED: f64 = 0.1;
 const ROUND: f64 = 4096.0;
 
-/// Ports at each end that may be others than the kernel's.
+/// Maximum number of ports at each end that the kernel may not have chosen.
 const MAX_TRIMMED: usize = 8;
 
-/// A range that ports may come from, and what the ports say of it.
+/// A range that ports may come from.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Candidate {
-    /// Defaults that differ by a port at most.
+    /// Default ranges that differ by a port at most.
     Default(Vec<PortRange>),
-    /// No system's default.
+    /// A range that is no system's default.
     Set(PortRange),
-    /// Two defaults.
+    /// A mixture of two defaults.
     Mixed(PortRange, PortRange),
 }
 
 impl Candidate {
-    /// All ports of it.
+    /// Returns the smallest range with all its ports.
     fn hull(&self) -> PortRange {
         match self {
             Self::Default(members) => {
@@ -51,7 +51,7 @@ impl Candidate {
     }
 }
 
-/// Ports, each once, lowest first.
+/// Distinct ports, lowest first.
 pub(super) struct Draws<'a>(pub(super) &'a [u16]);
 
 impl Draws<'_> {
@@ -61,8 +61,8 @@ impl Draws<'_> {
         self.0.get(from..to).unwrap_or(&[])
     }
 
-    /// As many independent draws from `range` as those inside say as much as: where counters have
-    /// left gaps wider than chance makes them, fewer than there are.
+    /// Returns the number of independent draws from `range` that carry as much information as the
+    /// ports inside: fewer than there are, if counters have left gaps wider than chance makes them.
     pub(super) fn independent(&self, range: PortRange) -> f64 {
         let inside = self.inside(range);
         let count = as_f64(inside.len() as u64);
@@ -70,7 +70,7 @@ impl Draws<'_> {
         (f64::from(range.len()) / f64::from(gap) * (count.ln() + 3.0)).min(count)
     }
 
-    /// Logarithm of the likelihood of all under `range`.
+    /// Log-likelihood of all ports under `range`.
     fn under(&self, range: PortRange, weight: f64) -> f64 {
         let inside = as_f64(self.inside(range).len() as u64);
         let outside = as_f64(self.0.len() as u64) - inside;
@@ -82,7 +82,7 @@ impl Draws<'_> {
         log_mean(&by_share)
     }
 
-    /// Likelihood under two ranges mixed.
+    /// Log-likelihood under a mixture of two ranges.
     fn under_both(&self, one: PortRange, other: PortRange, weight: f64) -> f64 {
         let (a, b) = (self.inside(one).len(), self.inside(other).len());
         let both = self.inside(one.intersection(other)).len();
@@ -98,7 +98,7 @@ impl Draws<'_> {
         log_mean(&by_share)
     }
 
-    /// Under a range that somebody set, and the range that the ports show of it.
+    /// Log-likelihood under a range set by hand, and the range that the ports show of it.
     fn under_any(&self, weight: f64) -> Option<(f64, PortRange)> {
         let most = MAX_TRIMMED.min(self.0.len() / 8);
         let pairs = (0..=most).flat_map(|low| (0..=most - low).map(move |high| (low, high)));
@@ -110,7 +110,8 @@ impl Draws<'_> {
         scored.max_by(|(a, _), (b, _)| a.total_cmp(b))
     }
 
-    /// Under all ranges about `shown`, any and round ones, with how likely these are.
+    /// Log-likelihood under all ranges about `shown`, weighted by how likely any and round ones
+    /// are.
     fn set_to(&self, shown: PortRange, weight: f64) -> f64 {
         let span = f64::from(shown.len());
         let draws = weight * as_f64(self.0.len() as u64);
@@ -124,8 +125,9 @@ impl Draws<'_> {
         if is_default { any } else { log_sum(&[any, at_round]) }
     }
 
-    /// All candidates with their probabilities, likeliest first: each port counts as much as what
-    /// is independent of it under the candidate that is likeliest if all are.
+    /// Returns all candidates with their probabilities, likeliest first. Each port counts in
+    /// proportion to the independent draws under the candidate that is likeliest if all ports are
+    /// independent.
     pub(super) fn ranked(&self) -> Vec<(Candidate, f64)> {
         let plain = self.weighted(1.0);
         let Some((best, _)) = plain.first() else { return plain };
@@ -164,8 +166,8 @@ impl Draws<'_> {
         ranked
     }
 
-    /// Whether the ports inside are spread over `range` as evenly as chance spreads them: one
-    /// recording in a thousand that is, is told not to be.
+    /// Returns whether the ports inside are spread over `range` as evenly as chance spreads them.
+    /// One even recording in a thousand fails this test.
     pub(super) fn is_even_in(&self, range: PortRange) -> bool {
         const PARTS: u32 = 16;
         const LIMIT: f64 = 37.7;
@@ -183,7 +185,7 @@ impl Draws<'_> {
     }
 }
 
-/// Default ranges, those together that differ by a port at most: no ports tell them apart.
+/// Returns the default ranges, grouped if they differ by a port at most: no ports tell those apart.
 pub(super) fn families() -> Vec<Vec<PortRange>> {
     let mut families: Vec<Vec<PortRange>> = Vec::new();
     for range in SYSTEMS.iter().map(|system| system.range) {

@@ -1,9 +1,10 @@
-//! The range that ports come from, where the recording does not tell: as sure as the ports make it.
+//! Estimate of the range that ports come from, for recordings without it, with the confidence that
+//! the ports allow.
 //!
-//! Two things show a range. Ports that were each drawn anew, none of which follows another, fill
-//! it: so many of them leave no room for a smaller or a larger one (`likelihood`). And a counter
-//! that comes round jumps from one end to the other. A counter that does not come round shows
-//! nothing of its range, however long it is followed.
+//! Two things show a range. Ports that were each drawn anew, independent of one another, fill it:
+//! enough of them leave no room for a smaller or a larger range (`likelihood`). And a counter that
+//! wraps around jumps from one end to the other. A counter that does not wrap shows nothing of its
+//! range, however long it is followed.
 
 mod likelihood;
 mod seen;
@@ -26,27 +27,28 @@ use super::{
 };
 use crate::model::PortRange;
 
-/// Draws below which no range is told: with as many, an end that is a twentieth of the range too
-/// far out shows in all but one of 2,000 recordings.
+/// Number of draws below which no range is named: with this many, an end that is a twentieth of the
+/// range too far out shows in all but one of 2,000 recordings.
 const FEWEST_DRAWS: f64 = 150.0;
 
-/// Ports outside of the range that are listed.
+/// Maximum number of listed ports outside of the range.
 const LISTED: usize = 8;
 
-/// So many ports outside are programs' own; more may be another host's.
+/// Number of ports outside of the range up to which programs named them; more may be another
+/// host's.
 const FEW_NAMED: usize = 8;
 
-/// A turn of a counter at both ends of a default is chance in fewer than one recording in this
-/// many.
+/// Confidence of a range at both of whose ends a counter wrapped: by chance that happens in fewer
+/// than one recording in a hundred.
 const TURN_CONFIDENCE: f64 = 0.99;
 
-/// The range that ports fit, as far as they tell.
+/// The range that fits the ports, as far as they show it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FittedRange {
-    /// Lowest port of the range; null where it is not known.
+    /// Lowest port of the range; null if it is not known.
     pub range_low: Option<u16>,
-    /// Highest port of the range; null where it is not known.
+    /// Highest port of the range; null if it is not known.
     pub range_high: Option<u16>,
     /// Probability of the range, or of the likeliest one if none is given.
     #[serde(serialize_with = "rounded")]
@@ -54,22 +56,22 @@ pub struct FittedRange {
     /// Systems that have this range by default and assign ports by the rule of the verdict or by an
     /// unknown rule; empty if no system is known, or if the range is unknown.
     pub systems: Vec<&'static str>,
-    /// Different ports that were seen.
+    /// Number of distinct ports that were seen.
     pub distinct_ports: u64,
-    /// The lowest of them; null where there is none.
+    /// Lowest of the ports seen; null if there is none.
     pub lowest_port: Option<u16>,
-    /// The highest of them; null where there is none.
+    /// Highest of the ports seen; null if there is none.
     pub highest_port: Option<u16>,
     /// Different ports outside the range: programs chose them, or, where they are many, another
     /// host behind the same address uses them.
     pub outside_count: u64,
-    /// The first eight of those.
+    /// The first eight ports outside of the range.
     pub outside_ports: Vec<u16>,
     /// Summary in one sentence: the range and whose default it is, or why it is unknown.
     pub sentence: String,
 }
 
-/// A range as it is told.
+/// A range that is named, with its confidence.
 struct Told {
     members: Vec<PortRange>,
     confidence: f64,
@@ -78,12 +80,12 @@ struct Told {
 }
 
 impl FittedRange {
-    /// The range, where it is known.
+    /// Returns the range, if it is known.
     pub fn range(&self) -> Option<PortRange> {
         self.range_low.zip(self.range_high).map(|(low, high)| PortRange::new(low, high))
     }
 
-    /// Over all hosts: what those agree on whose range is known; `None` where no host has ports of
+    /// Returns the range that all hosts with a known range agree on; `None` if no host has ports of
     /// an unknown range.
     pub(super) fn over(hosts: &[&Self], others: u64) -> Option<Self> {
         let first = *hosts.first()?;
@@ -118,8 +120,8 @@ impl FittedRange {
         Some(Self { range_low, range_high, confidence, systems, sentence, ..Self::nothing() })
     }
 
-    /// Takes the range back, for the assignments are not in their order: a counter that is
-    /// shuffled looks as if each port was drawn anew.
+    /// Withdraws the range, because the assignments are out of order: a shuffled counter looks like
+    /// independent random ports.
     pub(super) fn withhold(&mut self) {
         let sentence =
             "not known, because the assignments are not in the order in which they came".to_owned();
@@ -142,8 +144,8 @@ impl FittedRange {
         }
     }
 
-    /// The range of what was seen of a host, whose ports are given by the rule of `verdict`;
-    /// `None` where every range is known.
+    /// Returns the range of a host's ports, which are assigned by the rule of `verdict`; `None` if
+    /// every range is known.
     pub(super) fn of(seen: &PortsSeen, verdict: &Verdict) -> Option<Self> {
         if seen.assignments == 0 {
             return None;
@@ -167,7 +169,8 @@ impl FittedRange {
         let Told { members, confidence, is_default, because } = told;
         let widest = members.iter().copied().reduce(PortRange::hull).unwrap_or(PortRange::ALL);
         let outside: Vec<u16> = all.iter().copied().filter(|&p| !widest.contains(p)).collect();
-        // Where two fit that a port tells apart, the one that has all ports, and the smaller one.
+        // If two ranges fit that one port tells apart: the one with all ports, and then the smaller
+        // one.
         let has_all =
             |range: &&PortRange| all.iter().all(|p| range.contains(*p) || !widest.contains(*p));
         let range = members.iter().filter(has_all).min_by_key(|range| range.len());
@@ -209,7 +212,7 @@ impl FittedRange {
     }
 }
 
-/// Systems with one of these defaults, and that rule or one that is not known.
+/// Returns the systems with one of these defaults, and that rule or an unknown one.
 fn systems(members: &[PortRange], algorithm: Algorithm) -> Vec<&'static str> {
     let is_told = !matches!(
         algorithm,
@@ -225,7 +228,7 @@ fn systems(members: &[PortRange], algorithm: Algorithm) -> Vec<&'static str> {
     SYSTEMS.iter().filter(fits).map(|system| system.system).collect()
 }
 
-/// `the default of A, or of B`.
+/// Returns `the default of A; of B`.
 fn whose(systems: &[&str]) -> String {
     match systems {
         [] => "not the default of any system known to use this rule".to_owned(),
@@ -233,7 +236,8 @@ fn whose(systems: &[&str]) -> String {
     }
 }
 
-/// By a counter that came round: at both ends of a default once, or twice at the same ends.
+/// Names a range by a counter that wrapped: at both ends of a default once, or twice at the same
+/// ends.
 fn by_turn(seen: &PortsSeen, all: &[u16]) -> Option<Told> {
     let close = |a: u16, b: u16| i32::from(a.abs_diff(b)) <= NEAR;
     let at = |turn: &Turn, range: &PortRange| {
@@ -276,7 +280,8 @@ fn by_turn(seen: &PortsSeen, all: &[u16]) -> Option<Told> {
     })
 }
 
-/// By ports that were drawn anew. Says how sure the likeliest is, and why that is not enough.
+/// Names a range by ports that were drawn anew. The error has the probability of the likeliest
+/// range, and why it is not enough.
 fn by_draws(seen: &PortsSeen, all: &[u16], verdict: &Verdict) -> Result<Told, (f64, String)> {
     let is_random = verdict.pattern == Pattern::Random;
     let mut first = seen.first.clone();

@@ -1,49 +1,49 @@
-//! Ports of a host that are kept while its range is not known.
+//! Ports of a host, kept while its range is not known.
 
 use super::super::ports::Ports;
 use crate::model::Assignment;
 
-/// Ports that are kept apart as the first to a destination: as many as tell a range.
+/// Maximum number of first ports to a destination that are kept: enough to tell a range.
 const MAX_FIRST: usize = 256;
 
-/// The last ports of a host, which the first one to another destination is compared with.
+/// Number of a host's last ports that the first port to another destination is compared with.
 const RECENT: usize = 32;
 
-/// A step that one counter makes, over what was not seen of it.
+/// Largest step that one counter makes, including its unseen steps.
 pub(super) const NEAR: i32 = 64;
 
-/// A step back that is no mere disorder.
+/// Smallest step back that is not mere disorder.
 const FAR: i32 = 1000;
 
-/// Turns of a counter that are kept.
+/// Maximum number of wrap-arounds that are kept.
 const MAX_TURNS: usize = 8;
 
-/// The two ports between which a counter came round.
+/// The two ports between which a counter wrapped around.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Turn {
     pub(super) low: u16,
     pub(super) high: u16,
 }
 
-/// The ports of a host of which no range is known: up to 9 KiB.
+/// The ports of a host whose range is not known: up to 9 KiB.
 #[derive(Default)]
 pub(in crate::analyse) struct PortsSeen {
     pub(super) assignments: u64,
     pub(super) all: Ports,
-    /// The first port to each destination, unless it follows one that was given just before: what
-    /// is left was drawn anew, whatever the rule.
+    /// The first port to each destination, unless it follows a port that was assigned just before:
+    /// the rest was drawn anew, whatever the rule.
     pub(super) first: Vec<u16>,
     pub(super) turns: Vec<Turn>,
     recent: [u16; RECENT],
     next: usize,
     last: Option<u16>,
-    /// The step before the last one, and the far step behind it, if any.
+    /// The step before the last one, and the preceding far step, if any.
     step: i32,
     jump: Option<(u16, u16, i32)>,
 }
 
 impl PortsSeen {
-    /// Takes note of an assignment, its `step` set, unless its range is known.
+    /// Adds an assignment, its `step` set, unless its range is known.
     pub(in crate::analyse) fn observe(&mut self, assignment: &Assignment) {
         let Assignment { range: None, sport: Some(port), step, .. } = *assignment else { return };
         self.assignments += 1;
@@ -61,8 +61,7 @@ impl PortsSeen {
         self.recent[..self.next.min(RECENT)].iter().any(near)
     }
 
-    /// Looks whether a counter came round: small steps one way, one far step back, small steps
-    /// again.
+    /// Detects a wrap-around: small steps one way, one far step back, small steps again.
     fn follow(&mut self, port: u16) {
         let Some(last) = self.last.replace(port) else { return };
         let step = i32::from(port) - i32::from(last);

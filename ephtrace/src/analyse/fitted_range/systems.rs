@@ -1,8 +1,8 @@
-//! Which systems give ports from which range by default, by which rule, and how that is shown and
-//! set: one table for verdicts, `ephtrace explain ranges` and `docs/ranges.md`.
+//! Systems with their default ranges, the rules by which they assign ports, and the commands that
+//! show and set the range: one table for verdicts, `ephtrace explain ranges` and `docs/ranges.md`.
 //!
-//! Each row is what a source says: the system's own code where that is public, else its
-//! manufacturer's documentation. What no source tells is not known, and rules nothing out.
+//! Each row states its source: the system's own code if it is public, else its manufacturer's
+//! documentation. Facts without a source are unknown, and rule nothing out.
 
 use serde::Serialize;
 
@@ -15,13 +15,13 @@ use crate::model::{PortRange, port_range::serialize_ends};
 pub struct System {
     /// Name and versions of the system.
     pub system: &'static str,
-    /// Its default range.
+    /// Default range.
     #[serde(flatten, serialize_with = "serialize_ends")]
     #[cfg_attr(test, schemars(with = "crate::model::port_range::Ends<u16>"))]
     pub range: PortRange,
     /// The rule by which it assigns ports of the range, as far as a source tells.
     pub rule: &'static str,
-    /// The rules that a verdict can name on it; empty where no source tells the rule.
+    /// Rules that a verdict can name on the system; empty if no source names the rule.
     #[serde(skip)]
     pub algorithms: &'static [Algorithm],
     /// The command that shows the range.
@@ -36,7 +36,7 @@ use Algorithm::{
     LinuxDhash64k, LinuxDhash256, LinuxHintEven, LinuxLpr, RandomOdd, RandomUniform, SeqGlobal,
 };
 
-/// Rules that no other system has: one that is told alone says that it is Linux.
+/// Rules that no other system has: any one of them identifies Linux.
 pub(super) const OF_LINUX: [Algorithm; 5] =
     [LinuxHintEven, LinuxDhash256, LinuxDhash64k, LinuxLpr, RandomOdd];
 
@@ -47,7 +47,7 @@ const BSD_SET: &str =
     "sysctl net.inet.ip.portrange.first=LOW; sysctl net.inet.ip.portrange.last=HIGH";
 const BUILT_IN: &str = "none: built in";
 
-/// All that are known. Systems of one range stand together.
+/// All known systems. Systems with the same range are adjacent.
 pub const SYSTEMS: [System; 17] = [
     System {
         system: "Linux 5.18 or later",

@@ -1,4 +1,4 @@
-//! Ports by generators whose range is known: the right range, or "not known".
+//! Ports from generators with a known range: the estimate is right, or "not known".
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -15,7 +15,7 @@ use crate::model::{Assignment, FlowKey, PortRange, Protocol};
 const LINUX: PortRange = PortRange::new(32768, 60999);
 const IANA: PortRange = PortRange::new(49152, 65535);
 
-/// Connects of a capture: which host, which destination, which port.
+/// Connects of a capture: host, destination, port.
 #[derive(Default)]
 struct Capture(Vec<(u8, u32, u16)>);
 
@@ -60,7 +60,7 @@ fn random(range: PortRange, count: u32, seed: u64) -> Capture {
     capture
 }
 
-/// One counter for all destinations, `by` at a time.
+/// One counter for all destinations, in steps of `by`.
 fn counter(range: PortRange, from: u16, count: u32, by: i32) -> Capture {
     let mut capture = Capture::default();
     let len = i64::from(range.len());
@@ -72,7 +72,7 @@ fn counter(range: PortRange, from: u16, count: u32, by: i32) -> Capture {
     capture
 }
 
-/// A hash of the destination and a counter of each, by even steps.
+/// A hash of the destination and a counter of each, in even steps.
 fn linux(range: PortRange, destinations: u32, count: u32, seed: u64) -> Capture {
     let mut rng = fastrand::Rng::with_seed(seed);
     let half = range.len() / 2;
@@ -87,7 +87,7 @@ fn linux(range: PortRange, destinations: u32, count: u32, seed: u64) -> Capture 
     capture
 }
 
-/// Right, or not told.
+/// Asserts that the range is right or not named.
 fn is_not_wrong(fitted: &FittedRange, truth: PortRange, what: &str) {
     if let Some(range) = fitted.range() {
         let near = |a: u16, b: u16| u32::from(a.abs_diff(b)) * 20 <= truth.len();

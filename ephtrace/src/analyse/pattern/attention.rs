@@ -1,8 +1,9 @@
-//! Which models still have a chance: in a long stream the hopeless ones rest most of the time.
+//! Selection of the models that still have a chance: in a long stream the hopeless ones rest most
+//! of the time.
 //!
 //! A model that is half a nat per event behind after thousands of events can't win any more unless
-//! the policy changes, and a change shows in the probes: at the beginning of each cycle all models
-//! take part. What a resting model misses is counted at its own mean.
+//! the policy changes. A change shows in the probes: at the beginning of each cycle all models take
+//! part. Events that a resting model misses count at its own mean.
 
 use super::{
     ensemble::{Ensemble, Resting},
@@ -11,16 +12,16 @@ use super::{
 };
 use crate::analyse::number::as_f64;
 
-/// All models take part in this many events first.
+/// Number of initial events in which all models take part.
 const FIRST: u64 = 2048;
 /// Length of a cycle.
 const CYCLE: u64 = 1024;
-/// Events at its beginning in which all models take part.
+/// Number of events at the beginning of a cycle in which all models take part.
 const PROBE: u64 = 128;
-/// A model further behind the best than this, per event, rests.
+/// Deficit to the best model, per event, above which a model rests.
 const HOPELESS: f64 = 0.5;
 
-/// What rests during the next event.
+/// Returns the models that rest during the next event.
 pub(super) fn next(c: &Ensemble) -> Resting {
     let events = c.counts.events;
     if events < FIRST || events % CYCLE < PROBE {
@@ -41,7 +42,7 @@ fn decide(c: &Ensemble) -> Resting {
     };
     let mixtures = hopeless(|m| m.algorithm == Algorithm::Mixed);
     Resting {
-        // The parts of a mixture work while it does.
+        // The parts of a mixture work while the mixture does.
         mixtures,
         host: mixtures && hopeless(|m| m.pattern == Pattern::Sequential),
         hashes: mixtures && hopeless(is_simple_hash),

@@ -1,5 +1,6 @@
-//! A verdict over all is checked against the verdicts on its busiest destinations. Where they
-//! contradict it, it is withheld, and says so. `kernel_rules` has what its kernel is known to do.
+//! Check of an overall verdict against the verdicts on its busiest destinations. If they contradict
+//! it, it is withheld, and its evidence says so. `kernel_rules` has the rules that the kernel is
+//! known to follow.
 
 use super::{
     kernel_rules::Found,
@@ -7,11 +8,11 @@ use super::{
     verdict::{CONFIDENT, Verdict, hedged},
 };
 
-/// One in so many destinations that contradict is enough.
+/// One contradicting destination in this many is enough.
 const FEW: usize = 3;
 
 impl Verdict {
-    /// Withholds what a third or more of the destinations contradict whose verdicts are given.
+    /// Withholds an answer that a third or more of the destinations with a verdict contradict.
     pub fn check_destinations(&mut self, destinations: &[&Self]) {
         let given: Vec<&Self> = destinations
             .iter()
@@ -37,9 +38,9 @@ impl Verdict {
         self.withhold(said, doubted);
     }
 
-    /// Withholds what the whole contradicts that this is a part of, and that was `found` to follow
-    /// one rule: of a counter that others use too, a part sees something that looks like another
-    /// one.
+    /// Withholds answers that the whole stream contradicts, of which this verdict judges a part,
+    /// and which was `found` to follow one rule. One part's view of a shared counter looks like
+    /// another rule.
     pub(super) fn check_whole(&mut self, found: Found) {
         // The parts of a mixture may be pure.
         if found.pattern == Pattern::Mixed {
@@ -72,14 +73,14 @@ impl Verdict {
 
     fn is_contradicted_by(&self, one: &Self) -> bool {
         use Algorithm as A;
-        // What one destination sees of a counter that all share looks like many things.
+        // One destination's view of a counter that all share looks like many things.
         let is_shared = matches!(self.algorithm, A::SeqGlobal | A::Alg5RandInc | A::Alg3Hash);
         let is_random = |pattern: Pattern| pattern == Pattern::Random;
         let is_counter =
             |pattern: Pattern| matches!(pattern, Pattern::Sequential | Pattern::PerDestination);
         let by_pattern = is_random(self.pattern) && is_counter(one.pattern)
             || is_counter(self.pattern) && is_random(one.pattern);
-        // One destination can't tell whose a counter by one is.
+        // One destination can't show whether a counter by one is shared.
         let tells = |algorithm: A| {
             !matches!(
                 algorithm,
@@ -91,10 +92,10 @@ impl Verdict {
         by_pattern || by_algorithm && !is_shared
     }
 
-    /// Takes so much of the certainty that nothing is left to answer with, not even whether the
-    /// next port can be predicted if that is `doubted`, too.
+    /// Lowers the certainty until no answer is left; if `doubted`, not even on whether the next
+    /// port can be predicted.
     pub(super) fn withhold(&mut self, why: String, doubted: bool) {
-        // Most of the patterns can be predicted, so that certainty shared out among all adds to it.
+        // Most of the patterns are predictable, so certainty spread over all of them adds to it.
         let sure = if doubted { 0.7 * CONFIDENT } else { 0.9 * CONFIDENT };
         self.patterns = hedged(std::mem::take(&mut self.patterns), sure);
         self.algorithms = hedged(std::mem::take(&mut self.algorithms), sure);

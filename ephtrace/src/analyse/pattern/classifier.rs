@@ -1,4 +1,4 @@
-//! Judges one stream of ports of a single origin.
+//! Judge of one stream of ports of a single origin.
 
 use super::{
     attention, conclusion, ensemble::Ensemble, names::Algorithm, observation::Observation,
@@ -17,28 +17,28 @@ impl Default for Classifier {
 }
 
 impl Classifier {
-    /// Nothing seen yet.
+    /// Creates a classifier that has seen nothing.
     pub fn new() -> Self {
         Self { ensemble: Ensemble::new() }
     }
 
-    /// Takes the next event in.
+    /// Adds the next event.
     pub fn observe(&mut self, event: &Observation) {
         let resting = attention::next(&self.ensemble);
         self.ensemble.observe(event, resting);
     }
 
-    /// Goes on after a gap: where each destination had got to is no longer known.
+    /// Resumes after a gap: the counter of each destination is no longer known.
     pub(super) fn resume(&mut self) {
         self.ensemble.resume();
     }
 
-    /// The verdict on what was seen so far.
+    /// Returns the verdict on the events so far.
     pub fn verdict(&self) -> Verdict {
         conclusion::verdict(&self.ensemble, None)
     }
 
-    /// The verdict where the ports are known to be given by the rule `known`.
+    /// Returns the verdict for ports that are known to be assigned by the rule `known`.
     pub(super) fn verdict_knowing(&self, known: Algorithm) -> Verdict {
         conclusion::verdict(&self.ensemble, Some(known))
     }
@@ -48,7 +48,7 @@ impl Classifier {
         self.ensemble.counts.events
     }
 
-    /// Whether nothing was seen.
+    /// Returns whether no event was added.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

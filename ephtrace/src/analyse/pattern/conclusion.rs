@@ -1,4 +1,4 @@
-//! From the models to the verdict.
+//! Derivation of the verdict from the models.
 
 use super::{
     ensemble::Ensemble,
@@ -11,19 +11,19 @@ use crate::analyse::number::as_f64;
 
 /// Share of events out of order that costs no confidence.
 const ORDERLY: f64 = 0.02;
-/// What each further share of them costs.
+/// Cost of each further share of events out of order.
 const DISORDER: f64 = 3.0;
 
-/// Certainty that is left where a counter is known to be behind ports that look random.
+/// Remaining certainty if a counter is known to be behind ports that look random.
 const HIDDEN: f64 = 0.7;
 
-/// Share of skips that hides the law.
+/// Share of skips from which on they hide the law.
 const MANY_SKIPS: f64 = 0.2;
-/// In a range of fewer ports than this, a search is as likely as not to skip occupied ones.
+/// Number of ports in a range below which a search often skips occupied ones.
 const NARROW: f64 = 1024.0;
 
-/// The verdict on what the models have seen so far; `known` is the rule by which the kernel gives
-/// the ports, where that is known beforehand.
+/// Returns the verdict on the events so far; `known` is the rule by which the kernel assigns the
+/// ports, if it is known beforehand.
 pub(super) fn verdict(c: &Ensemble, known: Option<Algorithm>) -> Verdict {
     let mut members = posterior::members(c);
     if let Some(known) = known {
@@ -38,7 +38,7 @@ pub(super) fn verdict(c: &Ensemble, known: Option<Algorithm>) -> Verdict {
     let pairs = informative_pairs(c, patterns[0].name, algorithms[0].name);
     let is_hidden = posterior::is_hidden(c, &members);
     let sure = certainty(c, pairs) * if is_hidden { HIDDEN } else { 1.0 };
-    // A law that is known need not be read from the ports.
+    // A known law need not be read from the ports.
     let is_known = known == Some(algorithms[0].name);
     let legible = if is_known { 1.0 } else { legibility(c, algorithms[0].name) };
     let mut verdict = Verdict {
@@ -66,7 +66,7 @@ pub(super) fn verdict(c: &Ensemble, known: Option<Algorithm>) -> Verdict {
     verdict
 }
 
-/// How much of the models' own certainty stands: they know nothing of what they were not shown.
+/// Returns the part of the models' own certainty that stands: they know nothing of unseen events.
 fn certainty(c: &Ensemble, pairs: u64) -> f64 {
     let enough = (as_f64(pairs + 1) / as_f64(FEWEST_PAIRS + 1)).min(1.0);
     let disorder = as_f64(c.counts.backwards) / as_f64(c.counts.events.max(1));
@@ -74,8 +74,8 @@ fn certainty(c: &Ensemble, pairs: u64) -> f64 {
     enough * orderly.max(0.0)
 }
 
-/// How much of the law itself shows: +2 and now and again +4 is what one counter by two does, too,
-/// where it has to skip many occupied ports.
+/// Returns how clearly the law itself shows: one counter by two that has to skip many occupied
+/// ports also makes steps of +2 and now and then +4.
 fn legibility(c: &Ensemble, algorithm: Algorithm) -> f64 {
     let skips = match algorithm {
         Algorithm::LinuxDhash256 => c.lanes.noisy_two.skips(),
@@ -83,10 +83,11 @@ fn legibility(c: &Ensemble, algorithm: Algorithm) -> f64 {
             let own = c.namespaces.as_ref().map(|own| own.hashes[1].skips());
             own.unwrap_or(1.0).min(c.hashes[1].skips())
         }
-        // What others took of the same counter looks like skips, too, and hides no random step.
+        // Ports that others took from the same counter look like skips, too, and hide no random
+        // step.
         _ => return 1.0,
     };
-    // Without returns after other destinations, one counter and several are the same.
+    // Without returns after other destinations, one counter and several look alike.
     let is_hidden = skips > MANY_SKIPS || c.counts.mean_size() < NARROW || c.counts.crossings == 0;
     if is_hidden { 0.85 } else { 1.0 }
 }
@@ -101,7 +102,7 @@ fn informative_pairs(c: &Ensemble, pattern: Pattern, algorithm: Algorithm) -> u6
         matches!(algorithm, Algorithm::LinuxDhash64k | Algorithm::LinuxLpr | Algorithm::Mixed);
     match pattern {
         Pattern::Sequential | Pattern::Fixed => c.counts.pairs,
-        // Its counters survive the epochs, or it has none.
+        // The counters survive the epochs, or there are none.
         _ if !salted => c.counts.returns + c.counts.resalted,
         _ => c.counts.returns,
     }

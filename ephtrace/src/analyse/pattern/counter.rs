@@ -1,4 +1,4 @@
-//! A policy that is a counter: a reference, a law of increment, and what may come in between.
+//! A policy that is a counter: a reference, a law of increment, and possible disturbances.
 
 use super::{
     counter_heads::Match,
@@ -9,7 +9,7 @@ use super::{
     secret_epoch::SecretEpoch,
 };
 
-/// Where a counter starts for a destination that it has not seen.
+/// Start of a counter for a destination that it has not seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Start {
     /// Anywhere in the range.
@@ -18,17 +18,17 @@ pub(super) enum Start {
     LowParity,
 }
 
-/// Highest share of new starts that one policy explains: a change of the range, a block of
-/// occupied ports.
+/// Maximum share of new starts that one policy explains: a change of the range, a block of occupied
+/// ports.
 const JUMP_CAP: f64 = 0.06;
-/// Highest share of events after lost ones or behind occupied ports.
+/// Maximum share of events after lost events or occupied ports.
 const SKIP_CAP: f64 = 0.45;
-/// The same where the secret changes every ten seconds and no time was recorded.
+/// Maximum share of new starts if the secret changes every ten seconds and no time was recorded.
 const BLIND_JUMP_CAP: f64 = 0.5;
-/// New starts within the part of a mixture that follows a law.
+/// Share of new starts within the part of a mixture that follows a law.
 const MIXED_JUMP: f64 = 0.04;
 
-/// One counter model and how well it has done so far.
+/// One counter model and its score so far.
 #[derive(Clone)]
 pub(super) struct Counter {
     law: &'static Law,
@@ -44,7 +44,7 @@ impl Counter {
         Self { law, start, secret: None, shares, score: Score::new() }
     }
 
-    /// With a secret that changes every ten seconds.
+    /// Creates a counter with a secret that changes every ten seconds.
     pub(super) fn salted(law: &'static Law, start: Start) -> Self {
         Self { secret: Some(SecretEpoch::new()), ..Self::new(law, start) }
     }
@@ -53,12 +53,12 @@ impl Counter {
         self.score.log(n)
     }
 
-    /// Share of steps further than the law's.
+    /// Share of steps longer than the law's.
     pub(super) fn skips(&self) -> f64 {
         self.shares.now()[SKIP]
     }
 
-    /// Probability that the reference of `matched` still counts.
+    /// Probability that the reference of `matched` is still valid.
     pub(super) fn same(&self, matched: &Match, clock: Clock) -> f64 {
         self.secret.as_ref().map_or(1.0, |secret| secret.same(matched.at, clock))
     }
@@ -98,7 +98,8 @@ impl Counter {
     }
 }
 
-/// Without any clock a new start is as likely as the stream is slow.
+/// Raises the share of new starts for streams without a clock: the slower the stream, the more of
+/// its events follow a new secret.
 fn blind(mut shares: [f64; 5]) -> [f64; 5] {
     let more = BLIND_JUMP_CAP.min(shares[JUMP] * 4.0) - shares[JUMP];
     if more > 0.0 && more < shares[CLEAN] {
@@ -108,7 +109,7 @@ fn blind(mut shares: [f64; 5]) -> [f64; 5] {
     shares
 }
 
-/// The density of an event, part by part.
+/// Returns the density of an event, part by part.
 pub(super) fn parts(shares: [f64; 5], law: Densities, fresh: f64, noise: f64) -> [f64; 5] {
     [
         shares[CLEAN] * law[0],

@@ -1,16 +1,16 @@
-//! Moving heads: where a counter has got to, kept apart from what disturbs it.
+//! Moving heads: the positions of a counter, kept apart from disturbances.
 //!
 //! "The last port" is a bad reference: one named port, one lost event or a change of the range
-//! derails it. A few heads per counter, the one that was hit last on top, cost one event each
-//! time instead.
+//! derails it. With a few heads per counter, the most recently hit on top, each disturbance costs
+//! one event instead.
 
 use super::{frame::Frame, laws};
 
-/// One place that a counter may have got to.
+/// One position that a counter may have reached.
 #[derive(Clone, Copy, Debug, Default)]
 struct Head {
     port: u16,
-    /// Hits, older ones counting less.
+    /// Decayed number of hits.
     score: f32,
     /// Event time or epoch of the last hit.
     at: u64,
@@ -25,41 +25,41 @@ pub(super) struct CounterHeads<const N: usize> {
     range_id: u32,
     /// -1 for a counter that runs downwards.
     direction: i8,
-    /// Hits so far, and those of another head than the one on top: more than a few are of counters
-    /// behind one name that take turns.
+    /// Hits so far, and those of another head than the top one: more than a few come from several
+    /// counters behind one name that take turns.
     hits: f32,
     turns: f32,
     takes_turns: bool,
 }
 
-/// How an event stands to the heads.
+/// Relation of an event to the heads.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Match {
-    /// There is a head at all.
+    /// True if there is a head at all.
     pub(super) any: bool,
-    /// How many there are.
+    /// Number of heads.
     pub(super) places: u64,
     /// Step from the nearest head, if one is near.
     pub(super) step: Option<i32>,
     /// Weight of that head if one counter is at work: the top one has nearly all of it.
     pub(super) weight: f64,
-    /// Weight of that head if each of them is a counter of its own.
+    /// Weight of that head if each head is a counter of its own.
     pub(super) even_weight: f64,
-    /// When the reference was last hit: the nearest, else the top one.
+    /// Time of the last hit of the reference: of the nearest head, else of the top one.
     pub(super) at: u64,
     index: usize,
 }
 
-/// How much of the weight heads other than the top one can have together, if they were hit as
-/// often: one counter at work does not jump between places.
+/// Maximum share of the weight that heads other than the top one have together while one counter is
+/// at work: it does not jump between positions.
 const OTHERS: f64 = 0.12;
-/// The same at most, where several counters take turns.
+/// Maximum share of the weight of the other heads if several counters take turns.
 const MOST_OTHERS: f64 = 0.7;
-/// So many hits of another head are no sign of that.
+/// Number of hits of another head that are no sign of turns.
 const FEW_TURNS: f32 = 1.0;
-/// Least weight of a head.
+/// Minimum weight of a head.
 const LEAST: f64 = 0.01;
-/// Each event lets the score of earlier hits fade by this factor.
+/// Factor by which each event fades the score of earlier hits.
 const FADE: f32 = 0.85;
 /// Score of a head that was never hit.
 const NEW: f32 = 0.4;
@@ -79,15 +79,15 @@ impl<const N: usize> CounterHeads<N> {
         }
     }
 
-    /// The same for counters that may take turns behind one name, such as two machines behind one
-    /// address.
+    /// Creates heads for counters that may take turns behind one name, such as two machines behind
+    /// one address.
     pub(super) const fn taking_turns() -> Self {
         let mut heads = Self::new(1);
         heads.takes_turns = true;
         heads
     }
 
-    /// How the event stands to the heads. A new range makes all of them worthless.
+    /// Matches the event with the heads. A new range invalidates all of them.
     pub(super) fn matched(&mut self, frame: &Frame) -> Match {
         if self.range_id != frame.range_id {
             self.range_id = frame.range_id;
@@ -120,13 +120,14 @@ impl<const N: usize> CounterHeads<N> {
         matched
     }
 
-    /// Prefers small steps ahead, and the top head among near equals.
+    /// Returns the distance of a head. Small steps ahead count as near, and the top head wins among
+    /// near equals.
     fn distance(&self, index: usize, step: i32) -> i32 {
         let away = if step > 0 { step } else { 8 - 4 * step };
         if index == usize::from(self.top) { away } else { away + 16 }
     }
 
-    /// Share of hits by other heads than the one on top.
+    /// Share of hits by other heads than the top one.
     fn others(&self) -> f64 {
         f64::from((self.turns - FEW_TURNS) / (self.hits + 1.0)).clamp(OTHERS, MOST_OTHERS)
     }
@@ -144,9 +145,9 @@ impl<const N: usize> CounterHeads<N> {
         (others * f64::from(self.items[index].score / total)).max(LEAST)
     }
 
-    /// Moves the head that was hit, or begins a new one; `restart` where the old reference is
-    /// known to be worthless: the new one is then on top at once, and a port just behind the old
-    /// one is not late, but where the counter goes on.
+    /// Moves the head that was hit, or creates a new one. With `restart`, the old reference is
+    /// known to be invalid: the new head is on top at once, and a port just behind the old head is
+    /// not late, but the counter's new position.
     pub(super) fn advance(&mut self, frame: &Frame, matched: &Match, at: u64, restart: bool) {
         for item in &mut self.items[..usize::from(self.len)] {
             item.score *= FADE;

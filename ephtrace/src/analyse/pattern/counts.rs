@@ -1,4 +1,4 @@
-//! The few numbers that carry nearly all, counted for the sentences.
+//! The few numbers that carry most of a verdict, counted for its sentences.
 
 use super::{
     frame::Frame,
@@ -8,8 +8,8 @@ use super::{
 use crate::analyse::number::as_f64;
 use crate::model::Origin;
 
-/// An event that is earlier than the one before it by more than this, in nanoseconds, is out of
-/// order; a tracer's own buffers delay by less.
+/// Time by which an event must precede the previous one to be out of order, in nanoseconds; a
+/// tracer's own buffers delay by less.
 const DISORDER_NS: u64 = 1_000_000;
 
 /// Plain counts over one stream.
@@ -29,7 +29,7 @@ pub(super) struct Counts {
     pub(super) changes: u64,
     /// Returns that moved by 1 to [`NEAR`].
     pub(super) near_returns: u64,
-    /// How many of the returns would be near by chance.
+    /// Expected number of returns that are near by chance.
     pub(super) near_by_chance: f64,
     /// Smallest and largest step of the near returns.
     pub(super) near_steps: Option<(i32, i32)>,
@@ -47,19 +47,19 @@ pub(super) struct Counts {
     pub(super) near_entries: u64,
     /// Assignments after one to another destination of the same namespace.
     pub(super) switches: u64,
-    /// … that moved by at most [`NEAR`] from one of the places that a counter for everybody may
-    /// have got to.
+    /// … that moved by at most [`NEAR`] from one of the positions that a shared counter may have
+    /// reached.
     pub(super) near_switches: u64,
     /// Assignments after one to another address.
     pub(super) peer_switches: u64,
     /// … that are ahead of it.
     pub(super) ahead: u64,
-    /// Assignments with the port and the destination of the last one there: the same connect, tried
-    /// again. They are not judged.
+    /// Assignments with the port and the destination of the last one there: the same connect,
+    /// retried. They are not judged.
     pub(super) retries: u64,
-    /// Assignments that came before the one before them, by their time.
+    /// Assignments whose time precedes that of the previous one.
     pub(super) backwards: u64,
-    /// Time of the last assignment, in nanoseconds since the Unix epoch; 0 where unknown.
+    /// Time of the last assignment, in nanoseconds since the Unix epoch; 0 if unknown.
     pub(super) last_ns: u64,
     /// The latest time so far, likewise.
     pub(super) latest_ns: u64,
@@ -67,27 +67,27 @@ pub(super) struct Counts {
     pub(super) low_parity: u64,
     /// Assignments from a range with an odd low end.
     pub(super) odd_low_ends: u64,
-    /// Interleaved returns that Algorithm 3 predicted to the port, by one and by two.
+    /// Interleaved returns whose port Algorithm 3 predicted exactly, by one and by two.
     pub(super) predicted: [u64; 2],
-    /// Sum of the sizes of the range, for chances.
+    /// Sum of the sizes of the range, for computing chances.
     pub(super) sizes: f64,
     /// Assignments whose range was known.
     pub(super) ranged: u64,
-    /// … and is none that a system has by itself.
+    /// … and is not a default range of any system.
     pub(super) custom: u64,
-    /// Whether they all came through our own hooks.
+    /// Assignments that came through ephtrace's own hooks.
     pub(super) linux: u64,
-    /// Those whose origin is known to be connect.
+    /// Assignments whose origin is known to be connect.
     pub(super) connects: u64,
     /// … and ping sockets.
     pub(super) pings: u64,
-    /// Assignments since the last one to the same destination, this event's.
+    /// For the current event, the number of assignments since the last one to the same destination.
     pub(super) gap: Option<u64>,
-    /// Whether it went elsewhere in between, this event's.
+    /// For the current event, whether other destinations came in between.
     pub(super) crossed: bool,
-    /// The destination of the last assignment.
+    /// Destination of the last assignment.
     last_key: Option<u64>,
-    /// Residuals of Algorithm 3, this event's.
+    /// For the current event, the residuals of Algorithm 3.
     pub(super) residuals: [Option<i32>; 2],
 }
 
@@ -135,7 +135,7 @@ impl Counts {
         self.ahead += u64::from(host.step.is_some_and(|step| step > 0));
     }
 
-    /// Takes note of the time of an event, before anything else.
+    /// Records the time of an event, before anything else.
     pub(super) fn observe_time(&mut self, clock: Clock) {
         let Clock::Time(ns) = clock else { return };
         self.backwards += u64::from(ns.saturating_add(DISORDER_NS) < self.last_ns);
@@ -143,7 +143,7 @@ impl Counts {
         self.latest_ns = self.latest_ns.max(ns);
     }
 
-    /// Takes note of the destination of an event, before its lane is looked at.
+    /// Records the destination of an event, before its lane is looked up.
     pub(super) fn observe_key(&mut self, key: u64) {
         self.changes += u64::from(self.last_key.replace(key).is_some_and(|last| last != key));
     }
@@ -171,33 +171,32 @@ impl Counts {
         }
     }
 
-    /// Chance that a random port is near the one before, up or down.
+    /// Chance that a random port is near the previous one, up or down.
     pub(super) fn chance_of_pair(&self) -> f64 {
         (2.0 * f64::from(NEAR) * as_f64(self.events) / self.sizes.max(1.0)).min(1.0)
     }
 
-    /// Chance that a random port is just ahead of one of the places that its destination has got
-    /// to.
+    /// Chance that a random port is just ahead of one of the positions of its destination.
     pub(super) fn chance_of_return(&self) -> f64 {
         self.near_by_chance / as_f64(self.returns.max(1))
     }
 
-    /// Whether our own hooks saw all of them: Linux 5.10 or later.
+    /// Returns whether ephtrace's own hooks saw all assignments: Linux 5.10 or later.
     pub(super) fn is_linux(&self) -> bool {
         self.linux > 0 && self.linux == self.events
     }
 
-    /// … and all are of connect.
+    /// Returns whether, in addition, all are of connect.
     pub(super) fn is_linux_connect(&self) -> bool {
         self.is_linux() && self.connects == self.events
     }
 
-    /// Number of ports in the range, on average.
+    /// Mean number of ports in the range.
     pub(super) fn mean_size(&self) -> f64 {
         self.sizes / as_f64(self.events.max(1))
     }
 
-    /// Whether the range was known at most assignments.
+    /// Returns whether the range was known for most assignments.
     pub(super) fn range_is_known(&self) -> bool {
         2 * self.ranged > self.events
     }

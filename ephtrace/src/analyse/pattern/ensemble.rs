@@ -18,15 +18,15 @@ use super::{
 };
 use crate::analyse::number::as_f64;
 
-/// Destinations that a classifier remembers; about 300 bytes each. A return to one that was
-/// forgotten counts as a first visit, which costs evidence but never makes it wrong.
+/// Maximum number of destinations that a classifier remembers; about 300 bytes each. A return to a
+/// forgotten one counts as a first visit, which costs evidence but never makes the verdict wrong.
 pub const MAX_DESTINATIONS: usize = 4096;
 
-/// Network namespaces, or hosts, whose counters are told apart; about 200 bytes each. One that was
-/// forgotten begins anew.
+/// Maximum number of network namespaces, or hosts, whose counters are kept apart; about 200 bytes
+/// each. A forgotten one begins anew.
 pub const MAX_NAMESPACES: usize = 1024;
 
-/// Which groups of models rest during an event.
+/// Groups of models that rest during an event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each group rests by itself")]
 pub(super) struct Resting {
@@ -62,35 +62,36 @@ type Offsets = LruCache<u64, [HashOffset; 2], FxBuildHasher>;
 /// The simple hash by one and by two.
 pub(super) type Hashes = [SimpleHash; 2];
 
-/// A counter for each network namespace; begins with the second one, for up to then it is the
-/// same as a counter for the host.
+/// A counter for each network namespace. They begin with the second namespace, since until then
+/// they equal the counter of the host.
 pub(super) struct Namespaces {
     references: LruCache<u32, HostReference, FxBuildHasher>,
-    /// Offsets of destinations within a namespace: the same addresses may be in several.
+    /// Offsets of destinations within a namespace: several namespaces may have the same addresses.
     offsets: Offsets,
     pub(super) models: HostModels,
     pub(super) hashes: Hashes,
-    /// Whether they do better than a counter for the host, and the hashes likewise.
+    /// True if these counters score better than a counter for the host; likewise for the hashes.
     better: bool,
     hashes_better: bool,
 }
 
 /// Mixtures of a counter with a random policy.
 pub(super) struct Mixtures {
-    /// With a uniform one: by one, random increments, the simple hashes, the counters by lane.
+    /// Mixtures with a uniform policy: by one, random increments, the simple hashes, the counters
+    /// by lane.
     pub(super) uniform: [Mixture; 8],
-    /// With Linux's bind to port 0: the Linux ones.
+    /// Mixtures with Linux's bind to port 0: the Linux counters.
     pub(super) odd: [Mixture; 4],
-    /// In stretches, with a uniform one: the same as above.
+    /// Mixtures in stretches with a uniform policy: the counters of `uniform`.
     pub(super) stretches: [Mixture; 8],
-    /// A counter for everybody with counters by lane.
+    /// Mixtures of a shared counter with counters by lane.
     pub(super) counters: [Mixture; 4],
-    /// The same in stretches, by one and the Linux ones.
+    /// Mixtures in stretches of a shared counter with counters by lane: by one and the Linux ones.
     pub(super) changes: [Mixture; 4],
 }
 
 impl Ensemble {
-    /// Nothing seen yet.
+    /// Creates an ensemble that has seen nothing.
     pub(super) fn new() -> Self {
         Self {
             counts: Counts::default(),
@@ -119,7 +120,7 @@ impl Ensemble {
         }
     }
 
-    /// Takes the next event in; the models of `resting` sit it out.
+    /// Adds the next event; the models of `resting` skip it.
     pub(super) fn observe(&mut self, event: &Observation, resting: Resting) {
         self.resting = resting;
         self.counts.observe_time(event.clock);
@@ -142,12 +143,12 @@ impl Ensemble {
         self.counts.observe(event, &frame, &host, &lane);
     }
 
-    /// Goes on after a gap: where each destination had got to is no longer known.
+    /// Resumes after a gap: the counter of each destination is no longer known.
     pub(super) fn resume(&mut self) {
         self.known.clear();
     }
 
-    /// Destinations that were forgotten for lack of room.
+    /// Number of destinations forgotten for lack of room.
     pub(super) fn forgotten(&self) -> u64 {
         self.forgotten
     }
@@ -223,7 +224,8 @@ impl Ensemble {
         (seen, self.observe_own_hashes(event, frame).unwrap_or(laws))
     }
 
-    /// The same with a counter for each namespace; `None` unless that does better.
+    /// Scores an event with a counter for each namespace; `None` unless that does better than one
+    /// for the host.
     fn observe_own_hashes(&mut self, event: &Observation, frame: &Frame) -> Option<[f64; 2]> {
         let key = within(frame.lane(event.key), event.netns);
         let namespaces = self.namespaces.as_mut()?;
@@ -250,7 +252,8 @@ impl Ensemble {
 
 type HashOutcomes = ([f64; 2], [Option<i32>; 2], [Option<i32>; 2]);
 
-/// Scores an event by both hashes: the densities of their laws, what they doubt, and the residuals.
+/// Scores an event by both hashes; returns the densities of their laws, their doubts and the
+/// residuals.
 fn observe_hashes(
     hashes: &mut Hashes,
     counters: &mut [HashCounter; 2],
@@ -268,8 +271,8 @@ fn observe_hashes(
     outcomes
 }
 
-/// Which hash's offset of which destination may be off by how much, for events were lost before it
-/// was taken.
+/// Returns the hash, the destination and the amount of each offset that may be off because events
+/// were lost before it was taken.
 fn pending(
     counters: &mut [HashCounter; 2],
     doubts: [Option<i32>; 2],
@@ -282,7 +285,7 @@ fn pending(
         .filter(move |(_, key, _)| *key != but)
 }
 
-/// The key of a destination within a namespace.
+/// Returns the key of a destination within a namespace.
 fn within(key: u64, netns: u32) -> u64 {
     key ^ u64::from(netns).wrapping_mul(0xff51_afd7_ed55_8ccd)
 }
@@ -307,8 +310,7 @@ impl Mixtures {
         hashes: [f64; 2],
         odd: f64,
     ) {
-        // Where another policy comes in between, any place may be the one that the counter has got
-        // to.
+        // If another policy intervenes, the counter may have reached any of the positions.
         let by_one = host.up.max(0.5 * host.among);
         let counters = [
             by_one,

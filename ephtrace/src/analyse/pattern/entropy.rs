@@ -1,10 +1,10 @@
-//! How much there is to guess about the next port of a destination.
+//! Entropy of the next port of a destination.
 
 use super::{ensemble::Ensemble, names::Algorithm, verdict::Verdict};
 use crate::analyse::number::as_f64;
 
-/// Entropy in bits of the next port of a destination whose last port (and, for a counter for
-/// everybody, whose counter) is known; `None` where no algorithm is certain enough.
+/// Entropy in bits of the next port of a destination whose last port (and, for a shared counter,
+/// whose counter) is known; `None` if no algorithm is certain enough.
 pub(super) fn next_port(c: &Ensemble, verdict: &Verdict) -> Option<f64> {
     let n = as_f64(c.counts.events);
     let size = c.counts.sizes / n.max(1.0);
@@ -25,8 +25,8 @@ pub(super) fn next_port(c: &Ensemble, verdict: &Verdict) -> Option<f64> {
     Some(bits)
 }
 
-/// The mean surprise of the ports seen: with `SO_REUSEADDR` only half of the range is in use, and
-/// the range itself may be a guess.
+/// Mean surprise of the ports seen: with `SO_REUSEADDR` only half of the range is in use, and the
+/// range itself may be a guess.
 fn seen(c: &Ensemble, log: f64, most: f64) -> f64 {
     let surprise = -log / (as_f64(c.counts.events.max(1)) * std::f64::consts::LN_2);
     surprise.clamp(0.0, most)

@@ -1,5 +1,5 @@
-//! The verdict in sentences: the few numbers that carry nearly all, and what would decide where
-//! nothing is decided.
+//! The verdict in sentences: the few numbers that carry most of it, and what would decide an open
+//! verdict.
 
 use super::{
     counts::Counts,
@@ -11,16 +11,16 @@ use super::{
 };
 use crate::analyse::number::as_f64;
 
-/// Share from which on a parity is worth a word.
+/// Share from which on a parity is mentioned.
 const NEARLY_ALL: f64 = 0.95;
 
-/// Why a verdict is withheld that the ports don't show.
+/// Reason for withholding a verdict that the ports don't show.
 pub(super) const HIDDEN: &str = concat!(
     "the ports look random, but this kernel's connect does not choose them at random: ",
     "used ports or missing events hide its counter"
 );
 
-/// All sentences, the weightiest first.
+/// Returns all sentences, the weightiest first.
 pub(super) fn sentences(c: &Ensemble, verdict: &Verdict) -> Vec<String> {
     let counts = &c.counts;
     if counts.events == 0 {
@@ -44,7 +44,7 @@ pub(super) fn sentences(c: &Ensemble, verdict: &Verdict) -> Vec<String> {
     sentences
 }
 
-/// The answer to the first question.
+/// Answers whether the next port can be predicted.
 fn predictable(verdict: &Verdict) -> String {
     let sure = percent(verdict.predictable_confidence);
     match (verdict.predictable, verdict.pattern) {
@@ -73,7 +73,8 @@ fn predictable(verdict: &Verdict) -> String {
     }
 }
 
-/// A probability as a percentage that never claims to be certain, nor what would have decided.
+/// Formats a probability as a percentage that never claims certainty, nor a withheld one that would
+/// have decided.
 pub fn percent(probability: f64) -> String {
     let withheld = (0.8995..CONFIDENT).contains(&probability);
     match probability {
@@ -83,7 +84,7 @@ pub fn percent(probability: f64) -> String {
     }
 }
 
-/// "21 assignments to 21 destinations have 1 port: …".
+/// Returns "21 assignments to 21 destinations have 1 port: …".
 fn fixed(c: &Ensemble, verdict: &Verdict) -> String {
     let (counts, ports) = (&c.counts, c.random.fixed.distinct());
     let name = match verdict.algorithm {
@@ -102,9 +103,9 @@ fn plural(count: u64, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
-/// "212 of 215 repeat assignments to a destination landed 2 to 16 ports above the previous one
-/// (0.03 % expected by chance); small steps ignoring destination: 3 of 255; 256 of 256 even: double
-/// hash with random increments, Linux 5.18 or later".
+/// Returns "212 of 215 repeat assignments to a destination landed 2 to 16 ports above the previous
+/// one (0.03 % expected by chance); small steps ignoring destination: 3 of 255; 256 of 256 even:
+/// double hash with random increments, Linux 5.18 or later".
 fn numbers(c: &Ensemble, verdict: &Verdict) -> Option<String> {
     let counts = &c.counts;
     let mut parts = Vec::new();
@@ -136,7 +137,8 @@ fn numbers(c: &Ensemble, verdict: &Verdict) -> Option<String> {
     (!parts.is_empty()).then(|| format!("{}{name}", parts.join("; ")))
 }
 
-/// Counters that take turns: hardly a port follows the last one, but most follow one of several.
+/// Reports counters that take turns: hardly a port follows the last one, but most follow one of
+/// several.
 fn several(counts: &Counts) -> Option<String> {
     let (near, all) = (counts.near_switches, counts.switches);
     (4 * counts.near_pairs < counts.pairs && 2 * near > all).then(|| {
@@ -193,7 +195,7 @@ fn parity(counts: &Counts) -> Option<String> {
     }
 }
 
-/// How well one counter behind all hashes predicts the returns to a destination.
+/// Reports how well one counter behind all hashes predicts the returns to a destination.
 fn simple_hash(counts: &Counts, verdict: &Verdict) -> Option<String> {
     let predicted = match verdict.algorithms[0].name {
         Algorithm::Alg3Hash => counts.predicted[0],
@@ -209,7 +211,7 @@ fn simple_hash(counts: &Counts, verdict: &Verdict) -> Option<String> {
     })
 }
 
-/// What happened across the changes of the hash secret.
+/// Reports the steps across changes of the hash secret.
 fn epochs(counts: &Counts, verdict: &Verdict) -> Option<String> {
     let salted =
         matches!(verdict.algorithms[0].name, Algorithm::LinuxDhash64k | Algorithm::LinuxLpr);
@@ -221,7 +223,7 @@ fn epochs(counts: &Counts, verdict: &Verdict) -> Option<String> {
     })
 }
 
-/// Why a verdict is withheld, and what would decide.
+/// Explains why a verdict is withheld, and what would decide.
 fn undecided(counts: &Counts, verdict: &Verdict) -> Option<String> {
     if verdict.algorithm != Algorithm::Undetermined && verdict.pattern != Pattern::Undetermined {
         return None;
@@ -237,7 +239,7 @@ fn undecided(counts: &Counts, verdict: &Verdict) -> Option<String> {
             }
         ));
     }
-    // Where the pattern is told, only the rule within it is open.
+    // If the pattern is decided, only the rule within it is open.
     if verdict.predictable == Predictable::Yes && verdict.pattern == Pattern::Undetermined {
         if counts.switches == 0 {
             return Some(one_destination(counts));
@@ -266,7 +268,7 @@ fn one_destination(counts: &Counts) -> String {
     )
 }
 
-/// The two candidates of a verdict that is withheld, and what would decide.
+/// Names the two candidates of a withheld verdict, and what would decide.
 fn candidates(verdict: &Verdict) -> String {
     let (one, two) = (verdict.algorithms[0], verdict.algorithms[1]);
     format!(
@@ -297,7 +299,7 @@ fn decider(one: Algorithm, two: Algorithm) -> &'static str {
     }
 }
 
-/// Where the kernel's own search was seen: does it agree?
+/// Reports whether the kernel's own search agrees, if it was seen.
 fn kernel(c: &Ensemble, verdict: &Verdict) -> Option<String> {
     let truth = c.kernel.algorithm()?;
     let checked = c.kernel.checked();
@@ -314,14 +316,15 @@ fn kernel(c: &Ensemble, verdict: &Verdict) -> Option<String> {
     })
 }
 
-/// Where the kernel's search began: the port must be there or further on its way.
+/// Reports ports that are not on the way of the kernel's search: a port must be its first candidate
+/// or a later one.
 fn astray(c: &Ensemble) -> Option<String> {
     let (seen, fits) = (c.kernel.candidates, c.kernel.on_the_way);
     let wrong = seen.checked_sub(fits).filter(|wrong| *wrong > 0)?;
     Some(format!("{wrong} of {seen} ports are not on the path of the kernel's own search"))
 }
 
-/// Less than this is no guess at all.
+/// Entropy in bits below which nothing is left to guess.
 const CERTAIN: f64 = 0.05;
 
 fn guessing(bits: f64) -> String {

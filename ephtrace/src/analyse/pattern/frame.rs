@@ -1,26 +1,27 @@
-//! Where a port can lie: the range in force, or a guess at it, and the densities that follow.
+//! The ports that are possible, in the range in force or a guess at it, and the resulting
+//! densities.
 
 use crate::model::PortRange;
 
-/// Ports that a program names are taken to be spread over 1024 to 65535.
+/// Number of ports that named ports are taken to be spread over: 1024 to 65535.
 const NAMED_PORTS: f64 = 64512.0;
 
-/// Steps up to this are not looked at for a wrap-around.
+/// Maximum step that is not checked for a wrap-around.
 const UNWRAPPED: i64 = 512;
 
-/// How far into an event's density a stray port outside the range is allowed for.
+/// Part of an event's density reserved for a stray port outside the range.
 const STRAY: f64 = 0.001;
 
-/// One event as the models see it: the port, its range, and how likely it is without a memory.
+/// One event as the models see it: the port, its range, and its likelihood without a memory.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Frame {
-    /// The port.
+    /// Port of the event.
     pub(super) port: u16,
     /// Low end of the range.
     pub(super) low: i32,
     /// Number of ports in the range.
     pub(super) size: i32,
-    /// Identifies the range; 0 where it is a guess.
+    /// Identifier of the range; 0 for a guess.
     pub(super) range_id: u32,
     /// Density of a start anywhere in the range.
     pub(super) fresh: f64,
@@ -35,7 +36,7 @@ pub(super) struct Frame {
 }
 
 impl Frame {
-    /// The step from `earlier` to this port, wrap-around at the ends of the range undone.
+    /// Returns the step from `earlier` to this port, wrap-around at the ends of the range undone.
     pub(super) fn step_from(&self, earlier: u16) -> i32 {
         let step = i32::from(self.port) - i32::from(earlier);
         if !self.holds(self.port) || !self.holds(earlier) {
@@ -44,47 +45,47 @@ impl Frame {
         self.wrapped(step)
     }
 
-    /// Identifies the lane of `key` in this range: what one counter makes of several ranges can't
-    /// be compared.
+    /// Returns the lane of `key` in this range: the ports that one counter makes in several ranges
+    /// can't be compared.
     pub(super) fn lane(&self, key: u64) -> u64 {
         key ^ u64::from(self.range_id).wrapping_mul(0x9e37_79b9_7f4a_7c15)
     }
 
-    /// `step` brought to the half range on either side of zero.
+    /// Returns `step` wrapped into the half range on either side of zero.
     pub(super) fn wrapped(&self, step: i32) -> i32 {
         let step = step.rem_euclid(self.size);
         if step > self.size / 2 { step - self.size } else { step }
     }
 
-    /// How far a search that went from port `from` to port `to` came, wrap-around undone: Linux
-    /// leaves the last port of a range of odd size out.
+    /// Returns the distance that a search walked from port `from` to port `to`, wrap-around undone:
+    /// Linux leaves out the last port of a range of odd size.
     pub(super) fn ahead(&self, from: u16, to: u16) -> u32 {
         let ahead = (i32::from(to) - i32::from(from)).rem_euclid(self.size & !1);
         // Not negative.
         u32::try_from(ahead).unwrap_or(0)
     }
 
-    /// The step from place `earlier`, which may have wrapped around many times.
+    /// Returns the step from position `earlier`, which may have wrapped around many times.
     pub(super) fn step_from_place(&self, earlier: i64) -> i32 {
         let step = i64::from(self.port) - earlier;
-        // A small step is taken as it is, for the size may be a guess.
+        // A small step is taken as it is, since the size may be a guess.
         let step =
             if step.abs() > UNWRAPPED { step.rem_euclid(i64::from(self.size)) } else { step };
         self.wrapped(i32::try_from(step).unwrap_or(0))
     }
 
-    /// Whether the range holds `port`.
+    /// Returns whether the range holds `port`.
     pub(super) fn holds(&self, port: u16) -> bool {
         (self.low..self.low + self.size).contains(&i32::from(port))
     }
 
-    /// Whether the range is known, and none that a system has by itself.
+    /// Returns whether the range is known and is no system's default.
     pub(super) fn is_custom(&self) -> bool {
         let ends = (self.low, self.low + self.size - 1);
         self.range_id != 0 && !USUAL.iter().any(|&(low, high, _)| (low, high) == ends)
     }
 
-    /// Whether the port has the parity of the low end.
+    /// Returns whether the port has the parity of the low end.
     pub(super) fn on_low_parity(&self) -> bool {
         (i32::from(self.port) - self.low) % 2 == 0
     }
@@ -113,18 +114,18 @@ impl Frame {
     }
 }
 
-/// What is known and learned about the range.
+/// Known and learned facts about the range.
 #[derive(Clone, Debug)]
 pub(super) struct Space {
     /// Weight of each of [`USUAL`] and, last, of the learned spread.
     weights: [f64; USUAL.len() + 1],
-    /// Ports seen by blocks of 1024.
+    /// Number of ports seen, by blocks of 1024.
     spread: [u32; 64],
     seen: u32,
 }
 
-/// Ranges in use out there, with how common they are: Linux, IANA (BSD, Windows, macOS), `FreeBSD`,
-/// Solaris, old systems. port-selection.md, section 8.
+/// Common ranges with their frequencies: Linux, IANA (BSD, Windows, macOS), `FreeBSD`, Solaris, old
+/// systems. port-selection.md, section 8.
 const USUAL: [(i32, i32, f64); 10] = [
     (32768, 60999, 0.40),
     (32768, 61000, 0.10),
@@ -137,7 +138,7 @@ const USUAL: [(i32, i32, f64); 10] = [
     (15000, 65000, 0.01),
     (10000, 65000, 0.01),
 ];
-/// Prior weight of a range that is none of the usual ones.
+/// Prior weight of any range but the usual ones.
 const UNUSUAL: f64 = 0.11;
 /// Share of ports outside of a guessed range that does not refute it.
 const OUTSIDE: f64 = 0.03;
@@ -151,7 +152,7 @@ impl Space {
         Self { weights, spread: [0; 64], seen: 0 }
     }
 
-    /// The frame of `port`; `repeated` is the density of ports that come back.
+    /// Returns the frame of `port`; `repeated` is the density of ports that come back.
     pub(super) fn frame(&mut self, port: u16, range: Option<PortRange>, repeated: f64) -> Frame {
         match range {
             Some(range) if range.len() >= 2 => known(port, range, repeated),
@@ -182,9 +183,9 @@ impl Space {
         densities
     }
 
-    /// Low end and size of the likeliest range; where none of the usual ones is likely, ports are
-    /// not taken to wrap around. All usual low ends but one are even, so that the parity of the
-    /// low end is taken as even throughout.
+    /// Returns the low end and the size of the likeliest range; if none of the usual ones is
+    /// likely, ports are taken not to wrap around. All usual low ends but one are even, so that the
+    /// parity of the low end is taken as even throughout.
     fn likeliest(&self, total: f64) -> (i32, i32) {
         let best = self.weights[..USUAL.len()]
             .iter()
@@ -203,7 +204,7 @@ impl Space {
 
     fn learn(&mut self, port: u16, densities: [f64; USUAL.len() + 1], fresh: f64) {
         for (weight, density) in self.weights.iter_mut().zip(densities) {
-            // A floor, so that a range that changes is found again.
+            // The floor lets a changed range be found again.
             *weight = (*weight * density / fresh).max(1e-12);
         }
         self.spread[usize::from(port >> 10)] += 1;

@@ -1,13 +1,13 @@
-//! The last few assignments of one destination, to be judged when asked: far smaller than a judge,
-//! for there are many destinations.
+//! The last few assignments of one destination, judged on request: far smaller than a judge, since
+//! there are many destinations.
 
 use std::collections::VecDeque;
 
 use super::observation::{Clock, Observation, Search};
 use crate::model::{Origin, Protocol, RangeInForce};
 
-/// Assignments that are kept, 48 bytes each. A verdict on so many is as good as any on one
-/// destination (`docs/patterns.md`).
+/// Maximum number of assignments that are kept, 48 bytes each. A verdict on this many is as good as
+/// any on one destination (`docs/patterns.md`).
 pub const MAX_HISTORY: usize = 64;
 
 /// The last [`MAX_HISTORY`] assignments of one destination.
@@ -17,7 +17,7 @@ pub struct History {
     total: u64,
 }
 
-/// What an [`Observation`] of one destination does not share with the others.
+/// The part of an [`Observation`] that differs between observations of one destination.
 #[derive(Clone, Copy, Debug)]
 struct Kept {
     clock: Clock,
@@ -33,12 +33,12 @@ struct Kept {
 }
 
 impl History {
-    /// Nothing seen yet.
+    /// Creates an empty history.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Keeps the next assignment.
+    /// Adds the next assignment.
     pub fn observe(&mut self, event: &Observation) {
         if self.kept.len() == MAX_HISTORY {
             self.kept.pop_front();
@@ -59,12 +59,12 @@ impl History {
         self.total += 1;
     }
 
-    /// Number of assignments, those no longer kept included.
+    /// Number of assignments, including those no longer kept.
     pub fn total(&self) -> u64 {
         self.total
     }
 
-    /// Those that are kept, oldest first.
+    /// Returns the assignments that are kept, oldest first.
     pub fn kept(&self) -> impl Iterator<Item = Observation> + '_ {
         self.kept.iter().map(|kept| kept.observation())
     }
@@ -73,7 +73,7 @@ impl History {
 impl Kept {
     fn observation(self) -> Observation {
         let Self { word_step, first_candidate, at_once, .. } = self;
-        // All that matters of a longer search is that it was one.
+        // Of a longer search, only its being longer matters.
         let tried = Some(if at_once { 1 } else { u32::MAX });
         let is_seen = word_step.is_some() || first_candidate.is_some();
         Observation {

@@ -14,22 +14,22 @@ use super::{
 };
 use crate::analyse::number::as_f64;
 
-/// What is said of one stream.
+/// Verdict on one stream.
 #[derive(Clone, Debug)]
 pub struct StreamVerdict {
-    /// Which rule.
+    /// Stream that is judged.
     pub stream: Stream,
-    /// Its assignments, whether they were judged or left out.
+    /// Assignments of the stream, judged or skipped.
     pub assignments: u64,
-    /// The verdict on those that were judged.
+    /// Verdict on the judged assignments.
     pub verdict: Verdict,
 }
 
-/// Assignments of a stream of which every one is judged, unless asked otherwise: more change no
-/// verdict (`docs/patterns.md`), and each costs about a microsecond.
+/// Number of initial assignments of a stream that are all judged, unless given otherwise: more
+/// change no verdict (`docs/patterns.md`), and each costs about a microsecond.
 pub const WHOLE: u64 = 1 << 13;
 
-/// A stream with less than this share of the events does not make the whole mixed.
+/// Share of the events below which a stream does not make the whole mixed.
 const MINOR: f64 = 0.14;
 
 /// Judges a sequence of assignments: each origin by itself, and the whole.
@@ -46,13 +46,13 @@ struct StreamJudge {
 }
 
 impl Judge {
-    /// Nothing seen yet. Of each origin the first `whole` assignments are judged, then a
-    /// forty-eighth of them in runs.
+    /// Creates a judge that has seen nothing. Of each origin it judges the first `whole`
+    /// assignments, then a forty-eighth of them in runs.
     pub fn new(whole: u64) -> Self {
         Self { streams: Vec::new(), explicit: 0, whole }
     }
 
-    /// Takes the next assignment in, in constant time and bounded memory.
+    /// Adds the next assignment, in constant time and bounded memory.
     pub fn observe(&mut self, event: &Observation) {
         let Some(stream) = Stream::of(event) else {
             self.explicit += 1;
@@ -70,22 +70,23 @@ impl Judge {
         }
     }
 
-    /// Ports that programs named: seen, and left out.
+    /// Number of ports that programs named; they are not judged.
     pub fn explicit(&self) -> u64 {
         self.explicit
     }
 
-    /// The verdict on each origin.
+    /// Returns the verdict on each origin.
     pub fn by_origin(&self) -> Vec<StreamVerdict> {
         self.by_origin_knowing(KernelRules::default())
     }
 
-    /// The same where the kernel that gave the ports is known to have these `rules`.
+    /// Returns the verdict on each origin, for a kernel that is known to have these `rules`.
     pub fn by_origin_knowing(&self, rules: KernelRules) -> Vec<StreamVerdict> {
         self.streams.iter().map(|judged| judged.said(rules)).collect()
     }
 
-    /// The verdict on the whole, out of those on each origin: theirs if they agree, else `mixed`.
+    /// Returns the verdict on the whole, derived from those on each origin: theirs if they agree,
+    /// else `mixed`.
     pub fn whole(verdicts: &[StreamVerdict]) -> Verdict {
         match verdicts {
             [] => Classifier::new().verdict(),
@@ -94,7 +95,7 @@ impl Judge {
         }
     }
 
-    /// The same out of what was seen so far.
+    /// Returns the verdict on the whole, from the events so far.
     pub fn verdict(&self) -> Verdict {
         Self::whole(&self.by_origin())
     }
@@ -118,8 +119,9 @@ impl StreamJudge {
         self.classifier.observe(event);
     }
 
-    /// The rule that is known decides where the ports alone don't, if they fit it; where they
-    /// contradict it, or what the whole was found to follow, nothing is said.
+    /// Returns the stream's verdict. A known rule decides if the ports alone don't and if they fit
+    /// it. If they contradict it, or the rule that the whole was found to follow, the verdict is
+    /// withheld.
     fn said(&self, rules: KernelRules) -> StreamVerdict {
         let mut verdict = self.classifier.verdict();
         if let Some(known) = rules.of(self.stream) {
@@ -148,7 +150,7 @@ fn combined(verdicts: &[StreamVerdict]) -> Verdict {
     let patterns = agreed(&Pattern::ALL, Pattern::Mixed, &major, |verdict| &verdict.patterns);
     let algorithms =
         agreed(&Algorithm::ALL, Algorithm::Mixed, &major, |verdict| &verdict.algorithms);
-    // That two rules differ is no surer than what either of them is.
+    // The difference between two rules is no surer than either of them.
     let patterns = hedged(patterns, least_sure(&major, |verdict| verdict.patterns[0].probability));
     let algorithms =
         hedged(algorithms, least_sure(&major, |verdict| verdict.algorithms[0].probability));
@@ -178,13 +180,13 @@ fn combined(verdicts: &[StreamVerdict]) -> Verdict {
     whole
 }
 
-/// 1 where each of the verdicts is given; else the least of their confidences.
+/// Returns 1 if each of the verdicts is given; else the lowest of their confidences.
 fn least_sure(verdicts: &[&Verdict], confidence: impl Fn(&Verdict) -> f64) -> f64 {
     let withheld = verdicts.iter().map(|verdict| confidence(verdict)).filter(|p| *p < CONFIDENT);
     withheld.fold(1.0, f64::min)
 }
 
-/// Probability that all origins agree on each name; what is left is that they don't.
+/// Probability that all origins agree on each name; the rest is the probability that they don't.
 fn agreed<T: Copy + PartialEq>(
     names: &[T],
     mixed: T,

@@ -1,21 +1,22 @@
-//! What the kernel's own search says, where the hook sees it: the perturbation word and the first
-//! candidate. It knows; ports only suggest.
+//! State of the kernel's own search, as the hook sees it: the perturbation word and the first
+//! candidate. This state is proof; ports only suggest.
 //!
-//! A recording keeps the word to itself, for it predicts ports. But while the hash secret stays the
-//! same, two searches for one destination begin as far apart as the word moved in between.
+//! A recording does not contain the word, since it predicts ports. But while the hash secret stays
+//! the same, two searches for one destination begin as far apart as the word moved in between.
 
 use super::{frame::Frame, names::Algorithm, observation::Observation};
 use crate::analyse::number::as_f64;
 
-/// Fewer checks than this say nothing.
+/// Minimum number of checks.
 const ENOUGH: u64 = 3;
-/// Share of words that may be off, for another CPU may have used the same one in between.
+/// Share of words that may be off: another CPU may have used the same word in between.
 const RACED: f64 = 0.1;
 
-/// Counts of what the kernel's own state obeyed.
+/// Counts of how often the kernel's own state followed each rule.
 #[derive(Clone, Debug, Default)]
 pub(super) struct KernelCheck {
-    /// Searches that found a port at once and whose word was seen before and after, or followed.
+    /// Searches that found a port at once and whose word was seen before and after, or whose step
+    /// was derived.
     words: u64,
     /// The word grew by 2 to 16, evenly (Linux 5.18 and later).
     even: u64,
@@ -25,23 +26,25 @@ pub(super) struct KernelCheck {
     two_or_four: u64,
     /// Searches whose first candidate is known.
     pub(super) candidates: u64,
-    /// … and is the port, or before it on the way of the search.
+    /// … and equals the port, or precedes it on the way of the search.
     pub(super) on_the_way: u64,
 }
 
-/// Where the search before to the same destination began, to see how far the word moved since.
+/// Start of the previous search for the same destination: it shows how far the word has moved
+/// since.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SearchStart {
     first: u16,
-    /// It found a port at once, so that the word moved by the random part alone.
+    /// True if the search found a port at once, so that the word moved by the random part alone.
     at_once: bool,
 }
 
-/// Above this probability no new hash secret came in between.
+/// Probability above which no new hash secret came in between.
 const SAME_SECRET: f64 = 0.9;
 
 impl KernelCheck {
-    /// `same` is the probability that the hash secret is that of the search `before`.
+    /// Checks one search; `same` is the probability that the hash secret is that of the search
+    /// `before`.
     pub(super) fn observe(
         &mut self,
         event: &Observation,
@@ -79,13 +82,13 @@ impl KernelCheck {
         self.two_or_four += u64::from(step == 2 || step == 4);
     }
 
-    /// The algorithm that the words obey.
+    /// Returns the algorithm that the words follow.
     pub(super) fn algorithm(&self) -> Option<Algorithm> {
         if self.words < ENOUGH {
             return None;
         }
         let obeyed = |count: u64| as_f64(count) >= (1.0 - RACED) * as_f64(self.words);
-        // 2 or 4 every time is one chance in 4^n for the later kernels.
+        // Later kernels make only 2 or 4 by chance once in 4^n.
         if obeyed(self.two_or_four) && self.words >= 8 {
             Some(Algorithm::LinuxDhash256)
         } else if obeyed(self.even) {
@@ -97,7 +100,7 @@ impl KernelCheck {
         }
     }
 
-    /// Number of searches that were looked at.
+    /// Number of searches that were checked.
     pub(super) fn checked(&self) -> u64 {
         self.words
     }

@@ -1,4 +1,4 @@
-//! By which rules the kernel that was traced gives ports: prior knowledge, which a verdict must not
+//! Rules by which the traced kernel assigns ports: prior knowledge, which a verdict must not
 //! contradict.
 
 use super::{
@@ -7,21 +7,21 @@ use super::{
     verdict::Verdict,
 };
 
-/// What tells the rules of a kernel that was traced.
+/// Facts that determine the rules of a traced kernel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KernelFacts<'a> {
-    /// As `uname -r` has it.
+    /// Kernel release, as in `uname -r`.
     pub release: Option<&'a str>,
-    /// `table_perturb` is a pointer: 65,536 counters with random increments, the rule of Linux
-    /// 5.18, whatever the release says.
+    /// True if `table_perturb` is a pointer: 65,536 counters with random increments, the rule of
+    /// Linux 5.18, whatever the release says.
     pub has_large_table: bool,
-    /// Whether `IP_LOCAL_PORT_RANGE` makes the search step by one (BTF); `None` where its types
-    /// don't tell.
+    /// True if `IP_LOCAL_PORT_RANGE` makes the search step by one (BTF); `None` if the kernel's
+    /// types don't show it.
     pub own_range_steps_by_one: Option<bool>,
 }
 
-/// By which rules the kernel that was traced gives ports. The default is a kernel of which nothing
-/// is known, or none at all: a capture.
+/// Rules by which the traced kernel assigns ports. The default is an unknown kernel, or none at
+/// all: a capture.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KernelRules {
     is_traced: bool,
@@ -30,7 +30,7 @@ pub struct KernelRules {
     found: [Option<Found>; Stream::ALL.len()],
 }
 
-/// The rule that all assignments of one host were found to follow; each half may be undetermined.
+/// Rule that all assignments of one host were found to follow; each half may be undetermined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) pattern: Pattern,
@@ -38,11 +38,11 @@ pub(super) struct Found {
 }
 
 impl KernelRules {
-    /// Of a kernel that ephtrace's own hooks traced.
+    /// Returns the rules of a kernel that ephtrace's own hooks traced.
     ///
-    /// What is seen of the kernel itself goes first: distributions backport rules, so that a
-    /// release bounds them from one side only. All from 5.18 on have its rule of connect, and all
-    /// from 6.8 on its rule of sockets with a range of their own; older ones may. Commits
+    /// Observations of the kernel itself take precedence: distributions backport rules, so that a
+    /// release bounds them from one side only. All releases from 5.18 on have its rule of connect,
+    /// and all from 6.8 on its rule of sockets with a range of their own; older ones may. Commits
     /// ca7af0402550, 207184853dbd.
     pub fn new(facts: &KernelFacts<'_>) -> Self {
         let is_since = |version| facts.release.and_then(version_of) >= Some(version);
@@ -57,8 +57,8 @@ impl KernelRules {
         Self { is_traced: true, connect, socket_range, ..Self::default() }
     }
 
-    /// The same, with what all assignments of `stream` together were found to follow: what is said
-    /// of a part of them must not contradict it.
+    /// Returns these rules with the rule that all assignments of `stream` together were found to
+    /// follow: a verdict on a part of them must not contradict it.
     #[must_use]
     pub fn having_found(mut self, stream: Stream, whole: &Verdict) -> Self {
         let Verdict { pattern, algorithm, .. } = *whole;
@@ -69,7 +69,7 @@ impl KernelRules {
         self
     }
 
-    /// The rule that all assignments of `stream` follow; `None` where nobody has looked.
+    /// Returns the rule that all assignments of `stream` follow; `None` if it was not determined.
     pub(super) fn found(&self, stream: Stream) -> Option<Found> {
         let index = Stream::ALL.iter().position(|one| *one == stream)?;
         self.found.get(index).copied().flatten()
@@ -80,13 +80,14 @@ impl KernelRules {
         self.is_traced
     }
 
-    /// The rule by which the kernel gives the ports of `stream`; `None` where that is not known.
+    /// Returns the rule by which the kernel assigns the ports of `stream`; `None` if it is not
+    /// known.
     pub fn of(self, stream: Stream) -> Option<Algorithm> {
         match stream {
             Stream::Connect => self.connect,
             Stream::ConnectSocketRange => self.socket_range,
             _ if !self.is_traced => None,
-            // The same in all that the hooks work on.
+            // These rules are the same in all kernels that the hooks support.
             Stream::Bind => Some(Algorithm::RandomOdd),
             Stream::Udp => Some(Algorithm::RandomUniform),
             Stream::Ping => Some(Algorithm::SeqGlobal),
@@ -95,7 +96,7 @@ impl KernelRules {
     }
 }
 
-/// The first two numbers of a release; `None` where it does not begin with them.
+/// Parses the first two numbers of a release; `None` if it does not begin with them.
 fn version_of(release: &str) -> Option<(u32, u32)> {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(str::parse::<u32>);
     Some((numbers.next()?.ok()?, numbers.next()?.ok()?))
@@ -107,7 +108,7 @@ const KNOWN: &str = "known from the kernel";
 const CONTRADICTED: &str = "withheld: the traced kernel";
 
 impl Verdict {
-    /// Says that the rule was known beforehand, and decided.
+    /// Adds evidence that the rule was known beforehand, and decided.
     pub(super) fn add_known(&mut self) {
         self.evidence.push(format!(
             "{KNOWN}: it assigns these ports by {}, and they fit that rule",
@@ -115,12 +116,12 @@ impl Verdict {
         ));
     }
 
-    /// Withholds what the kernel's rule contradicts; `expected` is the one that it has.
+    /// Withholds answers that the kernel's rule, `expected`, contradicts.
     pub(super) fn check_kernel(&mut self, expected: Algorithm) {
         let by_algorithm = self.algorithm != Algorithm::Undetermined && self.algorithm != expected;
         let by_pattern =
             self.pattern != Pattern::Undetermined && self.pattern != expected.pattern();
-        // A range of one port is as fixed as one that the program names.
+        // A range of one port is as fixed as a port that the program names.
         if self.pattern == Pattern::Fixed || !by_algorithm && !by_pattern {
             return;
         }

@@ -1,13 +1,13 @@
-//! The laws of increment: how far the next port is from the one that it follows.
+//! Laws of increment: the distance of the next port from the one that it follows.
 //!
 //! A law is three densities over the step: undisturbed, after lost events or occupied ports, and
 //! for an event that a later one overtook.
 
 use std::sync::LazyLock;
 
-/// Steps down to minus this are looked at.
+/// Maximum step down that is considered.
 pub(super) const BACK: i32 = 64;
-/// Steps up to this, exclusive, are looked at.
+/// Steps up to this, exclusive, are considered.
 pub(super) const AHEAD: i32 = 160;
 const LEN: usize = 224;
 
@@ -22,7 +22,7 @@ pub(super) struct Law {
 pub(super) type Densities = [f64; 3];
 
 impl Law {
-    /// The densities of `step`; zero far away.
+    /// Returns the densities of `step`; zero far away.
     pub(super) fn at(&self, step: i32) -> Densities {
         let Ok(index) = usize::try_from(step + BACK) else { return [0.0; 3] };
         if index >= LEN {
@@ -31,8 +31,8 @@ impl Law {
         [self.clean[index], self.skip[index], self.late[index]]
     }
 
-    /// From the probabilities of each increment, with what follows from them: lost events add
-    /// increments up, occupied ports add `stride` each.
+    /// Creates a law from the probabilities of each increment. Lost events add increments up;
+    /// occupied ports add `stride` each.
     fn new(increments: &[(i32, f64)], stride: i32) -> Self {
         let mut clean = [0.0; LEN];
         for &(step, probability) in increments {
@@ -44,7 +44,7 @@ impl Law {
         law
     }
 
-    /// Two to six increments at once, or occupied ports in the way.
+    /// Adds densities for two to six increments at once, and for occupied ports in the way.
     fn fill_skip(&mut self, increments: &[(i32, f64)], stride: i32) {
         let mut sum = self.clean;
         let mut share = 0.42;
@@ -64,7 +64,7 @@ impl Law {
         }
     }
 
-    /// One or two increments back: the head has already moved past it.
+    /// Adds densities for one to three increments back: the head has already moved past the port.
     fn fill_late(&mut self, increments: &[(i32, f64)]) {
         let once = self.clean;
         let twice = convolve(&once, increments);
@@ -100,7 +100,7 @@ fn convolve(table: &[f64; LEN], increments: &[(i32, f64)]) -> [f64; LEN] {
     sum
 }
 
-/// Eight equally likely increments, `stride` to `8 * stride`.
+/// Returns eight equally likely increments, `stride` to `8 * stride`.
 fn one_of_eight(stride: i32) -> [(i32, f64); 8] {
     std::array::from_fn(|i| ((i32::try_from(i).unwrap_or(0) + 1) * stride, 0.125))
 }

@@ -1,11 +1,11 @@
 //! Laws that are learned: the open set. They catch strides, pinned ports and small pools, so that
-//! these are not taken for the nearest known policy.
+//! these are not mistaken for the nearest known policy.
 
 use super::{frame::Frame, score::Score};
 
-/// Distinct steps that are remembered.
+/// Maximum number of distinct steps that are remembered.
 const STEPS: usize = 32;
-/// A stride is a step with at least this share.
+/// Minimum share of a step that is a stride.
 const ONE_STEP: f64 = 0.3;
 /// Strength of "a step never seen before".
 const NOVELTY: f64 = 1.0;
@@ -15,10 +15,10 @@ const RESTART: f64 = 0.25;
 const STRAY: f64 = 0.03;
 /// Strength of "a port never seen before".
 const NEW_PORT: f64 = 10.0;
-/// Distinct ports that are remembered.
+/// Maximum number of distinct ports that are remembered.
 const PORTS: usize = 256;
 
-/// Steps by how often they came (a Chinese restaurant process over a range-wide base).
+/// Steps by frequency (a Chinese restaurant process over a range-wide base).
 #[derive(Clone)]
 pub(super) struct StepHistogram {
     counts: Vec<(i32, u32)>,
@@ -31,8 +31,8 @@ impl StepHistogram {
         Self { counts: Vec::new(), total: 0, score: Score::new() }
     }
 
-    /// Evidence for a policy that mostly moves by one step; without such a step there is none, for
-    /// any law can be learned in time.
+    /// Evidence for a policy that mostly moves by one step; without such a step there is none,
+    /// since any law can be learned in time.
     pub(super) fn evidence(&self, n: f64) -> f64 {
         match self.commonest() {
             Some((step, share)) if step != 0 && share >= ONE_STEP => self.score.log(n),
@@ -40,7 +40,8 @@ impl StepHistogram {
         }
     }
 
-    /// The same unless the step is that of a known policy: by one, up or down, or up by two.
+    /// Evidence for such a policy, unless the step is that of a known one: by one, up or down, or
+    /// up by two.
     pub(super) fn unknown(&self, n: f64) -> f64 {
         match self.commonest() {
             Some((-1..=2, _)) => f64::NEG_INFINITY,
@@ -48,7 +49,7 @@ impl StepHistogram {
         }
     }
 
-    /// The commonest step and its share.
+    /// Returns the commonest step and its share.
     pub(super) fn commonest(&self) -> Option<(i32, f64)> {
         let (step, count) = self.counts.iter().max_by_key(|(_, count)| *count)?;
         Some((*step, f64::from(*count) / f64::from(self.total.max(1))))
@@ -93,12 +94,12 @@ impl StepHistogram {
 /// Density of a step never seen before: anywhere in the range, or a small one.
 fn novel(frame: &Frame, step: i32, weight: f64) -> f64 {
     let away = f64::from(step.abs().max(1));
-    // Small steps evenly by their logarithm: both directions, up to 1024.
+    // Small steps are uniform in their logarithm: both directions, up to 1024.
     let small = if away <= 1024.0 { 1.0 / (2.0 * 7.5 * away) } else { 0.0 };
     0.5 * frame.fresh + 0.5 * small * weight
 }
 
-/// Ports by how often they came.
+/// Ports by frequency.
 #[derive(Clone)]
 pub(super) struct PortPool {
     counts: Vec<(u16, u32)>,
@@ -135,7 +136,7 @@ impl PortPool {
     }
 }
 
-/// Ports that programs name: few, each again and again.
+/// Ports that programs name: few, each used again and again.
 #[derive(Clone)]
 pub(super) struct FixedPorts {
     counts: Vec<(u16, u32)>,
@@ -145,7 +146,7 @@ pub(super) struct FixedPorts {
 
 /// Strength of "a port never named before".
 const NEW_NAME: f64 = 0.5;
-/// Distinct ports that are remembered.
+/// Maximum number of distinct ports that are remembered.
 const NAMES: usize = 32;
 
 impl FixedPorts {
@@ -162,7 +163,7 @@ impl FixedPorts {
         u32::try_from(self.counts.len()).unwrap_or(u32::MAX)
     }
 
-    /// Scores an event: a program names any port, inside of the range or not.
+    /// Scores an event: a program may name any port, inside of the range or not.
     pub(super) fn observe(&mut self, frame: &Frame) {
         let total = f64::from(self.total) + NEW_NAME;
         let novel = NEW_NAME / total / 65536.0;
@@ -178,16 +179,16 @@ impl FixedPorts {
     }
 }
 
-/// Sizes of a step that are told apart: powers of two.
+/// Number of step sizes that are counted apart: powers of two.
 const GAPS: usize = 15;
-/// A step up to this part of the range can be a counter's, seen in part.
+/// Divisor of the range: a step of up to this part of it can be a counter's, seen in part.
 const FURTHEST: i32 = 3;
 /// Share of steps of 1 to 3 from which on there are no gaps.
 const WITHOUT_GAPS: f64 = 0.8;
 /// Share of steps back: events that were overtaken.
 const BACK: f64 = 0.02;
 
-/// A counter of which only a part is seen: steps ahead of any size, by a law that is learned.
+/// A counter that is seen only in part: steps ahead of any size, by a learned law.
 #[derive(Clone)]
 pub(super) struct Gaps {
     counts: [f64; GAPS],
@@ -200,7 +201,7 @@ impl Gaps {
         Self { counts: [0.1; GAPS], total: 1.5, score: Score::new() }
     }
 
-    /// Evidence for a counter seen in part: where nearly all steps are of 1 to 3, all is seen.
+    /// Evidence for a counter seen in part: if nearly all steps are of 1 to 3, all of it is seen.
     pub(super) fn evidence(&self, n: f64) -> f64 {
         if self.counts[0] + self.counts[1] > WITHOUT_GAPS * self.total {
             return f64::NEG_INFINITY;
@@ -236,7 +237,7 @@ pub(super) struct Window {
     score: Score,
 }
 
-/// A window is at least this wide.
+/// Minimum width of a window.
 const NARROWEST: f64 = 64.0;
 
 impl Window {
@@ -262,7 +263,8 @@ impl Window {
         }
     }
 
-    /// The next port given the ends so far, with a prior of one over the width squared.
+    /// Returns the density of the next port given the ends so far, with a prior of one over the
+    /// width squared.
     fn density(&self, frame: &Frame, port: f64) -> f64 {
         if self.inside < 2 {
             return frame.fresh;
@@ -274,14 +276,14 @@ impl Window {
     }
 }
 
-/// Blocks of the port space that are told apart.
+/// Number of blocks of the port space that are counted apart.
 const BLOCKS: usize = 512;
-/// Ports in one.
+/// Number of ports in a block.
 const BLOCK: f64 = 128.0;
 /// Strength of "a block never seen before", all blocks together.
 const SPREAD: f64 = 2.0;
 
-/// Ports by where they lie: several parts of the range that are used alone.
+/// Ports by block: several parts of the range that are used alone.
 #[derive(Clone)]
 pub(super) struct Spread {
     counts: [u16; BLOCKS],
@@ -303,7 +305,7 @@ impl Spread {
         let density =
             (f64::from(*count) / BLOCK + SPREAD * frame.fresh) / (f64::from(self.total) + SPREAD);
         self.score.add((1.0 - STRAY) * density + STRAY * frame.noise);
-        // Full after 65,535 in one block: by then the shares stand.
+        // Full after 65,535 in one block: by then the shares are settled.
         if *count < u16::MAX {
             *count += 1;
             self.total += 1;

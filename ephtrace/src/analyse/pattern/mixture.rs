@@ -1,24 +1,25 @@
 //! Two policies in one stream: a counter and a random one.
 //!
-//! Either by chance (connect and bind to port 0 side by side) or in stretches (`FreeBSD` before 10
-//! turns from random to sequential under load: RFC 6056, appendix A.1).
+//! The policies alternate either by chance (connect and bind to port 0 side by side) or in
+//! stretches (`FreeBSD` before 10 turns from random to sequential under load: RFC 6056, appendix
+//! A.1).
 
 use super::score::Score;
 
 /// Share of ports that a program named.
 const STRAY: f64 = 0.02;
-/// Probability that the next event is of the same policy, where they come in stretches.
+/// Probability that the next event is of the same policy, if policies alternate in stretches.
 const STAY: f64 = 0.96;
 
-/// Least share and number of events that either policy explains alone, beside its first one.
+/// Minimum share and number of events that either policy explains alone, besides its first one.
 const LEAST_SHARE: f64 = 0.14;
 const LEAST: f64 = 3.0;
-/// What it costs to lack all of them.
+/// Cost of lacking all of them.
 const LACKING: f64 = 25.0;
-/// One policy explains an event alone if it makes it so many times as likely.
+/// Likelihood ratio from which on one policy explains an event alone.
 const CLEARLY: f64 = 8.0;
 
-/// One mixture and how well it has done.
+/// One mixture and its score so far.
 #[derive(Clone, Copy)]
 pub(super) struct Mixture {
     /// Probability that the next event is of the first policy.
@@ -39,8 +40,8 @@ impl Mixture {
         Self { sticky: true, ..Self::by_chance() }
     }
 
-    /// Evidence for two policies rather than one with troubles: each explains events that the other
-    /// does not, and more of them than named ports and lost events are.
+    /// Evidence for two policies rather than one with disturbances: each explains events that the
+    /// other does not, and more of them than named ports and lost events would account for.
     pub(super) fn evidence(&self, n: f64) -> f64 {
         let lesser = f64::from(self.only[0].min(self.only[1]));
         let enough = (LEAST_SHARE * n - 1.0).max(LEAST);

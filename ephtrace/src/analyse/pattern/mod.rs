@@ -1,9 +1,8 @@
-//! How the ports are handed out: the pattern of a sequence of assignments, and the rule behind it.
+//! Classification of a sequence of assignments: its pattern, and the rule behind it.
 //!
 //! Bayesian comparison of policies. Each policy is a *reference* (nothing, the last port of
 //! anybody, the last port of the destination, a hash plus a counter) and a *law* of increment from
-//! there; its evidence is the sum of the logarithms of the density of each port given the earlier
-//! ones.
+//! there; its evidence is the sum of the log densities of each port given the earlier ones.
 //!
 //! ```text
 //! Assignment ─ observation ─ judge (by origin) ─ classifier ─┬─ ensemble ─┬─ frame (ranges)
@@ -15,9 +14,9 @@
 //! models: counter (laws, counter_heads, secret_epoch), random_increment, simple_hash, learned
 //! ```
 //!
-//! Each model costs a constant time per event, and memory is bounded: [`MAX_DESTINATIONS`],
-//! [`MAX_NAMESPACES`], [`MAX_HISTORY`]. No clock, no I/O, no randomness. How well all this does is
-//! measured by `benches/patterns` and written down in `docs/patterns.md`.
+//! Each model takes constant time per event, and memory is bounded: [`MAX_DESTINATIONS`],
+//! [`MAX_NAMESPACES`], [`MAX_HISTORY`]. No clock, no I/O, no randomness. The accuracy is measured
+//! by `benches/patterns` and documented in `docs/patterns.md`.
 
 mod attention;
 mod checks;

@@ -1,4 +1,4 @@
-//! The models by what they follow: everybody, a destination, or nothing.
+//! The models by their reference: everybody, a destination, or nothing.
 
 use super::{
     counter::{Counter, Start},
@@ -13,16 +13,16 @@ use super::{
     simple_hash::{HashCounter, HashOffset},
 };
 
-/// Steps of 1 to this count as near.
+/// Maximum step that counts as near.
 pub(super) const NEAR: i32 = 16;
 
-/// Where a counter for everybody has got to.
+/// Positions that a counter for everybody may have reached.
 #[derive(Clone)]
 pub(super) struct HostReference {
     up: CounterHeads<6>,
     down: CounterHeads<3>,
     recent: Recent<4>,
-    /// For the simple hash by one and by two.
+    /// Counters for the simple hash by one and by two.
     pub(super) hash_counters: [HashCounter; 2],
     /// Destination and address of the last assignment.
     last: Option<(u64, u32)>,
@@ -49,24 +49,25 @@ pub(super) struct HostModels {
     pub(super) random_down: RandomIncrement,
     pub(super) stride: StepHistogram,
     pub(super) many: StepHistogram,
-    /// A counter that others use, too, unseen.
+    /// A counter with other, unseen users.
     pub(super) gaps: Gaps,
 }
 
-/// What mixtures and the evidence need of [`HostModels::observe`].
+/// Result of [`HostModels::observe`] for mixtures and the evidence.
 #[derive(Clone, Copy, Default)]
 pub(super) struct HostDensities {
     pub(super) up: f64,
     pub(super) random_up: f64,
-    /// By one from the nearest of several places.
+    /// Density of a step by one from the nearest of several positions.
     pub(super) among: f64,
     pub(super) step: Option<i32>,
-    /// Step from the nearest of several places, and the weight of each.
+    /// Step from the nearest of several positions, and the weight of each.
     pub(super) near: Option<i32>,
     pub(super) near_weight: f64,
-    /// Whether the assignment before went to another destination, and to another address.
+    /// True if the previous assignment went to another destination; `switched_peer`, to another
+    /// address.
     pub(super) switched: bool,
-    /// Whether the port is close to one of the places, up or down.
+    /// True if the port is close to one of the positions, up or down.
     pub(super) close: bool,
     pub(super) switched_peer: bool,
 }
@@ -84,7 +85,7 @@ impl HostModels {
         }
     }
 
-    /// Follows the counter, and scores the event unless the models `rest`.
+    /// Moves the counter, and scores the event unless the models `rest`.
     pub(super) fn observe(
         &mut self,
         reference: &mut HostReference,
@@ -144,20 +145,20 @@ impl HostModels {
     }
 }
 
-/// What is kept of one destination.
+/// State of one destination.
 #[derive(Clone)]
 pub(super) struct Lane {
     heads: CounterHeads<4>,
     recent: Recent<2>,
-    /// For the simple hash by one and by two, with a counter of the host.
+    /// Offsets for the simple hash by one and by two, with a counter of the host.
     pub(super) hash_offsets: [HashOffset; 2],
     /// Number of the last event to this destination.
     pub(super) last: u64,
-    /// How many changes of the destination there had been by then.
+    /// Number of changes of the destination until then.
     pub(super) changes: u64,
-    /// How many times in a row the last port came again.
+    /// Number of times that the last port was repeated in a row.
     pub(super) tries: u32,
-    /// Its search, where it was seen.
+    /// Search of the last event, if it was seen.
     pub(super) search_start: Option<SearchStart>,
 }
 
@@ -175,11 +176,11 @@ impl Lane {
     }
 }
 
-/// Tries of one connect that come from one port: after so many it is no try any more.
+/// Maximum number of tries of one connect from one port; further repetitions are assignments.
 const MOST_TRIES: u32 = 5;
 
 impl Lane {
-    /// Whether `port` is the last one once more: a refused connect that is tried again.
+    /// Returns whether `port` repeats the last one: a refused connect that is retried.
     pub(super) fn is_retry(&mut self, port: u16) -> bool {
         if self.recent.last() != Some(port) {
             self.tries = 0;
@@ -196,14 +197,14 @@ pub(super) struct LaneModels {
     pub(super) by_one: Counter,
     pub(super) noisy_two: Counter,
     pub(super) even: Counter,
-    /// The same with one secret for good.
+    /// Like `even`, with one secret that never changes.
     pub(super) even_for_good: Counter,
     pub(super) any: Counter,
     pub(super) stride: StepHistogram,
     pub(super) random_up: RandomIncrement,
 }
 
-/// What mixtures and the evidence need of [`LaneModels::observe`].
+/// Result of [`LaneModels::observe`] for mixtures and the evidence.
 #[derive(Clone, Copy, Default)]
 pub(super) struct LaneDensities {
     pub(super) by_one: f64,
@@ -212,7 +213,7 @@ pub(super) struct LaneDensities {
     pub(super) any: f64,
     /// Step from the last port of the destination.
     pub(super) step: Option<i32>,
-    /// Number of places that the destination may have got to.
+    /// Number of positions that the destination's counter may have reached.
     pub(super) places: u64,
     /// Step from the nearest of them, and the probability that no new secret came in between.
     pub(super) near: Option<i32>,
@@ -232,7 +233,7 @@ impl LaneModels {
         }
     }
 
-    /// Follows the destination, and scores the event unless the models `rest`.
+    /// Moves the destination's counters, and scores the event unless the models `rest`.
     pub(super) fn observe(
         &mut self,
         lane: &mut Lane,
@@ -342,7 +343,7 @@ impl RandomModels {
 
 /// Log-odds against pile-ups.
 const PILED: f64 = 2.0;
-/// Highest share of events in pile-ups: that of the range which is taken in blocks.
+/// Maximum share of events in pile-ups: that of the range which is occupied in blocks.
 const PILED_CAP: f64 = 0.35;
 
 /// A random policy that searches on from its random start: behind each block of occupied ports a
@@ -360,7 +361,7 @@ impl Pileup {
         Self { stride, behind: 0.3, total: 10.0, score: Score::new() }
     }
 
-    /// `step` from the nearest of several places, each with this `weight`.
+    /// Scores a `step` from the nearest of several positions, each with this `weight`.
     fn observe(&mut self, frame: &Frame, free: f64, step: Option<i32>, weight: f64) {
         let share = (self.behind / self.total).min(PILED_CAP);
         let behind = match step {

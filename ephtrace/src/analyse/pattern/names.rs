@@ -17,23 +17,23 @@ pub enum Pattern {
     Mixed,
     /// The program named the port, or a few: none of them is ephemeral.
     Fixed,
-    /// The data does not tell.
+    /// The data does not decide.
     Undetermined,
 }
 
-/// Whether somebody who knows the ports so far can predict the next one.
+/// Predictability of the next port for somebody who knows the ports so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Predictable {
-    /// A counter stands behind the ports, whosever it is; or they are fixed.
+    /// A counter determines the ports, whoever uses it; or they are fixed.
     Yes,
-    /// They are random.
+    /// The ports are random.
     No,
-    /// The data does not tell, or a part is and a part is not.
+    /// The data does not decide, or only a part can be predicted.
     Unknown,
 }
 
 impl Predictable {
-    /// As it stands in every output.
+    /// Name, as in every output.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Yes => "yes",
@@ -60,7 +60,7 @@ impl Pattern {
     pub const ALL: [Self; 5] =
         [Self::Sequential, Self::PerDestination, Self::Random, Self::Mixed, Self::Fixed];
 
-    /// As it stands in every output.
+    /// Name, as in every output.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Sequential => "sequential",
@@ -72,13 +72,13 @@ impl Pattern {
         }
     }
 
-    /// Whether a counter stands behind the ports.
+    /// Returns whether a counter determines the ports.
     pub(in crate::analyse) fn is_of_a_counter(self) -> bool {
         matches!(self, Self::Sequential | Self::PerDestination)
     }
 }
 
-/// The rule that best explains a sequence of ports, as fine as ports can tell.
+/// The rule that best explains a sequence of ports, as precisely as ports can show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Algorithm {
     /// One counter for everybody, up or down by one (BSD, `NetBSD`, old Windows).
@@ -91,16 +91,16 @@ pub enum Algorithm {
     RandomOdd,
     /// RFC 6056, 3.3.3 (Algorithm 3): hash of the destination plus one counter; Linux before 4.2.
     Alg3Hash,
-    /// The same in steps of two on the parity of the low end: Linux 4.2 to 5.11.
+    /// RFC 6056 Algorithm 3 in steps of two on the parity of the low end: Linux 4.2 to 5.11.
     LinuxHintEven,
-    /// RFC 6056, 3.3.4 (Algorithm 4): hash of the destination plus a counter out of a table.
+    /// RFC 6056, 3.3.4 (Algorithm 4): hash of the destination plus a counter from a table.
     Alg4Dhash,
     /// Linux 5.12 to 5.17: 256 counters, +2, one time in 16 +4.
     LinuxDhash256,
     /// Linux 5.18 and later, and its stable backports: 65 536 counters, random +2 to +16,
     /// a new hash secret every ten seconds.
     LinuxDhash64k,
-    /// Linux 6.8 and later with `IP_LOCAL_PORT_RANGE`: the same with +1 to +8.
+    /// Linux 6.8 and later with `IP_LOCAL_PORT_RANGE`: as `LinuxDhash64k`, with +1 to +8.
     LinuxLpr,
     /// Two policies in one stream.
     Mixed,
@@ -108,7 +108,7 @@ pub enum Algorithm {
     Fixed,
     /// A regular policy, but none of these.
     Other,
-    /// The data does not tell.
+    /// The data does not decide.
     Undetermined,
 }
 
@@ -130,7 +130,7 @@ impl Algorithm {
         Self::Other,
     ];
 
-    /// As it stands in every output.
+    /// Name, as in every output.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::SeqGlobal => "seq_global",
@@ -150,7 +150,7 @@ impl Algorithm {
         }
     }
 
-    /// The pattern that it makes; of what is none of the known policies, it can't be told.
+    /// Returns the pattern that the algorithm makes; undetermined for `Other` and `Undetermined`.
     pub fn pattern(self) -> Pattern {
         match self {
             Self::SeqGlobal | Self::Alg5RandInc => Pattern::Sequential,
@@ -167,7 +167,7 @@ impl Algorithm {
         }
     }
 
-    /// In words, for a sentence.
+    /// Description for a sentence.
     pub fn in_words(self) -> &'static str {
         match self {
             Self::SeqGlobal => {

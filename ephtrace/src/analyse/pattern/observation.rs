@@ -1,4 +1,4 @@
-//! One assignment as the models need it: small, `Copy`, nothing that they do not use.
+//! One assignment as the models need it: small, `Copy`, without unused fields.
 
 use std::hash::{Hash, Hasher as _};
 
@@ -6,57 +6,57 @@ use rustc_hash::FxHasher;
 
 use crate::model::{Assignment, Origin, Protocol, RangeInForce};
 
-/// One port that was handed out.
+/// One assigned port.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Observation {
-    /// The port.
+    /// Assigned port.
     pub port: u16,
-    /// Source address, destination address and destination port, hashed. Linux keys its counters
-    /// on exactly these, without the namespace (`secure_ipv4_port_ephemeral`).
+    /// Hash of source address, destination address and destination port. Linux keys its counters on
+    /// exactly these, without the namespace (`secure_ipv4_port_ephemeral`).
     pub key: u64,
-    /// The destination address by itself, hashed.
+    /// Hash of the destination address alone.
     pub peer: u32,
-    /// Network namespace, which holds the occupied ports; where unknown, the source address in its
-    /// place, as a recording may hold several hosts; 0 where neither is known.
+    /// Network namespace, which holds the occupied ports; if it is unknown, the source address,
+    /// since a recording may hold several hosts; 0 if neither is known.
     pub netns: u32,
-    /// The range in force at the call, where known.
+    /// Range in force at the call, if known.
     pub range: Option<RangeInForce>,
-    /// How the assignment came about, where known.
+    /// Origin of the assignment, if known.
     pub origin: Option<Origin>,
-    /// Transport protocol, where known.
+    /// Transport protocol, if known.
     pub protocol: Option<Protocol>,
-    /// What tells the epochs of the hash secret apart.
+    /// Clock that shows the epoch of the hash secret.
     pub clock: Clock,
-    /// Seen by one of our own hooks, thus on Linux 5.10 or later.
+    /// True if one of ephtrace's own hooks saw the assignment, thus on Linux 5.10 or later.
     pub linux: bool,
-    /// What the kernel's own search did, where the hook sees it.
+    /// State of the kernel's own search, if the hook sees it.
     pub search: Option<Search>,
 }
 
-/// What tells the ten-second epochs of Linux's hash secret apart.
+/// Clock that shows the ten-second epochs of Linux's hash secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clock {
     /// The epoch itself, `jiffies64 / (10 * HZ)`.
     Epoch(u64),
-    /// A time in nanoseconds; where in it the epochs begin is learned.
+    /// Time in nanoseconds; the phase of the epochs is learned.
     Time(u64),
-    /// Neither.
+    /// Neither is known.
     Unknown,
 }
 
-/// The kernel's own search.
+/// State of the kernel's own search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Search {
-    /// By how much the perturbation word grew, where both of its values are known.
+    /// Growth of the perturbation word, if both of its values are known.
     pub word_step: Option<u32>,
-    /// Where the search began.
+    /// First candidate of the search.
     pub first_candidate: Option<u16>,
-    /// How many candidates it looked at.
+    /// Number of candidates tried.
     pub tried: Option<u32>,
 }
 
 impl Observation {
-    /// From an assignment; `None` for a failed one.
+    /// Creates an observation from an assignment; `None` for a failed one.
     pub fn new(assignment: &Assignment) -> Option<Self> {
         let port = assignment.sport?;
         let clock = match (assignment.salt_epoch, assignment.ts_ns) {
@@ -93,7 +93,7 @@ fn netns(assignment: &Assignment) -> u32 {
 fn hashed(address: &impl Hash) -> u32 {
     let mut hasher = FxHasher::default();
     address.hash(&mut hasher);
-    // The upper half is the better one.
+    // The upper half is the better mixed one.
     u32::try_from(hasher.finish() >> 32).unwrap_or(0)
 }
 

@@ -1,4 +1,4 @@
-//! From log-likelihoods to probabilities: priors, guards, tempering.
+//! Conversion of log-likelihoods to probabilities: priors, guards, tempering.
 
 use super::{
     counts::Counts,
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::analyse::number::as_f64;
 
-/// One policy, possibly of several variants, with its evidence.
+/// One policy, possibly in several variants, with its evidence.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Member {
     pub(super) algorithm: Algorithm,
@@ -17,11 +17,11 @@ pub(super) struct Member {
     pub(super) prior: f64,
 }
 
-/// Evidence that a learned law must win by, per event: it fits anything a little.
+/// Margin per event that a learned law must win by: it fits anything a little.
 const LEARNED: f64 = 0.2;
-/// The same for a law with one parameter.
+/// Margin per event for a law with one parameter.
 const FITTED: f64 = 0.1;
-/// The same for where the ports lie.
+/// Margin per event for a model of the spread of the ports.
 const SPREAD: f64 = 0.3;
 /// Prior of a policy that is none of the known ones.
 const OPEN_PRIOR: f64 = 0.01;
@@ -29,53 +29,54 @@ const OPEN_PRIOR: f64 = 0.01;
 const WINDOW_PRIOR: f64 = 0.04;
 /// Prior of ports that programs name.
 const FIXED_PRIOR: f64 = 0.1;
-/// What it costs to take the secret of the hash for one that does not change.
+/// Log-odds against a hash secret that never changes.
 const FOR_GOOD: f64 = 1.5;
-/// What it costs to find the ends of an unknown range.
+/// Log-odds against the ends found for an unknown range.
 const FOUND: f64 = 2.0;
-/// Evidence that a mixture must win by, per event.
+/// Margin per event that a mixture must win by …
 const MIXED_MARGIN: f64 = 0.075;
-/// … after so many …
+/// … beyond this many events …
 const MIXED_FREE: f64 = 36.0;
 /// … and altogether.
 const MIXED_LEAST: f64 = 1.0;
 /// … and if one part is random increments.
 const MIXED_WEAK: f64 = 6.0;
-/// … over several counters alike.
+/// … over several counters of the same kind.
 const MIXED_SEVERAL: f64 = 6.0;
-/// In a range of fewer ports than this, ports are near one another by chance, and searches end far
-/// away.
+/// Size of the range below which ports are near one another by chance, and searches end far away.
 const WIDE: f64 = 2048.0;
 /// Prior of a mixture.
 const MIXED_PRIOR: f64 = 1.5;
 /// Share of switches that follow the last port under one counter for everybody.
 const FOLLOWING: f64 = 0.85;
-/// What a policy that ephtrace's own kernels don't have, or that is younger than the recording, is
-/// still worth: a clock may be wrong.
+/// Prior factor of a policy that ephtrace's own kernels don't have, or that is younger than the
+/// recording: a clock may be wrong.
 const FOREIGN: f64 = 1e-4;
-/// What chance must explain the ports better by than a rule that is known beforehand to refute it.
+/// Margin by which chance must explain the ports better than a rule that is known beforehand, to
+/// refute it.
 const BETTER: f64 = 2.0;
-/// … and for each event: troubles are not the same in all models.
+/// … and for each event: disturbances differ between models.
 const BETTER_EACH: f64 = 0.02;
-/// Prior of a counter that others use, too, unseen; where switches to other addresses were seen,
-/// much of it is.
+/// Prior of a counter with other, unseen users; the second, after switches to other addresses were
+/// seen, since much of the counter is visible then.
 const UNSEEN_REST: f64 = 0.5;
 const UNSEEN_REST_OF_MANY: f64 = 0.05;
-/// Switches to other addresses that tell whose a counter with gaps is.
+/// Number of switches to other addresses that show whether a counter with gaps is shared.
 const TELLING: u64 = 2;
-/// Returns to a destination after another port of its address was used, from which on a counter
-/// with gaps that both move is everybody's: none by address alone is known.
+/// Number of returns to a destination, after another port of its address was used, from which on a
+/// counter with gaps that both move is everybody's: no known system keeps a counter by address
+/// alone.
 const RETURNING: u64 = 8;
-/// Where nothing tells whose a counter is: the share of the prior that stays with everybody.
+/// Share of the prior that stays with everybody if nothing shows whether a counter is shared …
 const FOR_EVERYBODY: f64 = 0.8;
 /// … and the share that stays with Algorithm 5, which looks like any counter seen in part.
 const FOR_ITSELF: f64 = 0.6;
 
-/// What `IP_LOCAL_PORT_RANGE` is worth where the range is a system's own, or not known.
+/// Prior factor of `IP_LOCAL_PORT_RANGE` if the range is a system's default, or not known.
 const USUAL_RANGE: f64 = 0.03;
 
-/// Prior of each policy: how common it is out there, and how little of a regular stream it needs to
-/// be fooled.
+/// Prior of each policy: its frequency in the field, and how little of a regular stream is enough
+/// to imitate it.
 fn prior(algorithm: Algorithm) -> f64 {
     match algorithm {
         // No system is known to use it.
@@ -86,7 +87,7 @@ fn prior(algorithm: Algorithm) -> f64 {
     }
 }
 
-/// All policies with their evidence.
+/// Returns all policies with their evidence.
 pub(super) fn members(c: &Ensemble) -> Vec<Member> {
     let n = as_f64(c.counts.events);
     let mut members = known(c, n);
@@ -106,14 +107,15 @@ pub(super) fn members(c: &Ensemble) -> Vec<Member> {
             member.prior *= FOREIGN;
         }
     }
-    // A rest that is not seen has every switch jump.
+    // With unseen users, every switch jumps.
     members.extend(unseen_rest(c, n));
     foreign(c, &mut members);
     told_apart(c, members)
 }
 
-/// Our own hooks see Linux 5.10 and later, where connect is never random, however it looks, and
-/// ping sockets take the next port that is free (`ping_get_port`).
+/// Lowers the priors of policies that Linux 5.10 and later, seen by ephtrace's own hooks, don't
+/// have: connect is never random, however it looks, and ping sockets take the next free port
+/// (`ping_get_port`).
 fn foreign(c: &Ensemble, members: &mut [Member]) {
     if !c.counts.is_linux() {
         return;
@@ -128,8 +130,8 @@ fn foreign(c: &Ensemble, members: &mut [Member]) {
     }
 }
 
-/// The kernel is known to give the ports by the rule `known`: others are as good as excluded,
-/// unless chance explains the ports better than the rule does. A range of one port is fixed by any
+/// Applies the knowledge that the kernel assigns ports by the rule `known`: other rules are as good
+/// as excluded, unless chance explains the ports better. A range of one port is fixed under any
 /// rule.
 pub(super) fn inform(c: &Ensemble, members: &mut [Member], known: Algorithm) {
     let refuted =
@@ -138,41 +140,41 @@ pub(super) fn inform(c: &Ensemble, members: &mut [Member], known: Algorithm) {
     others.filter(|m| m.algorithm != Algorithm::Fixed).for_each(|m| m.prior *= FOREIGN);
 }
 
-/// Whether connects that our own hooks saw look as random as no kernel makes them: a counter is
-/// behind them that does not show.
+/// Returns whether connects seen by ephtrace's own hooks look random, which no kernel makes them: a
+/// counter that does not show is behind them.
 pub(super) fn is_hidden(c: &Ensemble, members: &[Member]) -> bool {
     let is_counter = |m: &Member| on_linux(m.algorithm) && m.pattern.is_of_a_counter();
     c.counts.is_linux_connect() && is_chance(c, best(members, is_counter))
 }
 
-/// Whether chance explains the ports better than a rule with this evidence does.
+/// Returns whether chance explains the ports better than a rule with this evidence does.
 fn is_chance(c: &Ensemble, rule: f64) -> bool {
     let n = as_f64(c.counts.events);
-    // Ports of the one parity that connect prefers are by chance, too, where none follows another.
+    // Ports of the parity that connect prefers are chance, too, if none follows another.
     let chance = c.random.uniform(n).max(c.random.odd(n)).max(c.random.low_parity.log(n));
     rule + BETTER + BETTER_EACH * n < chance
 }
 
-/// The best evidence of some members.
+/// Returns the best evidence of the members that pass `test`.
 fn best(members: &[Member], test: impl Fn(&Member) -> bool) -> f64 {
     let evidence = members.iter().filter(|m| test(m)).map(|m| m.log);
     evidence.fold(f64::NEG_INFINITY, f64::max)
 }
 
-/// Where no switch between destinations tells whose a counter is, the name of a counter for
-/// everybody stands for one of the destination, too; and a regular one with gaps, for any that
-/// others use unseen.
+/// Splits members whose counter may be shared or not. Without switches between destinations, a
+/// counter for everybody stands for one of the destination, too; a regular one with gaps, for any
+/// with unseen users.
 fn told_apart(c: &Ensemble, members: Vec<Member>) -> Vec<Member> {
     members.into_iter().flat_map(|member| shared_out(c, member)).collect()
 }
 
-/// Whether nothing tells whose a counter with gaps is: one address only, and no destinations there
-/// that take turns.
+/// Returns whether nothing shows if a counter with gaps is shared: there is one address only, and
+/// its destinations don't take turns.
 pub(super) fn is_untold(counts: &Counts) -> bool {
     counts.peer_switches < TELLING && counts.interleaved < RETURNING
 }
 
-/// The prior of a member, among the names that it may stand for.
+/// Distributes the prior of a member among the names that it may stand for.
 fn shared_out(c: &Ensemble, member: Member) -> Vec<Member> {
     let one_peer = c.counts.peer_switches < TELLING;
     let untold = is_untold(&c.counts);
@@ -207,19 +209,20 @@ fn shared_out(c: &Ensemble, member: Member) -> Vec<Member> {
     }
 }
 
-/// First visits that follow the last port of another destination: under a hash, a coincidence each.
-/// This happens once for each destination and no more, so that it is counted in full, beside the
-/// tempered evidence.
+/// Factor for first visits that follow the last port of another destination: under a hash, each is
+/// a coincidence. Each destination has only one, so that they count in full, besides the tempered
+/// evidence.
 fn against_lanes(c: &Ensemble) -> f64 {
     let (near, all) = (as_f64(c.counts.near_entries), as_f64(c.counts.entries));
     let odds = |share: f64| near * share.ln() + (all - near) * (1.0 - share).ln();
-    // Where the range is hardly wider than what counts as near, this says nothing.
+    // If the range is hardly wider than a near step, this says nothing.
     let chance = c.counts.chance_of_pair().clamp(1e-6, FOLLOWING);
     (odds(chance) - odds(FOLLOWING)).min(0.0).exp()
 }
 
-/// Switches to another destination that jump: under one counter for everybody, a trouble each. They
-/// tell no matter how many there are of other events, so that they are counted in full, too.
+/// Factor for switches to another destination that jump: under one counter for everybody, each is a
+/// disturbance. They are evidence however many other events there are, so that they count in full,
+/// too.
 fn against_one(c: &Ensemble) -> f64 {
     let (near, all) = (as_f64(c.counts.near_switches), as_f64(c.counts.switches));
     let odds = |share: f64| near * share.ln() + (all - near) * (1.0 - share).ln();
@@ -238,7 +241,7 @@ fn on_linux(algorithm: Algorithm) -> bool {
 /// boot, or from the start of the recording.
 const FIRST_DATE_NS: u64 = 631_152_000_000_000_000;
 
-/// Whether all was recorded before the first kernel with this rule.
+/// Returns whether everything was recorded before the first kernel with this rule.
 fn is_younger(algorithm: Algorithm, latest_ns: u64) -> bool {
     let since_s: u64 = match algorithm {
         // August 2015: Linux 4.2.
@@ -284,14 +287,14 @@ fn known(c: &Ensemble, n: f64) -> Vec<Member> {
     ]
 }
 
-/// Ports that programs name are few, and come again and again.
+/// Evidence for ports that programs name: few, used again and again.
 fn fixed(c: &Ensemble, n: f64) -> f64 {
     let few = 3 * u64::from(c.random.fixed.distinct()) <= c.counts.events;
     if few { c.random.fixed.log(n) } else { f64::NEG_INFINITY }
 }
 
-/// A counter by one of which only some ports are seen. Whose it is, only switches to other
-/// addresses tell; without them it may be anybody's.
+/// Members for a counter by one of which only some ports are seen. Only switches to other addresses
+/// show whether it is shared; without them it may be anybody's.
 fn unseen_rest(c: &Ensemble, n: f64) -> Vec<Member> {
     let log = c.host.gaps.evidence(n);
     let rest = |algorithm, pattern, log, prior| Member { algorithm, pattern, log, prior };
@@ -313,8 +316,8 @@ fn unseen_rest(c: &Ensemble, n: f64) -> Vec<Member> {
     members
 }
 
-/// What random policies gain where the range is not known: the window that the ports fill is then
-/// the range.
+/// Gain of random policies if the range is not known: the window that the ports fill is then the
+/// range.
 fn range_found(c: &Ensemble, uniform: f64, n: f64) -> f64 {
     if c.counts.range_is_known() {
         return 0.0;
@@ -322,16 +325,16 @@ fn range_found(c: &Ensemble, uniform: f64, n: f64) -> f64 {
     (c.random.window.log(n) - uniform - FOUND).max(0.0)
 }
 
-/// A mixture of two policies, unless one of them explains the other's events as well.
+/// Returns the mixture of two policies, unless one of them explains the other's events as well.
 fn mixed(c: &Ensemble, n: f64) -> Member {
     let mixtures = &c.mixtures;
     let all = mixtures.uniform.iter().chain(&mixtures.odd).chain(&mixtures.stretches);
     let all = all.chain(&mixtures.changes);
-    // Random increments within a random stream: a few ports close together will do for them.
+    // Random increments within a random stream: a few ports close together suffice for them.
     let weak = |index: usize| if index == 1 || index == 13 { MIXED_WEAK } else { 0.0 };
     let logs: Vec<f64> =
         all.enumerate().map(|(index, mixture)| mixture.evidence(n) - weak(index)).collect();
-    // Several counters alike are not two policies.
+    // Several counters of the same kind are not two policies.
     let several = MIXED_SEVERAL + MIXED_MARGIN * n;
     let counters = mixtures.counters.iter().map(|mixture| mixture.evidence(n) - several);
     let log = log_sum_exp(logs.into_iter().chain(counters));
@@ -343,7 +346,7 @@ fn mixed(c: &Ensemble, n: f64) -> Member {
     }
 }
 
-/// The open set.
+/// Returns the open set.
 fn open(c: &Ensemble, n: f64) -> Vec<Member> {
     let open = |pattern, log: f64, margin: f64| Member {
         algorithm: Algorithm::Other,
@@ -351,7 +354,7 @@ fn open(c: &Ensemble, n: f64) -> Vec<Member> {
         log: log - margin * n,
         prior: OPEN_PRIOR,
     };
-    // A part of the range can be told from the whole only where the range is known.
+    // A part of the range differs from the whole only if the range is known.
     let of_range = |log| if c.counts.range_is_known() { log } else { f64::NEG_INFINITY };
     let scopes = || std::iter::once(&c.host).chain(c.namespaces.iter().map(|own| &own.models));
     let stride = log_sum_exp(scopes().map(|m| m.stride.unknown(n)));
@@ -372,15 +375,15 @@ fn open(c: &Ensemble, n: f64) -> Vec<Member> {
     ]
 }
 
-/// Exponent of the evidence after `n` events. Models are never exact, and what they miss they miss
-/// again and again. A few events have had less time for that. Fitted on the tuning seeds of the
+/// Exponent of the evidence after `n` events. Models are never exact, and they miss the same things
+/// again and again; a few events have had less time for that. Fitted on the tuning seeds of the
 /// evaluation (`docs/patterns.md`).
 pub(super) fn temper(n: f64) -> f64 {
     let n = n.max(1.0);
     (1.8 / n.sqrt() * (1.0 + 1.0 / n)).clamp(0.02, 1.0)
 }
 
-/// Probability of each member.
+/// Returns the probability of each member.
 pub(super) fn probabilities(members: &[Member], n: f64) -> Vec<f64> {
     let exponent = temper(n);
     let best = members.iter().map(|m| m.log).fold(f64::NEG_INFINITY, f64::max);

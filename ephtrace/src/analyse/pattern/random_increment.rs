@@ -2,14 +2,14 @@
 
 use super::{frame::Frame, score::Score};
 
-/// Values of N looked at, each 1.15 times the one before, from [`SMALLEST`] on.
+/// Number of values of N considered, each 1.15 times the previous one, from [`SMALLEST`] on.
 const GRID: usize = 52;
 const SMALLEST: f64 = 5.0;
 const RATIO: f64 = 1.15;
-/// The first values of N, up to 14.
+/// Number of the smallest values of N, up to 15.
 const COARSE: usize = 9;
-/// Weight of the last port as the reference, of the one before, and so on: a stray port or an
-/// overtaken one then costs one event.
+/// Weight of the last port as the reference, of the one before, and so on: a stray or overtaken
+/// port then costs one event.
 const RECENCY: [f64; 4] = [0.93, 0.045, 0.015, 0.01];
 /// The values of N.
 const SIZES: [f64; GRID] = {
@@ -21,20 +21,20 @@ const SIZES: [f64; GRID] = {
     }
     sizes
 };
-/// What a step can be: one increment, two (a lost event, an occupied port), many, or an event that
-/// was overtaken. The shares are learned.
+/// Prior shares of the kinds of step: one increment, two (a lost event, an occupied port), many, or
+/// an event that was overtaken. The shares are learned.
 const PARTS: [f64; 4] = [0.90, 0.06, 0.02, 0.02];
-/// How many events the shares above count for.
+/// Number of events that the prior shares count for.
 const PATIENCE: f64 = 12.0;
-/// One increment is at least this common, or it is another policy.
+/// Minimum share of single increments; below it, another policy is at work.
 const LEAST_CLEAN: f64 = 0.35;
-/// Overtaken events are at most this common: random ports move down every other time.
+/// Maximum share of overtaken events: random ports move down every other time.
 const MOST_LATE: f64 = 0.08;
-/// The most of many increments, in units of N.
+/// Maximum distance of many increments, in units of N.
 const FURTHEST: f64 = 6.0;
 /// Share of ports that a program named.
 const STRAY: f64 = 0.04;
-/// Above this share of the range an increment can't be told from a random port.
+/// Share of the range above which an increment can't be distinguished from a random port.
 const WIDEST: f64 = 0.3;
 
 /// The last few ports of one reference, the latest first.
@@ -49,12 +49,12 @@ impl<const N: usize> Recent<N> {
         Self { ports: [0; N], len: 0 }
     }
 
-    /// The ports to compare with.
+    /// Returns the ports to compare with.
     pub(super) fn ports(&self) -> &[u16] {
         &self.ports[..self.len]
     }
 
-    /// The last port.
+    /// Returns the last port.
     pub(super) fn last(&self) -> Option<u16> {
         self.ports[..self.len].first().copied()
     }
@@ -66,11 +66,11 @@ impl<const N: usize> Recent<N> {
     }
 }
 
-/// The values of N, and how well each has done.
+/// The values of N and their scores.
 #[derive(Clone)]
 pub(super) struct RandomIncrement {
     weights: [f64; GRID],
-    /// The values still in the running; the others are left out for good.
+    /// Bounds of the values still in the running; the others are dropped for good.
     from: usize,
     to: usize,
     parts: [f64; 4],
@@ -78,7 +78,7 @@ pub(super) struct RandomIncrement {
     downwards: bool,
 }
 
-/// A value of N with less weight than this, at either end of those in the running, is given up.
+/// Weight below which a value of N at either end of those in the running is dropped.
 const HOPELESS: f64 = 1e-7;
 
 impl RandomIncrement {
@@ -94,7 +94,7 @@ impl RandomIncrement {
         .scaled()
     }
 
-    /// Without the smallest values of N, which Linux's own increments look like.
+    /// Creates a model without the smallest values of N, which Linux's own increments resemble.
     pub(super) fn coarse() -> Self {
         Self { from: COARSE, ..Self::new(false) }.scaled()
     }
@@ -103,7 +103,7 @@ impl RandomIncrement {
         self.score.log(n)
     }
 
-    /// The likeliest N.
+    /// Returns the likeliest N.
     pub(super) fn n(&self) -> f64 {
         let best =
             (self.from..self.to).max_by(|&a, &b| self.weights[a].total_cmp(&self.weights[b]));
@@ -136,7 +136,7 @@ impl RandomIncrement {
         0.96 * law + 0.04 * frame.fresh
     }
 
-    /// The learned share of each part.
+    /// Returns the learned share of each part.
     fn shares(&self) -> [f64; 4] {
         let total: f64 = self.parts.iter().sum();
         let clean = (self.parts[0] / total).max(LEAST_CLEAN);
@@ -145,7 +145,7 @@ impl RandomIncrement {
         [clean, self.parts[1] * rest, self.parts[2] * rest, late]
     }
 
-    /// The density under each N, and what each part has of it over all.
+    /// Returns the density under each N, and the overall contribution of each part.
     fn densities(
         &self,
         frame: &Frame,
@@ -158,7 +158,7 @@ impl RandomIncrement {
         let scale = 1.0 / RECENCY[..recent.len().min(RECENCY.len())].iter().sum::<f64>();
         for (&port, recency) in recent.iter().zip(RECENCY) {
             let step = f64::from(frame.step_from(port) * if self.downwards { -1 } else { 1 });
-            // Smaller values of N than this don't reach so far.
+            // Smaller values of N don't reach this far.
             let least = if step > 0.0 { step / FURTHEST } else { -step };
             let reach = self.from..self.to;
             let from = self.from + SIZES[reach.clone()].partition_point(|n| *n < least);
@@ -193,7 +193,7 @@ impl RandomIncrement {
     }
 }
 
-/// The density of a step, part by part: `step` in units of N, `scale` one over N.
+/// Returns the density of a step, part by part: `step` in units of N, `scale` one over N.
 fn parts(scale: f64, step: f64) -> [f64; 4] {
     if step > 0.0 {
         let once = if step <= 1.0 { 1.0 } else { 0.0 };

@@ -1,14 +1,14 @@
-//! How much of a long stream is judged: all of its beginning, then a run of it now and again.
+//! Sampling of a long stream: all of its beginning is judged, then a run of it now and again.
 //!
 //! After some ten thousand assignments nothing is left to find out (`docs/patterns.md`), unless the
-//! policy changes; the runs notice that. So a storm of millions costs a forty-eighth.
+//! policy changes; the runs notice that. Judging a storm of millions costs a forty-eighth.
 
-/// After the beginning, the last run of each so many beginnings is judged …
+/// After the beginning, the last run of each period of this many beginnings is judged …
 const PERIOD: u64 = 3;
-/// … and is this part of the beginning long.
+/// … and a run is this part of the beginning long.
 const RUN: u64 = 16;
 
-/// Which assignments of a stream are judged.
+/// Schedule of the assignments of a stream that are judged.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SamplingSchedule {
     whole: u64,
@@ -16,20 +16,20 @@ pub(super) struct SamplingSchedule {
     judged: u64,
 }
 
-/// What to do with the next assignment.
+/// Decision on the next assignment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Decision {
     /// Judge it.
     Judge,
-    /// Judge it; some before it were left out.
+    /// Judge it; some assignments before it were skipped.
     Resume,
-    /// Leave it out.
+    /// Skip it.
     Rest,
 }
 
 impl SamplingSchedule {
-    /// Judges all of the first `whole` assignments, and the last forty-eighth of each `3 * whole`
-    /// after them.
+    /// Creates a schedule that judges all of the first `whole` assignments, and the last
+    /// forty-eighth of each `3 * whole` after them.
     pub(super) fn new(whole: u64) -> Self {
         Self { whole: whole.max(RUN), seen: 0, judged: 0 }
     }
@@ -45,7 +45,7 @@ impl SamplingSchedule {
         decision
     }
 
-    /// The same for the `place`th assignment of a period.
+    /// Returns the decision on the `place`th assignment of a period.
     fn later(&self, place: u64) -> Decision {
         match place.checked_sub(PERIOD * self.whole - self.whole / RUN) {
             None => Decision::Rest,
@@ -54,12 +54,12 @@ impl SamplingSchedule {
         }
     }
 
-    /// Assignments so far, judged or left out.
+    /// Number of assignments so far, judged or skipped.
     pub(super) fn seen(&self) -> u64 {
         self.seen
     }
 
-    /// Says what was left out, if anything was.
+    /// Returns a sentence on the skipped assignments, if there are any.
     pub(super) fn sentence(&self) -> Option<String> {
         let Self { whole, seen, judged } = *self;
         (judged < seen).then(|| {

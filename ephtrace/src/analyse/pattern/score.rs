@@ -2,7 +2,7 @@
 
 use crate::analyse::number::as_f64;
 
-/// Sum of the logarithms of densities. Logarithms are taken once in a while only.
+/// Sum of the logarithms of densities. The logarithm is taken only once in a while.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Score {
     product: f64,
@@ -10,11 +10,11 @@ pub(super) struct Score {
     events: u64,
 }
 
-/// Below this a product is folded into the logarithm: far from underflow, for a single density is
-/// at least [`FLOOR`].
+/// Threshold below which the product is folded into the logarithm: far from underflow, since a
+/// single density is at least [`FLOOR`].
 const FOLD: f64 = 1e-200;
 
-/// No density is taken as less than this, so that one impossible event can't decide.
+/// Minimum density, so that one impossible event can't decide.
 const FLOOR: f64 = 1e-9;
 
 impl Score {
@@ -31,8 +31,8 @@ impl Score {
         }
     }
 
-    /// The sum over `n` events, from the mean of those that were scored: a model that is far
-    /// behind rests most of the time (see `attention`).
+    /// Returns the sum over `n` events, extrapolated from the mean of the scored ones: a model that
+    /// is far behind rests most of the time (see `attention`).
     pub(super) fn log(&self, n: f64) -> f64 {
         if self.events == 0 {
             return 0.0;
@@ -50,9 +50,8 @@ pub(super) fn log_sum_exp(logs: impl Iterator<Item = f64> + Clone) -> f64 {
     top + logs.map(|log| (log - top).exp()).sum::<f64>().ln()
 }
 
-/// What an event of one policy can be. The shares are learned while the events pass (each
-/// prediction uses earlier events only), within bounds that keep one policy from explaining
-/// everything.
+/// Shares of the kinds of event under one policy. They are learned as events pass (each prediction
+/// uses earlier events only), within bounds that keep one policy from explaining everything.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shares {
     counts: [f64; 5],
@@ -72,12 +71,12 @@ pub(super) const JUMP: usize = 3;
 pub(super) const NOISE: usize = 4;
 
 impl Shares {
-    /// With the highest shares of skips and of new starts.
+    /// Creates shares with maxima for skips and for new starts.
     pub(super) const fn new(skip: f64, jump: f64) -> Self {
         Self { counts: [9.4, 1.0, 0.3, 0.4, 0.4], total: 11.5, caps: [1.0, skip, 0.25, jump, 0.10] }
     }
 
-    /// The shares for the next event; they sum to one.
+    /// Returns the shares for the next event; they sum to one.
     pub(super) fn now(&self) -> [f64; 5] {
         let mut shares = [0.0; 5];
         let mut rest = 1.0;

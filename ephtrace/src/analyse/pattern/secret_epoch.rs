@@ -1,27 +1,27 @@
-//! Whether two moments lie in the same ten-second epoch of Linux's hash secret.
+//! Test whether two moments lie in the same ten-second epoch of Linux's hash secret.
 //!
-//! `secure_ipv4_port_ephemeral` hashes `jiffies / (10 * HZ)`, so every counter restarts somewhere
-//! else at each boundary (Linux 5.18 and later; port-selection.md, 1.2). With the epoch recorded
-//! this is known; with time alone, the phase of the boundaries is learned.
+//! `secure_ipv4_port_ephemeral` hashes `jiffies / (10 * HZ)`, so every counter restarts elsewhere
+//! at each boundary (Linux 5.18 and later; port-selection.md, 1.2). With a recorded epoch the
+//! boundaries are known; with time alone, their phase is learned.
 
 use super::observation::Clock;
 use crate::analyse::number::as_f64;
 
 /// Length of an epoch in nanoseconds.
 const EPOCH_NS: u64 = 10_000_000_000;
-/// The phase of the boundaries is learned to one part in this many of an epoch.
+/// Number of parts of an epoch to which the phase of the boundaries is learned.
 const CELLS: usize = 40;
 const CELL_NS: u64 = 250_000_000;
 const _: () = assert!(CELL_NS * CELLS as u64 == EPOCH_NS, "the cells fill the epoch");
-/// How sure the recorded epoch is: an assignment may straddle a boundary.
+/// Certainty of a recorded epoch: an assignment may straddle a boundary.
 const SURE: f64 = 0.998;
-/// Share of returns within an epoch if nothing tells.
+/// Share of returns within an epoch if nothing shows it.
 const BLIND: f64 = 0.93;
-/// No cell is ever given up: a clock that is set would otherwise never be followed.
+/// Minimum weight of a cell: none is given up, so that a clock that is set can be followed.
 const CELL_FLOOR: f64 = 1e-4;
 
 impl Clock {
-    /// What to store with a reference.
+    /// Returns the value to store with a reference.
     pub(super) fn stamp(self) -> u64 {
         match self {
             Self::Epoch(value) | Self::Time(value) => value,
@@ -30,18 +30,18 @@ impl Clock {
     }
 }
 
-/// The belief in where the boundaries are.
+/// Belief in the phase of the boundaries.
 #[derive(Clone, Debug)]
 pub(super) struct SecretEpoch {
     cells: [f64; CELLS],
     total: f64,
 }
 
-/// The part of an epoch between two moments, in cells.
+/// Part of an epoch between two moments, in cells.
 #[derive(Clone, Copy)]
 struct Span {
     first: usize,
-    /// Overlap with the first cell, and with the last one if it is another.
+    /// Overlap with the first cell, and with the last one if that is another.
     head: f64,
     tail: f64,
     /// Number of cells after the first.
@@ -53,7 +53,7 @@ impl SecretEpoch {
         Self { cells: [1.0; CELLS], total: 40.0 }
     }
 
-    /// Probability that a reference of the moment `at` still counts `now`.
+    /// Probability that a reference of the moment `at` is still valid `now`.
     pub(super) fn same(&self, at: u64, now: Clock) -> f64 {
         match now {
             Clock::Epoch(epoch) if epoch == at => SURE,
@@ -70,14 +70,14 @@ impl SecretEpoch {
         }
     }
 
-    /// Learns from the density that the event had with a boundary in between and without one.
+    /// Learns from the densities of the event with a boundary in between and without one.
     pub(super) fn learn(&mut self, at: u64, now: Clock, crossed: f64, same: f64) {
         let Clock::Time(time) = now else { return };
         let Some(span) = span(at, time) else { return };
         if same <= 0.0 {
             return;
         }
-        // One event is not trusted further than this: it may be a stray.
+        // Trust in one event is limited: it may be a stray.
         let ratio = (crossed / same).clamp(0.02, 50.0);
         span.each(|cell, overlap| {
             let old = self.cells[cell];
@@ -93,7 +93,7 @@ impl SecretEpoch {
     }
 }
 
-/// The cells between two moments; `None` if a whole epoch passed.
+/// Returns the cells between two moments; `None` if a whole epoch passed.
 fn span(at: u64, now: u64) -> Option<Span> {
     let (from, to) = (at.min(now), at.max(now));
     if to - from >= EPOCH_NS {

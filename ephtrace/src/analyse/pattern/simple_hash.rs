@@ -1,7 +1,7 @@
 //! RFC 6056 Algorithm 3: the port is a hash of the destination plus one counter for everybody.
 //!
 //! The counter is followed through every destination whose hash is known, never by counting events:
-//! lost ones and named ports would break a count. Whatever may turn out wrong (the offset of a
+//! lost ones and named ports would break a count. Anything that may turn out wrong (the offset of a
 //! destination that was first seen while the counter was off, a correction that was one
 //! destination's own fault) is kept as an alternative *before* the next event is scored, so that
 //! the likelihood does not cheat.
@@ -13,16 +13,17 @@ use super::{
     score::{CLEAN, LATE, NOISE, SKIP, Score, Shares},
 };
 
-/// Weight of an alternative beside the main assumption.
+/// Weight of an alternative besides the main assumption.
 const DOUBT: f64 = 0.15;
-/// Highest share of events that start somewhere else.
+/// Maximum share of events that start elsewhere.
 const JUMP_CAP: f64 = 0.06;
-/// Highest share of events after lost ones or behind occupied ports.
+/// Maximum share of events after lost events or occupied ports.
 const SKIP_CAP: f64 = 0.45;
-/// Destinations first seen since the counter was last confirmed that are remembered.
+/// Maximum number of remembered destinations that were first seen since the counter was last
+/// confirmed.
 const PENDING: usize = 8;
 
-/// What the model keeps of one destination: its hash, up to the counter's own zero.
+/// State of one destination: its hash, relative to the counter's own zero.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct HashOffset {
     known: bool,
@@ -35,14 +36,14 @@ pub(super) struct HashOffset {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HashCounter {
     counter: i64,
-    /// Correction that the last residual asked for but that was not made, or that was made and
-    /// may have been wrong.
+    /// Correction that the last residual suggested but that was not made, or that was made and may
+    /// have been wrong.
     alternative: Option<i32>,
     pending: [u64; PENDING],
     pending_len: usize,
 }
 
-/// The law, and how well the model has done.
+/// The law and the score of the model.
 #[derive(Clone)]
 pub(super) struct SimpleHash {
     law: &'static Law,
@@ -52,13 +53,14 @@ pub(super) struct SimpleHash {
     score: Score,
 }
 
-/// What [`SimpleHash::observe`] asks of the caller, who owns the offsets.
+/// Result of [`SimpleHash::observe`] for the caller, who owns the offsets.
 pub(super) struct Outcome {
     /// Density under the law alone, for mixtures.
     pub(super) law: f64,
-    /// Offsets of destinations first seen since the counter was last confirmed may be off by this.
+    /// Amount by which offsets of destinations first seen since the counter was last confirmed may
+    /// be off.
     pub(super) doubt: Option<i32>,
-    /// The residual of the prediction, if the destination was known.
+    /// Residual of the prediction, if the destination was known.
     pub(super) residual: Option<i32>,
 }
 
@@ -71,7 +73,7 @@ impl SimpleHash {
         self.score.log(n)
     }
 
-    /// Share of steps further than the law's.
+    /// Share of steps longer than the law's.
     pub(super) fn skips(&self) -> f64 {
         self.shares.now()[SKIP]
     }
@@ -128,15 +130,15 @@ impl HashCounter {
         Self { counter: 0, alternative: None, pending: [0; PENDING], pending_len: 0 }
     }
 
-    /// Destinations whose offset may be off after a correction.
+    /// Takes the destinations whose offset may be off after a correction.
     pub(super) fn take_pending(&mut self) -> impl Iterator<Item = u64> + use<> {
         let (pending, len) = (self.pending, self.pending_len);
         self.pending_len = 0;
         pending.into_iter().take(len)
     }
 
-    /// The step from the counter under each assumption, with its weight: all is as it seems, the
-    /// destination's other offset is right, the counter's alternative is.
+    /// Returns the step from the counter under each assumption, with its weight: everything is as
+    /// it seems, the destination's other offset is right, or the counter's alternative is.
     fn candidates(&self, frame: &Frame, offset: &HashOffset, main: i32) -> [Option<(i32, f64)>; 3] {
         let other = offset.other.map(|base| frame.step_from_place(base + self.counter));
         let shifted = self.alternative.map(|shift| frame.wrapped(main - shift));
@@ -145,7 +147,7 @@ impl HashCounter {
         [Some((main, sure)), other.map(|step| (step, DOUBT)), shifted.map(|step| (step, DOUBT))]
     }
 
-    /// The first port of a destination: its offset follows from the counter.
+    /// Handles the first port of a destination: its offset follows from the counter.
     fn first(&mut self, frame: &Frame, key: u64, offset: &mut HashOffset, stride: i32) {
         self.counter += i64::from(stride);
         *offset = HashOffset {
@@ -160,7 +162,7 @@ impl HashCounter {
         }
     }
 
-    /// The event fits: takes over the assumption under which it does.
+    /// Handles an event that fits: adopts the assumption under which it does.
     fn follow(
         &mut self,
         offset: &mut HashOffset,
@@ -179,7 +181,8 @@ impl HashCounter {
         }
         self.alternative = None;
         if step <= 0 {
-            // Late, or an event was counted that was none: a return here confirms the latter.
+            // Either the event is late, or one counted event was none: a return here confirms the
+            // latter.
             self.alternative = (step < 0).then_some(step);
             return None;
         }
@@ -198,9 +201,9 @@ impl HashCounter {
         Some(excess)
     }
 
-    /// The event fits nowhere: a named port, a new range, a wrong offset.
+    /// Handles an event that fits nowhere: a named port, a new range, a wrong offset.
     fn lose(&mut self, frame: &Frame, offset: &mut HashOffset, main: i32) -> Option<i32> {
-        // Or the counter jumped over a block of reserved ports: the next destination will tell.
+        // Or the counter jumped over a block of reserved ports: the next destination will show it.
         self.alternative = Some(main);
         offset.other = Some(offset.base);
         offset.base = i64::from(frame.port) - self.counter;
@@ -209,20 +212,20 @@ impl HashCounter {
 }
 
 impl HashOffset {
-    /// Allows for `excess` events having been lost before the offset was taken.
+    /// Allows for `excess` events lost before the offset was taken.
     pub(super) fn doubt(&mut self, excess: i32) {
         self.other = Some(self.base - i64::from(excess));
     }
 }
 
-/// The counter moves over a block of occupied or reserved ports by its whole length: residuals of
-/// up to this are looked at.
+/// Maximum residual that is considered: the counter moves over a block of occupied or reserved
+/// ports by its whole length.
 const BLOCK: i32 = 1200;
 /// Share of such blocks among the skips.
 const BLOCKS: f64 = 0.12;
 
-/// The law, with the residual of an event too many that was counted (a named port's) and of a
-/// block.
+/// Returns the law's densities, with the residuals of an event wrongly counted (a named port's) and
+/// of a block.
 fn residual_law(law: &Law, step: i32) -> Densities {
     let [clean, skip, late] = law.at(step);
     let mut block = 0.0;

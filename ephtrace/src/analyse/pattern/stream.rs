@@ -1,31 +1,31 @@
-//! The rules of the kernel that are told apart by how an assignment came about.
+//! Streams of assignments by the kernel rule that makes them.
 
 use super::observation::Observation;
 use crate::model::{Origin, Protocol, RangeInForce};
 
-/// Assignments that one rule of the kernel makes.
+/// Assignments made by one rule of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Stream {
     /// `connect` (`inet_hash_connect`).
     Connect,
-    /// The same by a socket with `IP_LOCAL_PORT_RANGE`, which Linux 6.8 and later search by one.
+    /// `connect` by a socket with `IP_LOCAL_PORT_RANGE`, which Linux 6.8 and later search by one.
     ConnectSocketRange,
     /// `bind` to port 0 and `listen` on an unbound socket (`inet_csk_get_port`).
     Bind,
-    /// UDP, however it came about (`udp_lib_get_port`).
+    /// UDP, whatever the origin (`udp_lib_get_port`).
     Udp,
     /// Ping sockets (`ping_get_port`).
     Ping,
-    /// SCTP, however it came about (`sctp_get_port_local`).
+    /// SCTP, whatever the origin (`sctp_get_port_local`).
     Sctp,
     /// A NAT that chooses other ports than its clients (`nf_nat_l4proto_unique_tuple`).
     Nat,
-    /// The source does not tell.
+    /// Origin unknown to the source.
     Unknown,
 }
 
 impl Stream {
-    /// All of them.
+    /// All streams.
     pub const ALL: [Self; 8] = [
         Self::Connect,
         Self::ConnectSocketRange,
@@ -37,7 +37,7 @@ impl Stream {
         Self::Unknown,
     ];
 
-    /// The stream of an event; `None` for a port that the program named.
+    /// Returns the stream of an event; `None` for a port that the program named.
     pub fn of(event: &Observation) -> Option<Self> {
         match (event.origin, event.protocol) {
             (Some(Origin::Explicit), _) => None,
@@ -56,7 +56,7 @@ impl Stream {
         }
     }
 
-    /// As it stands in a sentence.
+    /// Name for a sentence.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Connect => "connect",

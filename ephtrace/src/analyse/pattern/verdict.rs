@@ -5,26 +5,26 @@ use serde::{Serialize, Serializer};
 use super::names::{Algorithm, Pattern, Predictable};
 use crate::analyse::number::as_f64;
 
-/// Below this a verdict is withheld.
+/// Confidence below which a verdict is withheld.
 pub const CONFIDENT: f64 = 0.9;
-/// Fewer informative pairs than this carry no verdict.
+/// Minimum number of informative pairs for a verdict.
 pub const FEWEST_PAIRS: u64 = 3;
 
-/// What a sequence of ports says about the rule behind it.
+/// Verdict on the rule behind a sequence of ports.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Verdict {
-    /// Whether the next port can be predicted; `unknown` below [`CONFIDENT`].
+    /// Predictability of the next port; `unknown` below [`CONFIDENT`].
     pub predictable: Predictable,
-    /// Probability of the likelier answer to that.
+    /// Probability of the likelier answer to `predictable`.
     #[serde(serialize_with = "rounded")]
     pub predictable_confidence: f64,
-    /// The coarse verdict; `undetermined` below [`CONFIDENT`].
+    /// Coarse verdict; `undetermined` below [`CONFIDENT`].
     pub pattern: Pattern,
     /// Probability of the likeliest pattern.
     #[serde(serialize_with = "rounded")]
     pub pattern_confidence: f64,
-    /// The fine verdict; `undetermined` below [`CONFIDENT`].
+    /// Fine verdict; `undetermined` below [`CONFIDENT`].
     pub algorithm: Algorithm,
     /// Probability of the likeliest algorithm.
     #[serde(serialize_with = "rounded")]
@@ -40,7 +40,7 @@ pub struct Verdict {
     pub patterns: Vec<Named<Pattern>>,
     /// All algorithms, best first.
     pub algorithms: Vec<Named<Algorithm>>,
-    /// Whether the kernel's own search state agrees; `None` where it was not seen.
+    /// True if the kernel's own search state agrees; `None` if it was not seen.
     pub confirmed_by_kernel: Option<bool>,
     /// Entropy of the next port of a destination, in bits: an attacker needs about two to that
     /// power guesses.
@@ -52,15 +52,16 @@ pub struct Verdict {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Named{T}"))]
 pub struct Named<T> {
-    /// The name.
+    /// Name of a pattern or an algorithm.
     pub name: T,
-    /// Its probability; those of a list sum to one.
+    /// Probability of the name; those of a list sum to one.
     #[serde(serialize_with = "rounded")]
     pub probability: f64,
 }
 
 impl Verdict {
-    /// Sets the answers and their confidences from the lists: what is shown is what decided.
+    /// Sets the answers and their confidences from the lists, so that the numbers shown are those
+    /// that decided.
     pub(in crate::analyse) fn decide(&mut self) {
         let (yes, no) = self.predictability();
         self.predictable = if yes >= CONFIDENT {
@@ -86,7 +87,8 @@ impl Verdict {
         };
     }
 
-    /// Probability that the next port can be predicted, and that it can't: of a mixture a part can.
+    /// Returns the probabilities that the next port can be predicted, and that it can't: of a
+    /// mixture, a part can.
     fn predictability(&self) -> (f64, f64) {
         let sum = |names: &[Pattern]| -> f64 {
             let of = self.patterns.iter().filter(|named| names.contains(&named.name));
@@ -104,7 +106,7 @@ pub(super) fn ranked<T: Copy>(names: &[T], probability: impl Fn(T) -> f64) -> Ve
     ranked
 }
 
-/// The same list with a part of the probability given to all names alike.
+/// Returns the list with a part of the probability spread evenly over all names.
 pub(super) fn hedged<T>(mut list: Vec<Named<T>>, sure: f64) -> Vec<Named<T>> {
     let each = (1.0 - sure) / as_f64(u64::try_from(list.len()).unwrap_or(1).max(1));
     for named in &mut list {
@@ -113,8 +115,8 @@ pub(super) fn hedged<T>(mut list: Vec<Named<T>>, sure: f64) -> Vec<Named<T>> {
     list
 }
 
-/// To six digits: nothing is known more exactly.
-// The signature is serde's.
+/// Serializes with six digits: no number is known more exactly.
+// Serde requires this signature.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
 fn rounded<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
     six_digits(*number).serialize(serializer)

@@ -1,4 +1,4 @@
-//! The search of the kernel, replayed and explained.
+//! The kernel's search, replayed and reconstructed.
 
 use ephtrace_common::totals::{Walked, tried};
 use proptest::prelude::*;
@@ -12,7 +12,7 @@ fn range(low: u16, high: u16, by_socket: bool) -> RangeInForce {
     if by_socket { RangeInForce::of_socket(low, high) } else { RangeInForce::of_netns(low, high) }
 }
 
-/// An assignment before its outcome is known, and what the kernel knows of its search.
+/// Returns an assignment before its outcome is known, and the kernel's state of its search.
 fn assignment(range: RangeInForce, hash: u64, word: u32) -> (Assignment, SearchSecrets) {
     let assignment = Assignment {
         range: Some(range),
@@ -23,8 +23,8 @@ fn assignment(range: RangeInForce, hash: u64, word: u32) -> (Assignment, SearchS
     (assignment, SearchSecrets::new(Some(hash), (Some(word), None), 0, false))
 }
 
-/// The kernel's loop, word for word, over the ports that `is_free` tells; `random` is 0..=7.
-/// Returns port, tried, and what is added to the word.
+/// The kernel's loop, transcribed, over the ports for which `is_free` holds; `random` is 0..=7.
+/// Returns the port, the number tried, and the amount added to the word.
 fn kernel(
     range: RangeInForce,
     hash: u64,
@@ -65,7 +65,7 @@ fn kernel(
 }
 
 proptest! {
-    /// Whatever is free: what is worked out is what the loop did.
+    /// The reconstruction equals the loop's result, whatever is free.
     #[test]
     fn agrees_with_the_kernel_s_loop(
         low in 1024_u16..60_000,
@@ -87,7 +87,7 @@ proptest! {
         prop_assert_eq!(selection.pass.is_none(), port.is_none());
     }
 
-    /// The kernel half's own rule, for its totals, says the same, whatever it is given.
+    /// The kernel half's own rule, for its totals, agrees on any input.
     #[test]
     fn agrees_with_the_kernel_half(
         low in 1024_u16..60_000,
@@ -118,7 +118,7 @@ proptest! {
         }
     }
 
-    /// A word that moved by more than the search can have added is never a number.
+    /// A word that moved by more than the search can have added never yields a number.
     #[test]
     fn a_second_search_in_between_is_noticed(
         hash: u64, word in 1_u32.., more in 8_u32..10_000,

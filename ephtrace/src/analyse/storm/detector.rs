@@ -1,39 +1,40 @@
-//! Notices when a storm begins and ends, and who began it.
+//! Detection of the beginning and end of a storm, and of the process that began it.
 //!
-//! A storm is measured against what was usual before: no threshold fits a build server and a proxy
-//! alike. Without a quiet time before it, nothing is said.
+//! A storm is measured against the usual rate before it: no threshold fits a build server and a
+//! proxy alike. Without a quiet time before it, no storm is reported.
 
 use std::collections::{HashMap, VecDeque};
 
 use super::{Interval, Row};
 use crate::analyse::findings::Storm;
 
-/// How many quiet intervals make what is usual.
+/// Number of quiet intervals that the usual rate is taken from.
 const MEMORY: usize = 30;
 
-/// Fewer quiet intervals than this are not yet usual.
+/// Minimum number of quiet intervals for a usual rate.
 const MIN_QUIET: usize = 3;
 
-/// A storm is so many times what was usual …
+/// Factor over the usual rate at which a storm begins …
 const BEGINS: f64 = 4.0;
 
-/// … and at least so much more, in assignments a second: from two to nine a second is no storm.
+/// … together with this minimum rise, in assignments a second: a rise from two to nine a second is
+/// no storm.
 const LEAST_RISE: f64 = 200.0;
 
-/// A storm has ended at so many times what was usual before.
+/// Factor over the usual rate below which a storm has ended.
 const ENDS: f64 = 2.0;
 
 /// Follows the rate of assignments from interval to interval.
 #[derive(Clone, Debug, Default)]
 pub struct Detector {
     quiet: VecDeque<f64>,
-    /// Assignments a second by name of process, in the last quiet interval.
+    /// Assignments a second by process name, in the last quiet interval.
     usual: HashMap<String, f64>,
     storm: Option<Storm>,
 }
 
 impl Detector {
-    /// Takes note of an interval. Returns the storm that goes on, or that has just ended.
+    /// Adds an interval. Returns the storm that goes on, or that has just ended.
     pub fn observe(&mut self, interval: &Interval) -> Option<Storm> {
         let rate = interval.all.per_second;
         let began_ns = interval.end_ns.saturating_sub(interval.duration_ns);
@@ -68,7 +69,7 @@ impl Detector {
         self.usual = by_name(&interval.rows);
     }
 
-    /// The median of the quiet intervals.
+    /// Median of the quiet intervals.
     fn usual_rate(&self) -> Option<f64> {
         if self.quiet.len() < MIN_QUIET {
             return None;
@@ -78,7 +79,7 @@ impl Detector {
         Some(*rates.select_nth_unstable_by(middle, f64::total_cmp).1)
     }
 
-    /// Whose rate rose most, and its share of the rise.
+    /// Returns the process name whose rate rose most, and its share of the rise.
     fn initiator(&self, interval: &Interval, rise: f64) -> Option<(String, f64)> {
         let now = by_name(&interval.rows);
         let risen = now.into_iter().map(|(name, rate)| {

@@ -107,7 +107,7 @@ fn what_found_no_room_is_part_of_all() {
 }
 
 proptest! {
-    /// Quantiles are upper bounds, and no further off than a slot is wide.
+    /// Quantiles are upper bounds, and off by at most the width of a slot.
     #[test]
     fn quantiles_are_close(mut latencies in prop::collection::vec(1_u64..20_000_000, 1..300)) {
         let interval = interval_of(0, 1, &[(key(1, 1), totals(b"a", &latencies, &[]))], None);

@@ -1,4 +1,4 @@
-//! The kernel that was traced, as prior knowledge: what it decides, and what it must not.
+//! The traced kernel as prior knowledge: questions that it decides, and questions that it must not.
 
 use fastrand::Rng;
 
@@ -96,7 +96,7 @@ fn every_fact_about_the_kernel_counts() {
     assert_eq!(of(&own, &by_one).algorithm, Algorithm::LinuxLpr);
 }
 
-/// However few there are, ports that don't fit the rule are not said to fit it.
+/// Ports that don't fit the rule are not said to fit it, however few they are.
 #[test]
 fn the_rule_of_the_kernel_is_not_put_on_ports_that_do_not_fit() {
     for seed in 0..40 {

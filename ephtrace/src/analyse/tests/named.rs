@@ -1,4 +1,4 @@
-//! Whoever is known is named in what is found.
+//! Known processes are named in findings.
 
 use super::*;
 use crate::{analyse::summary::Summary, model::Comm};
@@ -16,7 +16,7 @@ fn summary(assignments: &[Assignment]) -> Summary {
     tally.summary(None, 1, RunContext::default())
 }
 
-/// Sentence and evidence of what a rule found.
+/// Returns the sentence and evidence of a rule's finding.
 fn said(summary: &Summary, rule: Rule) -> String {
     let found = summary.findings.iter().find(|finding| finding.rule == rule).unwrap();
     format!("{}; {}", found.sentence, found.evidence)

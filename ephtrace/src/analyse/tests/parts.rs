@@ -1,4 +1,4 @@
-//! What is said of a part, a namespace, a process or a destination, beside what the whole follows.
+//! Verdicts on parts (a namespace, a process, a destination) compared with the rule of the whole.
 #![expect(clippy::cast_possible_truncation, reason = "small numbers, written here")]
 
 use fastrand::Rng;
@@ -27,8 +27,8 @@ fn of(netns: u32, pid: u32, nth: u64, to: u32, port: u16) -> Assignment {
     }
 }
 
-/// The rule of Linux 4.2 to 5.11: one counter by two for the whole machine; a hash of namespace and
-/// destination says where it begins.
+/// Simulates the rule of Linux 4.2 to 5.11: one counter by two for the whole machine; a hash of
+/// namespace and destination determines the start.
 fn linux_of_one_counter(namespaces: u32, assignments: u64) -> Summary {
     let mut rng = Rng::with_seed(7);
     let mut tally = Tally::new(None);
@@ -51,7 +51,8 @@ fn parts(summary: &Summary) -> Vec<&Verdict> {
     hosts.chain(processes).chain(destinations).collect()
 }
 
-/// Each namespace sees the counter jump by what the others take, which looks like random steps.
+/// Each namespace sees the counter jump by the ports that the others take, which looks like random
+/// steps.
 #[test]
 fn namespaces_that_share_a_counter_are_judged_together() {
     for assignments in [64, 160, 400] {
@@ -106,7 +107,7 @@ fn a_process_does_not_contradict_the_counter_that_it_shares() {
     }
 }
 
-/// Recordings of two machines that were written into one file.
+/// Recordings of two machines, written into one file.
 #[test]
 fn namespaces_that_follow_different_rules_have_no_verdict_together() {
     let mut rng = Rng::with_seed(3);

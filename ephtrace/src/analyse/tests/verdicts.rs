@@ -1,4 +1,4 @@
-//! What verdicts are checked against, and what is judged apart.
+//! Checks of verdicts, and streams that are judged apart.
 #![expect(clippy::cast_possible_truncation, reason = "small numbers, written here")]
 
 use std::collections::HashMap;
@@ -15,13 +15,13 @@ use crate::{
     model::{Assignment, Hook, Origin, Protocol, RangeInForce},
 };
 
-/// The range of the namespace, and two that sockets set.
+/// Range of the namespace, and two ranges set by sockets.
 pub(super) const NETNS: RangeInForce = RangeInForce::of_netns(32768, 60999);
 pub(super) const SOCKET: RangeInForce = RangeInForce::of_socket(45_000, 46_999);
 const SHIFTED: RangeInForce = RangeInForce::of_socket(52_000, 57_999);
 
-/// The rule of Linux 6.8 and later: a counter for each destination, by 2 to 16 on the parity of
-/// the low end, or by 1 to 8 where the socket set the range.
+/// Simulates the rule of Linux 6.8 and later: a counter for each destination, by 2 to 16 on the
+/// parity of the low end, or by 1 to 8 if the socket set the range.
 #[derive(Default)]
 struct Linux {
     rng: Rng,
@@ -70,7 +70,7 @@ fn observed(assignments: &[Assignment]) -> Tally {
     tally
 }
 
-/// One counter for everybody, whoever made it.
+/// Makes ports of one counter for everybody, of the given origin.
 fn one_counter(origin: Origin) -> Vec<Assignment> {
     let protocol = Some(if origin == Origin::Udp { Protocol::Udp } else { Protocol::Tcp });
     let one = |nth: u32| Assignment {
@@ -88,7 +88,8 @@ fn one_counter(origin: Origin) -> Vec<Assignment> {
 #[test]
 fn what_the_kernel_contradicts_is_withheld() {
     use Predictable::{Unknown, Yes};
-    // By its rule of connect, the next port can be predicted as well; by that of UDP it can't.
+    // Under the kernel's rule of connect, the next port is predictable as well; under that of UDP
+    // it is not.
     for (origin, predictable) in [(Origin::Connect, Yes), (Origin::Udp, Unknown)] {
         let assignments = one_counter(origin);
         let unknown = summary(Tally::new(None), &assignments);
@@ -111,7 +112,7 @@ fn what_the_kernel_contradicts_is_withheld() {
             assert!(said.ends_with("look like seq_global"), "{said}");
         }
     }
-    // An older one may have either of three rules.
+    // An older kernel may have either of three rules.
     let assignments = one_counter(Origin::Connect);
     let known = summary(Tally::new(None).knowing(of_release("5.10.0-30")), &assignments);
     let unknown = summary(Tally::new(None), &assignments).verdict;
@@ -135,7 +136,7 @@ fn what_the_kernel_confirms_stays() {
 fn the_last_destination_that_was_asked_for_is_checked_too() {
     let lane = destination(3);
     let mut tally = Tally::new(None).knowing(of_release("6.18.44"));
-    // By one, from a socket that set nothing: no kernel of this release does that.
+    // By one, from a socket that set no range: no kernel of this release does that.
     for nth in 0..64 {
         let one = Assignment { hook: Some(Hook::Fentry), ..assigned(lane, 40_000 + nth) };
         tally.observe(&Assignment { range: Some(NETNS), ..one });
@@ -146,8 +147,8 @@ fn the_last_destination_that_was_asked_for_is_checked_too() {
     assert_ne!(verdict.pattern, Pattern::Sequential);
 }
 
-/// A program that connects from plain sockets and from sockets with a range of their own, to the
-/// same destinations.
+/// Makes connects of a program from plain sockets and from sockets with a range of their own, to
+/// the same destinations.
 fn two_ranges(origin: Option<Origin>, own: RangeInForce) -> Vec<Assignment> {
     let mut linux = Linux { rng: Rng::with_seed(5), ..Linux::default() };
     (0..600)

@@ -1,4 +1,4 @@
-//! Kernel memory that ephtrace takes.
+//! Kernel memory that ephtrace uses.
 
 use serde::Serialize;
 
@@ -13,9 +13,9 @@ use crate::{
 pub struct KernelMemory {
     /// Possible CPUs of this machine, on which it depends.
     pub possible_processors: u32,
-    /// Of `trace`, `record` and `top`, with a ring buffer of the usual size.
+    /// For `trace`, `record` and `top`, with a ring buffer of the usual size.
     pub trace_bytes: u64,
-    /// Of `storm` and `check`.
+    /// For `storm` and `check`.
     pub totals_bytes: u64,
 }
 

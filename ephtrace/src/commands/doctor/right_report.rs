@@ -1,4 +1,4 @@
-//! Which capabilities this user has, and what is lost without the others.
+//! Capabilities that this user has, and the losses without the others.
 
 use std::io::{self, Write};
 
@@ -6,11 +6,11 @@ use serde::Serialize;
 
 use crate::host::rights::{RIGHTS, Right, Rights};
 
-/// One capability, as doctor tells of it.
+/// One capability in doctor's report.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct RightReport {
-    /// Its name.
+    /// Name of the capability.
     pub name: &'static str,
     /// Whether this user has it here, or a capability that implies it; null if unknown.
     pub is_held: Option<bool>,
@@ -21,7 +21,7 @@ pub struct RightReport {
 }
 
 impl RightReport {
-    /// Each right, given those in force.
+    /// Returns each right, given those in force.
     pub(super) fn all(held: Option<Rights>) -> Vec<Self> {
         let report = |right: &Right| {
             let Right { name, purpose, lost, .. } = *right;
@@ -32,7 +32,7 @@ impl RightReport {
     }
 }
 
-/// A line for each right that is missing; nothing where none is.
+/// Writes a line for each missing right; nothing if none is missing.
 pub(super) fn write_missing(out: &mut impl Write, rights: &[RightReport]) -> io::Result<()> {
     let mut missing = rights.iter().filter(|one| one.is_held == Some(false)).peekable();
     if missing.peek().is_some() {

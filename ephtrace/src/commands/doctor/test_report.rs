@@ -1,4 +1,4 @@
-//! What a search of ephtrace's own showed of a hook.
+//! Results of a test search for a hook.
 
 use serde::Serialize;
 
@@ -7,15 +7,15 @@ use crate::kernel::{
     sites::{self, Site},
 };
 
-/// What one search of ephtrace's own showed.
+/// Result of one test search.
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TestReport {
-    /// The function that searches.
+    /// Function that searches.
     pub function: &'static str,
-    /// `proven`, `blind`, or `inconclusive`, as where no port was free.
+    /// `proven`, `blind`, or `inconclusive`, for example if no port was free.
     pub outcome: &'static str,
-    /// Why it is not proven.
+    /// Reason why it is not proven.
     pub reason: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What people read, out of findings that are made up.
+//! The text for people, from made-up results.
 
 use insta::assert_snapshot;
 
@@ -52,7 +52,7 @@ fn text(report: &Report, verbose: bool) -> String {
     String::from_utf8(out).unwrap()
 }
 
-/// A hook that is refused, and one that sees a part.
+/// Returns a hook that is refused, and one that sees a part.
 fn usual() -> Report {
     let mut refused = hook("fentry", Some(false), Some("the kernel refuses it"));
     refused.verifier_log = Some("0: R1=ctx()".to_owned());

@@ -75,7 +75,7 @@ fn as_run(report: &Report) -> Run<'_> {
     Run {
         recording: &report.source,
         format: report.format,
-        // Packets and logs begin with a port: without one there is nothing to be seen.
+        // Packets and logs begin with a port: an attempt without one leaves no trace in them.
         shows_failures: matches!(report.format, "ndjson" | "parquet")
             || report.summary.failures > 0,
         summary: &report.summary,

@@ -1,12 +1,12 @@
-//! `ephtrace report`: a recording, judged: how ports are handed out, over all and to each
-//! destination, what failed, what is missing.
+//! `ephtrace report`: a recording, judged: how ports are assigned, over all and to each
+//! destination, which attempts failed, which events are missing.
 //!
 //! ```text
 //! replay ─→ stages ─┬→ tally ─→ Report ─→ text, JSON
 //!                   └→ charts (if a page is wanted) ─→ page
 //! ```
 //!
-//! One pass, in bounded memory however long the recording:
+//! The analysis takes one pass, and bounded memory however long the recording:
 //! [`MAX_DESTINATIONS`](crate::analyse::destinations::MAX_DESTINATIONS),
 //! [`MAX_PROCESSES`](crate::analyse::processes::MAX_PROCESSES).
 

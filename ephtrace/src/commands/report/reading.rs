@@ -16,18 +16,18 @@ use crate::{
     replay::{self, MaxMemory, Meter, Recording, Recordings, sorting::Reach},
 };
 
-/// What is said of a recording.
+/// Report on a recording.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Report {
-    /// What the recording is called.
+    /// Name of the recording.
     #[serde(rename = "recording")]
     pub source: String,
-    /// Its format.
+    /// Format of the recording.
     pub format: &'static str,
     /// Contents of a foreign recording that has no assignments.
     pub instead: Option<String>,
-    /// What to end with if files of several could not be read.
+    /// Error to end with if files of several could not be read.
     #[serde(skip)]
     pub unread: Option<String>,
     /// Notes on how it was read, one sentence each.
@@ -37,7 +37,7 @@ pub struct Report {
     /// The packets of a capture, and those that were left out.
     #[serde(flatten)]
     pub left_out: LeftOut,
-    /// What was seen in it, with all destinations that are known.
+    /// Summary of the recording, with all known destinations.
     #[serde(flatten)]
     pub summary: Summary,
 }
@@ -80,7 +80,7 @@ pub fn read(recording: Recording, notices: &mut impl Write) -> Result<Report> {
     read_with(recording.into(), how, None, notices, |_| ())
 }
 
-/// The same of the assignments that `filter` keeps; `watch` sees each of them, its `step` set.
+/// Reads the assignments that `filter` keeps; `watch` sees each of them, with its `step`.
 pub(super) fn read_with(
     recording: Recordings,
     (reach, meter, size): (Reach, Meter, Option<u64>),
@@ -137,7 +137,7 @@ pub(super) fn read_in_order<O: Default>(
     }
     seen = O::default();
     let watch = |assignment: &Assignment| observe(&mut seen, assignment);
-    // What can't be read was said already.
+    // The first pass has already reported unreadable lines.
     let nowhere = &mut io::sink();
     let meter = Meter::default();
     let again = read_with(

@@ -1,4 +1,4 @@
-//! `ephtrace report` as it was typed: where the report goes.
+//! `ephtrace report` by its arguments: chooses the destination of the report.
 
 use std::{
     io::{self, Write as _},
@@ -16,8 +16,8 @@ use crate::{
     pipeline::sandbox,
 };
 
-/// Reads the recording, and writes the report to standard output, or as a page to a file; what
-/// can't be read is said on standard error.
+/// Reads the recording, and writes the report to standard output, or as a page to a file; errors of
+/// reading go to standard error.
 pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     if let [before, after] = args.compare.as_slice() {
         return compare::run(args, before, after);
@@ -25,7 +25,7 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     let paths = args.recordings();
     let from = (&*paths, parse::max_memory(&args.read)?);
     let filter = build_recorded_filter(&args.filter)?;
-    // Without one, none is looked at for each row.
+    // Without a filter, rows are not examined for one.
     let filter = Some(filter).filter(|filter| *filter != Filter::default());
     if let Some(page) = &args.html {
         let mode = args.mode.as_ref().map(|text| parse::mode("--mode", text)).transpose()?;

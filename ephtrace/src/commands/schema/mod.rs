@@ -1,8 +1,7 @@
-//! `ephtrace schema`: what every JSON object that ephtrace writes is like.
+//! `ephtrace schema`: the schema of every JSON object that ephtrace writes.
 //!
-//! The schema is a file, `assets/schema.json`, so that a change of a key is seen in a review. A
-//! test derives it from the types that are written and from the table of columns, and fails where
-//! the file differs.
+//! The schema is a file, `assets/schema.json`, so that a review shows changed keys. A test derives
+//! it from the written types and from the table of columns, and fails if the file differs.
 
 use std::{
     collections::BTreeSet,
@@ -18,11 +17,12 @@ use crate::{cli::SchemaArgs, output::Kind};
 /// The schema of all kinds.
 pub const SCHEMA: &str = include_str!("../../../../assets/schema.json");
 
-/// Where a schema keeps those that it refers to, and how it does that.
+/// Key under which a schema keeps the schemas that it refers to, and the prefix of such a
+/// reference.
 const DEFS: &str = "$defs";
 const REF: &str = "#/$defs/";
 
-/// Prints it.
+/// Prints the schema.
 pub fn run(args: &SchemaArgs) -> Result<ExitCode> {
     let mut out = io::stdout().lock();
     match args.kind {
@@ -33,7 +33,7 @@ pub fn run(args: &SchemaArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The schema of one kind, with no more than it refers to.
+/// Returns the schema of one kind, with only the schemas that it refers to.
 pub fn of(kind: Kind) -> Result<Value> {
     let mut whole: Map<String, Value> = serde_json::from_str(SCHEMA)?;
     let Some(Value::Object(mut defs)) = whole.remove(DEFS) else {
@@ -51,7 +51,7 @@ pub fn of(kind: Kind) -> Result<Value> {
     Ok(Value::Object(one))
 }
 
-/// Adds all that `schema` refers to, and what that refers to.
+/// Adds all schemas that `schema` refers to, directly or indirectly.
 fn refer(schema: &Value, defs: &Map<String, Value>, wanted: &mut BTreeSet<String>) {
     match schema {
         Value::Object(object) => object.values().for_each(|value| refer(value, defs, wanted)),

@@ -1,22 +1,22 @@
-//! Why a command line can't be run.
+//! Errors of the command line.
 
 use thiserror::Error;
 
 use crate::{kernel::filter::TooManyValues, model::escape::escape_for_terminal as escape};
 
-/// The command line can't be meant like this: exit code 2.
+/// An error of the command line: exit code 2.
 ///
 /// The text names the flag, what is wrong with it, and what to do.
 #[derive(Debug, Error)]
 pub enum UsageError {
-    /// A value has not the form that its flag takes.
+    /// A value does not have the form that its flag takes.
     #[error("invalid value '{}' for '{flag}': {}", escape(value), escape(reason))]
     Value {
         /// The flag, with its dashes.
         flag: &'static str,
-        /// What was typed.
+        /// The given value.
         value: String,
-        /// What was expected, or what is wrong with it.
+        /// Expected form, or the problem with the value.
         reason: String,
     },
     /// A filter has more values than the kernel half compares.
@@ -31,16 +31,16 @@ pub enum UsageError {
          as xterm-256color, or use `ephtrace trace`, which writes lines instead"
     )]
     DumbTerminal,
-    /// A name stands for nothing on this machine.
+    /// A name that does not exist on this machine.
     #[error("invalid value '{}' for '{flag}': {}; {advice}", escape(name), escape(reason))]
     Unknown {
         /// The flag, with its dashes.
         flag: &'static str,
-        /// What was typed.
+        /// The given name.
         name: String,
-        /// Why it stands for nothing.
+        /// Reason why it does not exist.
         reason: String,
-        /// What to do.
+        /// Remedy.
         advice: String,
     },
 }

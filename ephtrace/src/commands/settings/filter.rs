@@ -1,4 +1,4 @@
-//! From the filter that was typed to what it asks for.
+//! Builds filters from arguments.
 
 use std::path::PathBuf;
 
@@ -21,7 +21,7 @@ pub(in crate::commands) fn named_hook(hook: HookArg) -> Option<Hook> {
     }
 }
 
-/// What was asked for, however many values that takes.
+/// Returns the requested filter, with any number of values.
 fn build_filter(args: &FilterArgs) -> Result<Filter, UsageError> {
     let port_ranges = |flag, texts: &[String]| each(texts, |text| ports::ports(flag, text));
     let networks = |flag, texts: &[String]| each(texts, |text| parse::network(flag, text));
@@ -53,7 +53,7 @@ fn build_filter(args: &FilterArgs) -> Result<Filter, UsageError> {
     })
 }
 
-/// The filter of a live trace: the kernel half has to have room for all values.
+/// Returns the filter of a live trace: the kernel half must have room for all values.
 pub(in crate::commands) fn build_live_filter(args: &FilterArgs) -> Result<Filter, UsageError> {
     let mut filter = build_filter(args)?;
     if args.origin.iter().any(|arg| arg.0 == Origin::Nat) {
@@ -65,7 +65,7 @@ pub(in crate::commands) fn build_live_filter(args: &FilterArgs) -> Result<Filter
                 .to_owned(),
         });
     }
-    // All that the kernel half compares, each in any of them.
+    // The kernel half compares all of these, each with any of its values.
     for name in &args.container {
         filter.cgroups.extend(lookup::container(name)?);
     }
@@ -73,7 +73,7 @@ pub(in crate::commands) fn build_live_filter(args: &FilterArgs) -> Result<Filter
     Ok(filter)
 }
 
-/// Which namespaces `--netns` means.
+/// Returns the namespaces that `--netns` names.
 pub(in crate::commands) fn which(netns: &[String]) -> Result<Which, UsageError> {
     if netns.is_empty() {
         return Ok(Which::Own);
@@ -88,7 +88,7 @@ pub(in crate::commands) fn which(netns: &[String]) -> Result<Which, UsageError> 
     Ok(Which::These(named.collect::<Result<_, UsageError>>()?))
 }
 
-/// The filter of a recording: all origins are kept that were recorded, unless asked otherwise.
+/// Returns the filter of a recording: all recorded origins are kept, unless `--origin` is given.
 pub(in crate::commands) fn build_recorded_filter(args: &FilterArgs) -> Result<Filter, UsageError> {
     let mut filter = build_filter(args)?;
     if args.origin.is_empty() {
@@ -113,8 +113,8 @@ pub fn all_origins() -> Vec<Origin> {
     Origin::ALL.iter().copied().filter(|&origin| origin != Origin::Nat).collect()
 }
 
-/// Network namespaces as `--netns` names them: inode number, and the file that stands for it unless
-/// a number was given.
+/// Returns a network namespace named by `--netns`: its inode number, and the file that stands for
+/// it unless a number was given.
 pub fn namespace(text: &str) -> Result<(u32, Option<PathBuf>), UsageError> {
     let is_number = text.parse::<u32>().is_ok();
     Ok((lookup::netns(text)?, (!is_number).then(|| lookup::netns_file(text))))
@@ -127,5 +127,5 @@ fn each<A, T, C: FromIterator<T>>(
     texts.iter().map(parse).collect()
 }
 
-// The limits that the help names are those of the wire.
+// The help gives the limits of the wire format.
 const _: () = assert!(bounds::IDS == 16 && bounds::PORTS == 16);

@@ -1,4 +1,4 @@
-//! From name to number, where the system has to be asked: users, network namespaces, cgroups.
+//! Looks up the numbers of names in the system: users, network namespaces, cgroups.
 
 use std::{
     collections::BTreeSet,
@@ -21,16 +21,16 @@ use crate::model::{
     filter::{Cgroup, ContainerName},
 };
 
-/// Where users are listed.
+/// List of users.
 const USERS: &str = "/etc/passwd";
 
-/// The list of their groups.
+/// List of their groups.
 const GROUPS: &str = "/etc/group";
 
-/// Where `ip netns` keeps its namespaces.
+/// Folder in which `ip netns` keeps its namespaces.
 const NAMED_NETNS: &str = "/run/netns";
 
-/// Number of a user, from number or name.
+/// Returns the number of a user, from number or name.
 pub(super) fn uid(text: &str) -> Result<u32, UsageError> {
     if let Ok(uid) = text.parse() {
         return Ok(uid);
@@ -41,28 +41,28 @@ pub(super) fn uid(text: &str) -> Result<u32, UsageError> {
     user_id(&users, text).ok_or_else(|| unknown("--uid", text, format!("not in {USERS}"), advice))
 }
 
-/// The number of user `name` in a file such as `/etc/passwd`.
+/// Returns the number of user `name` in a file such as `/etc/passwd`.
 ///
-/// Not by `getpwnam`, which loads libraries at run time: in a static binary it crashes.
+/// Avoids `getpwnam`, which loads libraries at run time and crashes in a static binary.
 fn user_id(users: &str, name: &str) -> Option<u32> {
     let mut fields = users.lines().map(|line| line.split(':'));
     fields.find_map(|mut user| if user.next()? == name { user.nth(1)?.parse().ok() } else { None })
 }
 
-/// The user named with `--user`, by name or number, with its groups.
+/// Returns the user named with `--user`, by name or number, with its groups.
 pub(crate) fn account(text: Option<&str>) -> Result<Option<Account>, UsageError> {
     let Some(text) = text else { return Ok(None) };
     let advice = "`getent passwd` lists the users";
     let users = fs::read_to_string(USERS)
         .map_err(|e| unknown("--user", text, no_path(USERS, &e), advice))?;
-    // Where there is no list of groups, nobody is in another one.
+    // Without a list of groups, the user is in no other group.
     let groups = fs::read_to_string(GROUPS).unwrap_or_default();
     let found = account_in(&users, &groups, text);
     let reason = || unknown("--user", text, format!("not in {USERS}"), advice);
     found.map(Some).ok_or_else(reason)
 }
 
-/// User `text` of files such as `/etc/passwd` and `/etc/group`, as [`user_id`] finds it.
+/// Returns user `text` of files such as `/etc/passwd` and `/etc/group`, in the way of [`user_id`].
 fn account_in(users: &str, groups: &str, text: &str) -> Option<Account> {
     let mut lines = users.lines().map(|line| line.split(':').collect::<Vec<_>>());
     let line = lines.find(|line| line.first() == Some(&text) || line.get(2) == Some(&text))?;
@@ -76,7 +76,7 @@ fn account_in(users: &str, groups: &str, text: &str) -> Option<Account> {
     Some(Account { uid, gid, groups: [gid].into_iter().chain(others).collect() })
 }
 
-/// Inode number of a network namespace, from number, path or name.
+/// Returns the inode number of a network namespace, from number, path or name.
 pub(super) fn netns(text: &str) -> Result<u32, UsageError> {
     if let Ok(inode) = text.parse() {
         return Ok(inode);
@@ -101,12 +101,12 @@ pub(super) fn netns(text: &str) -> Result<u32, UsageError> {
     if ns_file::is_network(&file) { Ok(inode) } else { Err(fail(no_namespace())) }
 }
 
-/// The file that stands for a network namespace, from path or name.
+/// Returns the file that stands for a network namespace, from path or name.
 pub(super) fn netns_file(text: &str) -> PathBuf {
     if text.contains('/') { PathBuf::from(text) } else { Path::new(NAMED_NETNS).join(text) }
 }
 
-/// A cgroup v2, from its absolute path or from its path below the mount.
+/// Returns a cgroup v2, from its absolute path or from its path below the mount.
 ///
 /// `/system.slice` works too, as `/proc/PID/cgroup` writes it.
 pub(super) fn cgroup(path: &Path) -> Result<Cgroup, UsageError> {
@@ -146,7 +146,7 @@ fn no_cgroup2(flag: &'static str, name: &str) -> UsageError {
     )
 }
 
-/// The cgroups of a container that runs now, from its id, the beginning of that, or its name.
+/// Returns the cgroups of a running container, from its id, the beginning of its id, or its name.
 pub(super) fn container(text: &str) -> Result<Vec<Cgroup>, UsageError> {
     let advice = "use an id from `docker ps`, `crictl ps` or `podman ps` (`docker inspect -f \
                   {{.Id}} NAME` prints it), or a name of LXC or systemd-nspawn";

@@ -1,7 +1,7 @@
-//! Arguments checked: numbers for names, limits kept, nothing left to fail later that can be known
-//! now.
+//! Checks arguments: resolves names to numbers, keeps limits, and reports early every error that
+//! can be known early.
 //!
-//! This reads `/etc/passwd`, namespaces and cgroups, but changes nothing and does not touch the
+//! The checks read `/etc/passwd`, namespaces and cgroups, but change nothing and do not touch the
 //! kernel half.
 
 mod error;

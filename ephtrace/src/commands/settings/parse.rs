@@ -1,4 +1,4 @@
-//! From text to value, where the text alone is enough. Pure.
+//! Parses values that need nothing but their text. Pure.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -19,13 +19,13 @@ fn bad(flag: &'static str, value: &str, reason: impl Into<String>) -> UsageError
     UsageError::Value { flag, value: value.to_owned(), reason: reason.into() }
 }
 
-/// An address or a network: `10.0.0.0/8`, `2001:db8::1`. Bits behind the prefix are ignored.
+/// Parses an address or a network: `10.0.0.0/8`, `2001:db8::1`. Bits after the prefix are ignored.
 pub(in crate::commands) fn network(flag: &'static str, text: &str) -> Result<Network, UsageError> {
     let (addr, length) = match text.split_once('/') {
         Some((addr, length)) => (addr, Some(length)),
         None => (text, None),
     };
-    // Brackets are what IPv6 addresses have in front of ports.
+    // IPv6 addresses have brackets in front of ports.
     let bare = addr.trim();
     let bare = bare.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(bare);
     let Ok(addr) = bare.parse::<IpAddr>() else {
@@ -49,7 +49,7 @@ fn about_port(addr: SocketAddr) -> String {
     )
 }
 
-/// Name of a process, at most as long as the kernel keeps it.
+/// Parses the name of a process, at most as long as the kernel keeps it.
 pub(in crate::commands) fn comm(flag: &'static str, text: &str) -> Result<Comm, UsageError> {
     if text.is_empty() || text.contains('\0') {
         return Err(bad(flag, text, "expected the name of a process, as in /proc/PID/comm"));
@@ -62,7 +62,7 @@ pub(in crate::commands) fn comm(flag: &'static str, text: &str) -> Result<Comm, 
     Ok(Comm::new(text))
 }
 
-/// A length of time above zero: `10` (seconds), `100us`, `1.5h`, `1h30m`, `1d`.
+/// Parses a duration above zero: `10` (seconds), `100us`, `1.5h`, `1h30m`, `1d`.
 pub(in crate::commands) fn duration(
     flag: &'static str,
     text: &str,
@@ -74,14 +74,14 @@ pub(in crate::commands) fn duration(
     }
 }
 
-/// What a time looks like.
+/// Description of the form of a time.
 pub(in crate::commands) const TIME: &str =
     "expected a time such as 10 (seconds), 100us, 1.5h, 1h30m or 1d, up to 100 years";
 
-/// No clock is asked to go further.
+/// Longest duration; clocks need no longer one.
 const LONGEST: Duration = Duration::from_hours(24 * 36_525);
 
-/// A length of time, zero included. A bare number is seconds; a day has 24 hours.
+/// Parses a duration, zero included. A bare number is seconds; a day has 24 hours.
 pub(in crate::commands) fn time(text: &str) -> Option<Duration> {
     let scaled = |number: &str, unit: f64| {
         Some(Duration::try_from_secs_f64(number.trim().parse::<f64>().ok()? * unit).ok())
@@ -97,13 +97,13 @@ pub(in crate::commands) fn time(text: &str) -> Option<Duration> {
     (duration <= LONGEST).then_some(duration)
 }
 
-/// A number of bytes: `4096`, `64k`, `256M`, `1.5GiB`. Units are powers of 1024, with or without
-/// `iB` or `B`. `None` if it is none that 64 bits can count.
+/// Parses a number of bytes: `4096`, `64k`, `256M`, `1.5GiB`. Units are powers of 1024, with or
+/// without `iB` or `B`. Returns `None` if the text is no such number or exceeds 64 bits.
 pub(in crate::commands) fn bytes(text: &str) -> Option<u64> {
     parse_size::Config::new().with_binary().parse_size(text).ok()
 }
 
-/// Who may read and write a file, in octal: `640`, `0640`.
+/// Parses the permissions of a file, in octal: `640`, `0640`.
 pub(in crate::commands) fn mode(flag: &'static str, text: &str) -> Result<u32, UsageError> {
     let is_octal = text.len() <= 4 && text.bytes().all(|digit| matches!(digit, b'0'..=b'7'));
     match u32::from_str_radix(text, 8) {
@@ -117,10 +117,10 @@ pub(in crate::commands) fn mode(flag: &'static str, text: &str) -> Result<u32, U
     }
 }
 
-/// Nobody runs a file that ephtrace writes.
+/// Allowed permission bits: files that ephtrace writes are not executable.
 const READ_AND_WRITE: u32 = 0o666;
 
-/// Most memory that reading a recording may take, if it was given.
+/// Returns the maximum memory for reading a recording, as given or the default.
 pub(in crate::commands) fn max_memory(read: &ReadArgs) -> Result<MaxMemory, UsageError> {
     let Some(text) = &read.max_memory else { return Ok(MaxMemory::default()) };
     let flag = "--max-memory";
@@ -135,7 +135,7 @@ pub(in crate::commands) fn max_memory(read: &ReadArgs) -> Result<MaxMemory, Usag
     })
 }
 
-/// Size of the ring buffer, rounded up to what the kernel takes.
+/// Parses the size of the ring buffer, rounded up to a size that the kernel takes.
 pub(in crate::commands) fn ring_bytes(flag: &'static str, text: &str) -> Result<u32, UsageError> {
     match bytes(text).and_then(|bytes| u32::try_from(bytes).ok()) {
         Some(bytes @ 1..=MAX_RING_BYTES) => Ok(bytes.max(MIN_RING_BYTES).next_power_of_two()),

@@ -1,4 +1,4 @@
-//! From text to ports: numbers, ranges, and services by name.
+//! Parses ports: numbers, ranges, and services by name.
 
 use std::{fs, io::ErrorKind};
 
@@ -8,7 +8,7 @@ use crate::model::PortRange;
 /// The list of services with their ports.
 const SERVICES: &str = "/etc/services";
 
-/// A port, a range of ports, or a service: `80`, `8000-8100`, `https`.
+/// Parses a port, a range of ports, or a service: `80`, `8000-8100`, `https`.
 pub(in crate::commands) fn ports(flag: &'static str, text: &str) -> Result<PortRange, UsageError> {
     ports_with(text, &services).map_err(|reason| UsageError::Value {
         flag,
@@ -17,7 +17,7 @@ pub(in crate::commands) fn ports(flag: &'static str, text: &str) -> Result<PortR
     })
 }
 
-/// One port, by number or by the name of its service.
+/// Parses one port, by number or by the name of its service.
 pub(in crate::commands) fn port(text: &str) -> Result<u16, String> {
     match ports_with(text, &services)? {
         PortRange { low, high } if low == high && low > 0 => Ok(low),
@@ -25,7 +25,7 @@ pub(in crate::commands) fn port(text: &str) -> Result<u16, String> {
     }
 }
 
-/// `list` reads the list of services, which is read only where the text is no number.
+/// `list` reads the list of services; it is only called if the text is no number.
 fn ports_with(text: &str, list: &dyn Fn() -> Result<String, String>) -> Result<PortRange, String> {
     let number = |text: &str| text.trim().parse::<u16>().ok();
     let is_number = |text: &str| text.trim().parse::<i128>().is_ok();
@@ -59,10 +59,10 @@ fn services() -> Result<String, String> {
     Ok(String::from_utf8_lossy(&read).into_owned())
 }
 
-/// The port of a service in a file such as `/etc/services`, by its name or an alias.
+/// Returns the port of a service in a file such as `/etc/services`, by its name or an alias.
 ///
-/// The first line wins, as with `getservbyname`, which loads libraries at run time: a static
-/// binary crashes there.
+/// The first line wins, as with `getservbyname`; that function loads libraries at run time and
+/// crashes in a static binary.
 fn service_port(services: &str, name: &str) -> Option<u16> {
     services.lines().find_map(|line| {
         let mut words = line.split('#').next()?.split_whitespace();

@@ -1,22 +1,22 @@
-//! From what was typed to a question. Pure.
+//! Parses the words of a question. Pure.
 
 use std::net::SocketAddr;
 
 use super::{error::UsageError, ports};
 use crate::inventory::explain::{Question, Shortage, Transport};
 
-/// What `explain` can be asked.
+/// Questions that `explain` answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::commands) enum Asked {
-    /// Whether a port can be had.
+    /// Question about the availability of a port.
     About(Question),
-    /// Where an error comes from.
+    /// Question about the cause of an error.
     Why(Shortage),
-    /// Which ranges systems have.
+    /// Question about the default ranges of systems.
     Ranges,
 }
 
-/// What is meant by one or two words.
+/// Returns the question in one or two words.
 pub(in crate::commands) fn question(words: &[String]) -> Result<Asked, UsageError> {
     let typed = words.join(" ");
     let bad = |reason: &str| UsageError::Value {
@@ -83,7 +83,7 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     };
     let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
     let host = if host == "localhost" { "127.0.0.1" } else { host };
-    // Port 1 stands in: whether the address is one comes first.
+    // Port 1 is a placeholder: the address is checked first.
     let addr: SocketAddr = format!("{host}:1").parse().map_err(|_| wrong())?;
     Ok(SocketAddr::new(addr.ip().to_canonical(), ports::port(port)?))
 }

@@ -1,4 +1,4 @@
-//! Tables of what is understood and what is refused.
+//! Tables of accepted and refused arguments.
 
 use std::{fs, os::unix::fs::MetadataExt as _, path::Path, time::Duration};
 
@@ -158,7 +158,7 @@ fn each_option_that_takes_a_time_takes_all_of_its_forms() {
 
 #[test]
 fn services_by_name() {
-    // Images of containers may lack the list.
+    // Container images may lack the list.
     if !Path::new("/etc/services").exists() {
         return;
     }
@@ -346,7 +346,7 @@ fn users_by_name() {
 #[test]
 fn cgroups_by_path() {
     let mounts = fs::read("/proc/self/mounts").unwrap();
-    // Only where this test may look at the whole hierarchy.
+    // Only if this test sees the whole hierarchy.
     let Some(mount) = cgroup2_mount(&mounts) else { return };
     if fs::metadata(&mount).unwrap().ino() != 1 {
         return;

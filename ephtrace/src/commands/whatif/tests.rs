@@ -1,4 +1,4 @@
-//! Set-ups as they are typed, and the answers.
+//! Set-ups as arguments, and the answers.
 
 use clap::Parser as _;
 use insta::assert_snapshot;

@@ -1,4 +1,4 @@
-//! Which container a task runs in, from the path of its cgroup.
+//! The container that a task runs in, derived from the path of its cgroup.
 
 use std::{
     fs, io,
@@ -16,36 +16,37 @@ use super::{
 };
 use crate::model::filter::ContainerName;
 
-/// How many cgroups and processes are remembered: a big host runs some hundred containers.
+/// Maximum number of remembered cgroups and processes: a big host runs some hundred containers.
 const MAX_REMEMBERED: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 
-/// How long a look at a process stands, in nanoseconds: its id may be another's after that.
+/// Time for which an answer about a process is valid, in nanoseconds: its id may be reused after
+/// that.
 const PID_STANDS_NS: u64 = 10_000_000_000;
 
-/// Hexadecimal digits of an id.
+/// Number of hexadecimal digits of an id.
 const FULL_ID: usize = 64;
 
-/// Hexadecimal digits of a short id, as `docker ps` shows it.
+/// Number of hexadecimal digits of a short id, as shown by `docker ps`.
 const SHORT_ID: usize = 12;
 
-/// Finds containers, and remembers what it found and where there is none.
+/// Finds containers, and remembers results, also negative ones.
 #[derive(Debug)]
 pub struct Containers {
-    /// Where processes are looked up; nowhere if their ids mean others there.
+    /// Directory to look up processes in; `None` if process ids mean others there.
     proc: Option<PathBuf>,
-    /// The folder that is the root of cgroup v2.
+    /// Root directory of cgroup v2.
     cgroup2: Option<PathBuf>,
-    /// What has it open, if it is mounted nowhere.
+    /// Open handle of the root, if it is not mounted.
     _root: Option<Cgroup2>,
     remembered: LruCache<Key, Found>,
 }
 
-/// Whose container it is.
+/// Key of a remembered container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Key {
-    /// That of all in a cgroup, for good: the cgroup's own path told.
+    /// Container of all tasks in a cgroup, valid for good: derived from the cgroup's own path.
     Cgroup(u64),
-    /// That of a process in a cgroup, if it has one, for a while.
+    /// Container of a process in a cgroup, if it has one, valid for a while.
     Pid(u32, Option<u64>),
 }
 
@@ -62,7 +63,7 @@ impl Default for Containers {
 }
 
 impl Containers {
-    /// Looks at processes below `proc`.
+    /// Creates a lookup of processes below `proc`.
     pub fn new(proc: impl Into<PathBuf>) -> Self {
         let root = Cgroup2::find();
         let cgroup2 = root.as_ref().map(Cgroup2::folder);
@@ -74,16 +75,17 @@ impl Containers {
         Self { proc: Some(proc), cgroup2, _root: None, remembered }
     }
 
-    /// Those of processes that the kernel half names: none is found in a pid namespace.
+    /// Creates a lookup of the processes that the kernel half reports; in a pid namespace, none is
+    /// found.
     pub fn of_traced() -> Self {
         Self { proc: pid_namespace::proc_of_traced(), ..Self::default() }
     }
 
-    /// Short id of the container of process `pid` in cgroup `cgroup_id` at `now_ns`.
+    /// Returns the short id of the container of process `pid` in cgroup `cgroup_id` at `now_ns`.
     ///
-    /// Reads `/proc/PID/cgroup` once for each cgroup whose path tells. Where it does not, since all
-    /// tasks are in the root, cgroup v1 tells the container, or the process has moved meanwhile:
-    /// once for each process.
+    /// `/proc/PID/cgroup` is read once for each cgroup whose path names the container. Otherwise
+    /// (all tasks are in the root, cgroup v1 names the container, or the process has moved
+    /// meanwhile) it is read once for each process.
     pub fn container(&mut self, pid: u32, cgroup_id: Option<u64>, now_ns: u64) -> Option<Arc<str>> {
         // All tasks are in the root on hosts whose controllers are on cgroup v1.
         let cgroup_id = cgroup_id.filter(|id| *id > ROOT_ID);
@@ -94,14 +96,14 @@ impl Containers {
                 return found.container.clone();
             }
         }
-        // A process that is gone is no answer for its cgroup.
+        // A process that has ended is no answer for its cgroup.
         let (container, of_all) = self.read(pid, cgroup_id).unwrap_or_default();
         let key = of_cgroup.filter(|_| of_all).unwrap_or(of_process);
         self.remembered.put(key, Found { container: container.clone(), at_ns: now_ns });
         container
     }
 
-    /// The container of a process, and whether it is that of all in the cgroup.
+    /// Returns the container of a process, and whether it is that of all tasks in the cgroup.
     fn read(&self, pid: u32, cgroup_id: Option<u64>) -> io::Result<(Option<Arc<str>>, bool)> {
         let proc = self.proc.as_ref().ok_or(io::ErrorKind::Unsupported)?;
         let text = fs::read(proc.join(pid.to_string()).join("cgroup"))?;
@@ -110,7 +112,7 @@ impl Containers {
         let own = text.lines().find_map(|line| line.strip_prefix("0::"));
         if let Some(own) = own.filter(|own| cgroup_id.is_some_and(|id| self.is_at(own, id))) {
             let container = container_of(own);
-            // Without cgroup v1 there is nobody else who could tell.
+            // Without cgroup v1 there is no other source.
             if container.is_some() || paths().count() == 1 {
                 return Ok((container, true));
             }
@@ -118,7 +120,8 @@ impl Containers {
         Ok((paths().find_map(container_of), false))
     }
 
-    /// Whether the cgroup at `path` has the id: a process may have moved since it was seen in it.
+    /// Returns whether the cgroup at `path` has the id: a process may have moved since it was seen
+    /// in it.
     fn is_at(&self, path: &str, id: u64) -> bool {
         let below = Path::new(path).strip_prefix("/").unwrap_or(Path::new(path));
         let folder = self.cgroup2.as_ref().map(|mount| fs::metadata(mount.join(below)));
@@ -135,11 +138,11 @@ impl Found {
     }
 }
 
-/// At most so many folders are looked at for a container: ten times what a large host has.
+/// Maximum number of directories searched for a container: ten times those of a large host.
 const MAX_FOLDERS: usize = 1 << 16;
 
-/// The cgroups of the containers that `name` may mean, and what these are called: the outermost
-/// folder of each, below `mount`, the root of cgroup v2.
+/// Returns the cgroups of the containers that `name` may mean, with their names: the outermost
+/// directory of each, below `mount`, the root of cgroup v2.
 pub fn cgroups_of(mount: &Path, name: &ContainerName) -> io::Result<Vec<(PathBuf, Arc<str>)>> {
     let (mut found, mut left) = (Vec::new(), vec![mount.to_owned()]);
     let mut looked = 0;
@@ -150,7 +153,7 @@ pub fn cgroups_of(mount: &Path, name: &ContainerName) -> io::Result<Vec<(PathBuf
         }
         let entries = match fs::read_dir(&folder) {
             Err(error) if folder == mount => return Err(error),
-            // It is gone.
+            // The directory is gone.
             Err(_) => continue,
             Ok(entries) => entries,
         };
@@ -166,8 +169,8 @@ pub fn cgroups_of(mount: &Path, name: &ContainerName) -> io::Result<Vec<(PathBuf
     Ok(found)
 }
 
-/// The container that a cgroup's path belongs to, the innermost if they are nested: the first 12
-/// digits of its id, or its name where the runtime (LXC, systemd-nspawn) gives no id.
+/// Returns the container that a cgroup's path belongs to, the innermost if they are nested: the
+/// first 12 digits of its id, or its name if the runtime (LXC, systemd-nspawn) gives no id.
 pub fn container_of(path: &str) -> Option<Arc<str>> {
     let mut found = None;
     let mut parent = "";
@@ -178,7 +181,8 @@ pub fn container_of(path: &str) -> Option<Arc<str>> {
     found
 }
 
-/// docker-ID.scope, cri-containerd-ID.scope, crio-ID, libpod-ID.scope, SLICE:cri-containerd:ID, ID.
+/// Matches docker-ID.scope, cri-containerd-ID.scope, crio-ID, libpod-ID.scope,
+/// SLICE:cri-containerd:ID, ID.
 fn id(component: &str) -> Option<Arc<str>> {
     let unit = component.strip_suffix(".scope").unwrap_or(component);
     let (lead, id) = unit.split_at_checked(unit.len().checked_sub(FULL_ID)?)?;
@@ -188,7 +192,8 @@ fn id(component: &str) -> Option<Arc<str>> {
     (is_id && is_apart && !lead.ends_with("conmon-")).then(|| Arc::from(&id[..SHORT_ID]))
 }
 
-/// lxc/NAME, lxc.payload.NAME, lxc.payload/NAME, systemd-nspawn@NAME.service, machine-NAME.scope.
+/// Matches lxc/NAME, lxc.payload.NAME, lxc.payload/NAME, systemd-nspawn@NAME.service,
+/// machine-NAME.scope.
 fn name(parent: &str, component: &str) -> Option<Arc<str>> {
     if matches!(parent, "lxc" | "lxc.payload") {
         return Some(component.into());

@@ -1,4 +1,4 @@
-//! Paths of cgroups as runtimes write them, and what is remembered.
+//! Paths of cgroups as runtimes write them, and remembered results.
 
 use std::fs;
 
@@ -86,7 +86,7 @@ impl Proc {
         Containers::below(self.0.clone(), Some(self.0.join("cgroup")))
     }
 
-    /// A cgroup; its id.
+    /// Creates a cgroup; returns its id.
     fn make(&self, path: &str) -> u64 {
         let folder = self.0.join("cgroup").join(path.trim_start_matches('/'));
         fs::create_dir_all(&folder).unwrap();

@@ -1,5 +1,5 @@
-//! Who has ports: processes of one name in one container are one holder, or a pool of a hundred
-//! workers would look smaller than a single cron job.
+//! Holders of ports. Processes of one name in one container are one holder: otherwise a pool of a
+//! hundred workers would look smaller than a single cron job.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -8,20 +8,20 @@ use crate::inventory::{
     socket::Socket,
 };
 
-/// How many holders of a destination are named; the others are counted.
+/// Maximum number of holders of a destination that are named; the others are counted.
 pub(super) const MAX_HOLDERS: usize = 5;
 
-/// Who has the ports of some sockets, one port each.
+/// Holders of the ports of some sockets, one port each.
 pub(super) struct HeldPorts {
-    /// Those with most of them.
+    /// Holders with most of the ports.
     pub(super) named: Vec<Holder>,
-    /// The program with most of them.
+    /// Program with most of them.
     pub(super) program: Option<Program>,
     /// Ports of holders that are not named.
     pub(super) others: u32,
-    /// Open, but by whom is not seen.
+    /// Ports whose socket is open, but whose holder is not visible.
     pub(super) unknown_open: u32,
-    /// Nobody has them open, nor was seen to open them.
+    /// Ports that no process has open, or was seen to open.
     pub(super) unknown_closed: u32,
 }
 
@@ -32,7 +32,7 @@ struct Ports {
     open: u32,
 }
 
-/// Whose the ports of `sockets` are.
+/// Returns the holders of the ports of `sockets`.
 pub(super) fn holders(sockets: &[Socket], netns: u32, owners: Owners<'_>) -> HeldPorts {
     let mut ports: HashMap<Owner, Ports> = HashMap::new();
     let (mut unknown_open, mut unknown_closed) = (0, 0);
@@ -54,10 +54,10 @@ pub(super) fn holders(sockets: &[Socket], netns: u32, owners: Owners<'_>) -> Hel
     HeldPorts { named, program, others, unknown_open, unknown_closed }
 }
 
-/// Name and container; the process id where the name is not known.
+/// Name and container; the process id if the name is not known.
 type GroupKey<'a> = (Option<&'a str>, Option<&'a str>, Option<u32>);
 
-/// By name and container, most ports first. Processes without a name stay apart.
+/// Groups by name and container, most ports first. Processes without a name stay separate.
 fn grouped(ports: &HashMap<Owner, Ports>) -> Vec<Holder> {
     let mut groups: BTreeMap<GroupKey<'_>, Vec<(&Owner, Ports)>> = BTreeMap::new();
     for (owner, ports) in ports {
@@ -81,7 +81,7 @@ fn grouped(ports: &HashMap<Owner, Ports>) -> Vec<Holder> {
     holders
 }
 
-/// By name, in whatever containers, most ports first.
+/// Groups by name, over all containers, most ports first.
 fn programs(ports: &HashMap<Owner, Ports>) -> Vec<Program> {
     let mut groups: BTreeMap<&str, Vec<(&Owner, Ports)>> = BTreeMap::new();
     for (owner, ports) in ports {
@@ -107,7 +107,7 @@ fn programs(ports: &HashMap<Owner, Ports>) -> Vec<Program> {
     programs
 }
 
-/// The process with most ports, of several the one with the lowest id.
+/// Returns the process with most ports; of several, the one with the lowest id.
 fn busiest<'a>(members: &[(&'a Owner, Ports)]) -> Option<&'a Owner> {
     let first = members.iter().min_by(|(a, x), (b, y)| y.all.cmp(&x.all).then_with(|| a.cmp(b)));
     first.map(|(owner, _)| *owner)

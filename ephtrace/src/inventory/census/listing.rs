@@ -1,4 +1,4 @@
-//! The sockets of one namespace as they are listed, counted while they come.
+//! The sockets of one namespace as listed, counted as they arrive.
 
 use crate::inventory::{
     asked::Taken,
@@ -8,16 +8,16 @@ use crate::inventory::{
     sysctls::Sysctls,
 };
 
-/// Sockets of the range that are kept of one namespace: 48 bytes each, so 48 MiB at most. What is
-/// beyond is counted (`left_out`).
+/// Maximum number of sockets of the range that are kept for one namespace: 48 bytes each, so 48 MiB
+/// at most. Further ones are counted (`left_out`).
 const MAX_SOCKETS: usize = 1 << 20;
 
 /// The sockets of one namespace, as they were listed.
 #[derive(Clone, Debug, Default)]
 pub struct Listing {
-    /// When the TCP sockets were listed, in nanoseconds since the Unix epoch: half way through.
+    /// Time of the list of TCP sockets, in nanoseconds since the Unix epoch: halfway through.
     pub ts_ns: u64,
-    /// TCP sockets whose local port is inside the range, in any order; one may come twice.
+    /// TCP sockets whose local port is inside the range, in any order; one may occur twice.
     pub in_range: Vec<Socket>,
     /// UDP sockets whose local port is inside the range, likewise.
     pub udp_in_range: Vec<Socket>,
@@ -29,9 +29,9 @@ pub struct Listing {
     pub tcp: TcpTotals,
     /// All UDP sockets, counted.
     pub udp: UdpTotals,
-    /// Where it comes from.
+    /// Source of the list.
     pub source: Source,
-    /// Whether the kernel lists sockets that are bound and nothing else (Linux 6.8 and later).
+    /// True if the kernel lists sockets that are only bound (Linux 6.8 and later).
     pub lists_bound: bool,
 }
 

@@ -1,11 +1,12 @@
-//! From the sockets of one network namespace and its settings to what is in use there. No I/O.
+//! Census of one network namespace: from its sockets and settings to the ports in use. No I/O.
 //!
-//! Two steps, for in between somebody has to ask whose sockets are: [`Census::new`] counts and
-//! ranks, [`Census::describe`] tells of the first few destinations who holds what.
+//! A census has two steps, since the owners of sockets have to be looked up in between:
+//! [`Census::new`] counts and ranks, [`Census::describe`] names the holders of the first few
+//! destinations.
 //!
-//! What counts as in use is a connected socket whose local port connect could have chosen: inside
-//! the range, not reserved, and not the port of a listener (such a socket was accepted). Where a
-//! listener is gone and its connections are not, they can't be told from those that were opened.
+//! In use are connected sockets whose local port a connect could have chosen: inside the range, not
+//! reserved, and not the port of a listener (such a socket was accepted). If a listener is gone and
+//! its connections are not, they can't be distinguished from outgoing ones.
 
 mod holders;
 mod listing;
@@ -28,36 +29,38 @@ use super::{
 };
 use crate::model::PortRange;
 
-/// How many bound ports are named; the others are counted. One host has some dozen.
+/// Maximum number of bound ports that are named; the others are counted. A host has some dozen.
 pub const MAX_HELD: usize = 1024;
 
-/// Whose ports are is asked once so many of 100 are taken: before, nobody goes short.
+/// Percentage of ports taken from which on the holders are looked up: below it, no program runs
+/// short.
 const HOLDERS_FROM_PERCENT: u32 = 50;
 
-/// What is in use in one namespace, before anybody asked whose it is.
+/// The ports in use in one namespace, before their holders are looked up.
 #[derive(Debug)]
 pub struct Census {
     place: NetnsRef,
     sysctls: Sysctls,
     listing: Listing,
-    /// Connected, on usable ports that are no listener's; each destination's together, by port.
+    /// Connected sockets on usable ports without a listener; grouped by destination, sorted by
+    /// port.
     in_use: Vec<Socket>,
-    /// Where each destination's are, the fullest first.
+    /// Index range of each destination's sockets, the fullest destination first.
     ranked: Vec<Range<usize>>,
-    /// Listening or bound, by port.
+    /// Listening or bound sockets, by port.
     bound: Vec<Socket>,
-    /// Ports of `bound`: connect leaves them out whatever the destination.
+    /// Ports of `bound`: a connect skips them whatever the destination.
     bound_ports: PortSet,
-    /// Ports that TCP sockets take from who binds.
+    /// Ports that TCP sockets block for a bind.
     tcp_taken: Taken,
-    /// Connected, but none that connect could have opened.
+    /// Connected sockets that no connect of this host could have opened.
     accepted_sockets: Vec<Socket>,
     accepted: u64,
     on_reserved: u64,
 }
 
 impl Census {
-    /// Counts and ranks.
+    /// Counts and ranks the sockets.
     pub fn new(place: NetnsRef, sysctls: Sysctls, mut listing: Listing) -> Self {
         let mut in_range = std::mem::take(&mut listing.in_range);
         in_range.retain(|socket| sysctls.range.contains(socket.sport));
@@ -83,7 +86,7 @@ impl Census {
         });
         let key = |s: &Socket| (s.saddr, s.daddr, s.dport, s.sport);
         in_range.sort_unstable_by_key(|s| (key(s), s.state));
-        // A socket that changed its state while the kernel listed may have come twice.
+        // A socket that changed its state while the kernel listed may occur twice.
         in_range.dedup_by_key(|s| key(s));
         let ranked = rank(&in_range, &sysctls);
         Self {
@@ -101,7 +104,8 @@ impl Census {
         }
     }
 
-    /// Inode numbers of the sockets that [`Census::describe`] will tell of with the same `limit`.
+    /// Returns the inode numbers of the sockets that [`Census::describe`] covers with the same
+    /// `limit`.
     pub fn inodes(&self, limit: usize) -> impl Iterator<Item = u32> {
         let scarce = |ask| self.asked(ask).iter().any(is_scarce);
         let (is_scarce_bind, is_scarce_udp) = (scarce(Ask::Bind), scarce(Ask::Udp));
@@ -114,7 +118,7 @@ impl Census {
         all.map(|socket| socket.inode).filter(|inode| *inode != 0)
     }
 
-    /// What is in use, with the fullest `limit` destinations one by one.
+    /// Describes the ports in use, with the fullest `limit` destinations one by one.
     pub fn describe(self, limit: usize, owners: Owners<'_>) -> Namespace {
         let shown = self.ranked.iter().take(limit);
         let taken = self.closed_to_connect(owners);
@@ -161,7 +165,7 @@ impl Census {
         }
     }
 
-    /// Ports that connect leaves out whatever the destination, known and possible ones.
+    /// Returns the ports that a connect skips whatever the destination, known and possible ones.
     fn closed_to_connect(&self, owners: Owners<'_>) -> ClosedToConnect {
         let mut bound = self.bound_ports.clone();
         let (mut unsure, mut chosen) = (PortSet::default(), PortSet::default());
@@ -172,7 +176,7 @@ impl Census {
                 None => unsure.insert(socket.sport),
             };
         }
-        // Sockets that share a port came by it in the same way.
+        // Sockets that share a port got it in the same way.
         unsure.retain(|port| !bound.contains(port) && !chosen.contains(port));
         ClosedToConnect { bound, unsure }
     }
@@ -217,8 +221,8 @@ impl Census {
         }
     }
 
-    /// Ports that connect could still choose for the destination of `sockets`, those of them that
-    /// it tries first, and those that may be taken.
+    /// Returns the number of ports that a connect could still choose for the destination of
+    /// `sockets`, of those that it tries first, and of those that may be taken.
     fn left(&self, sockets: &[Socket], taken: &ClosedToConnect) -> (u32, u32, u32) {
         let low = self.sysctls.range.low;
         let mut own = PortSet::default();
@@ -233,7 +237,7 @@ impl Census {
         })
     }
 
-    /// With so many ports that a connect can have.
+    /// Returns the mark for `to_have` ports that a connect can have.
     fn mark(&self, to_have: u32) -> Mark {
         let usable = self.sysctls.usable();
         match usable.saturating_sub(to_have) {
@@ -243,7 +247,7 @@ impl Census {
         }
     }
 
-    /// One whose age is not known may be.
+    /// Returns whether a `TIME_WAIT` may be taken over now; one of unknown age may be.
     fn is_old_enough(&self, socket: &Socket) -> bool {
         let delay_ms = self.sysctls.reuse_delay_ms();
         socket.time_wait_age_ms().is_none_or(|age_ms| u32::from(age_ms) > delay_ms)
@@ -257,7 +261,7 @@ impl Census {
         taken.asked(ask, &self.sysctls)
     }
 
-    /// The same, with who has the ports where they are scarce.
+    /// Returns the ports left, with their holders if they are scarce.
     fn asked_of(&self, ask: Ask, owners: Owners<'_>) -> Vec<Asked> {
         let mut all = self.asked(ask).to_vec();
         for asked in all.iter_mut().filter(|asked| is_scarce(asked)) {
@@ -272,7 +276,7 @@ impl Census {
                 let is_met = asked.family == 6 || s.saddr.is_ipv4() || s.is_v6only == Some(false);
                 self.sysctls.is_usable(s.sport) && is_met
             });
-            // Of several with one port, one that is open tells whose it is.
+            // Of several sockets with one port, an open one identifies the holder.
             sockets.sort_unstable_by_key(|s| (s.sport, s.inode == 0, s.inode));
             sockets.dedup_by_key(|s| s.sport);
             let held = holders(&sockets, self.place.netns, owners);
@@ -294,7 +298,7 @@ impl Census {
         all
     }
 
-    /// The sockets of one port and address are one entry.
+    /// Returns the bound ports. The sockets of one port and address are one entry.
     fn bound(&self, owners: Owners<'_>) -> Bound {
         let alike =
             |a: &Socket, b: &Socket| (a.sport, a.state, a.saddr) == (b.sport, b.state, b.saddr);
@@ -364,11 +368,11 @@ fn as_u32(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
-/// Ports that sockets of other destinations keep from a connect.
+/// Ports that sockets of other destinations block for a connect.
 struct ClosedToConnect {
-    /// Those that are bound, listening, or were seen to be bound before they connected.
+    /// Ports that are bound, listening, or were seen to be bound before their socket connected.
     bound: PortSet,
-    /// Those of connected sockets of which nobody saw how they came by them.
+    /// Ports of connected sockets whose origin was not seen.
     unsure: PortSet,
 }
 

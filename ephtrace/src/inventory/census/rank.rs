@@ -1,4 +1,4 @@
-//! The order of destinations, and the sockets whose port a connect may take over.
+//! Order of the destinations, and sockets whose port a connect may take over.
 
 use std::{cmp::Reverse, ops::Range};
 
@@ -7,11 +7,10 @@ use crate::inventory::{
     sysctls::Sysctls,
 };
 
-/// Whether `tcp_tw_reuse` lets connect take over this TIME_WAIT once it is old enough
+/// Returns whether `tcp_tw_reuse` lets a connect take over this `TIME_WAIT` once it is old enough
 /// (`tcp_twsk_unique`).
 pub(in crate::inventory) fn may_reuse(sysctls: &Sysctls, socket: &Socket) -> bool {
-    // Without timestamps nothing tells late segments of the old connection from those of the new
-    // one.
+    // Without timestamps, late segments of the old connection look like those of the new one.
     if socket.state != TcpState::TimeWait || sysctls.timestamps == Some(0) {
         return false;
     }
@@ -22,7 +21,8 @@ pub(in crate::inventory) fn may_reuse(sysctls: &Sysctls, socket: &Socket) -> boo
     }
 }
 
-/// Where each destination's sockets are, first those with most ports that connect can't have.
+/// Returns the index range of each destination's sockets, first the destination with most ports
+/// that a connect can't have.
 pub(super) fn rank(sockets: &[Socket], sysctls: &Sysctls) -> Vec<Range<usize>> {
     let mut start = 0;
     let alike = |a: &Socket, b: &Socket| a.flow(None) == b.flow(None);
@@ -34,7 +34,7 @@ pub(super) fn rank(sockets: &[Socket], sysctls: &Sysctls) -> Vec<Range<usize>> {
             (range, group.iter().filter(|s| !may_reuse(sysctls, s)).count())
         })
         .collect();
-    // Stable, so that equals stay in the order of their addresses.
+    // The sort is stable, so that equals stay in the order of their addresses.
     ranges.sort_by_key(|(range, blocked)| Reverse((*blocked, range.len())));
     ranges.into_iter().map(|(range, _)| range).collect()
 }

@@ -1,4 +1,4 @@
-//! What counts as in use, the marks, and sums that must hold whatever the sockets.
+//! Ports that count as in use, the marks, and sums that hold for any sockets.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -34,7 +34,7 @@ fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
-/// From 10.0.0.1 to 10.0.0.`last`, port 443.
+/// Creates a socket from 10.0.0.1 to 10.0.0.`last`, port 443.
 pub(crate) fn socket(last: u8, sport: u16, state: TcpState, inode: u32) -> Socket {
     let (saddr, daddr) = (ip("10.0.0.1"), IpAddr::from([10, 0, 0, last]));
     Socket { inode, ..Socket::new(saddr, daddr, sport, 443, state) }
@@ -64,12 +64,12 @@ fn only_what_connect_could_have_chosen_is_in_use() {
         open(9, 40000),
         open(8, 40000),
         socket(9, 40003, TcpState::TimeWait, 0),
-        // Out of the range, reserved, of a listener, and the listener itself.
+        // Outside of the range, reserved, of a listener, and the listener itself.
         open(9, 39999),
         open(9, 40005),
         bound(40006, TcpState::Listen, 5),
         open(9, 40006),
-        // Bound and nothing else.
+        // A socket that is only bound.
         bound(40008, TcpState::Bound, 6),
     ];
     let found = describe(sysctls(40000, 40009, &[40005]), sockets, 10);
@@ -124,7 +124,7 @@ fn marks_come_at_half_and_at_the_end() {
     assert_eq!(mark(0..5, None), Mark::Half);
     assert_eq!(mark(0..9, None), Mark::Half);
     assert_eq!(mark(0..10, None), Mark::Full);
-    // A port that is bound is taken for every destination.
+    // A bound port is taken for every destination.
     assert_eq!(mark(0..4, Some(40008)), Mark::Half);
     assert_eq!(mark(0..9, Some(40009)), Mark::Full);
 }
@@ -134,7 +134,7 @@ fn at_the_half_mark_none_of_the_preferred_parity_is_left() {
     let even = (0..5).map(|nth| open(9, 40000 + 2 * nth)).collect();
     let found = describe(sysctls(40000, 40009, &[]), even, 1).destinations.remove(0);
     assert_eq!((found.mark, found.left, found.first_left), (Mark::Half, 5, 0));
-    // Half as many, but of both parities: connects are quick yet.
+    // Half as many, but of both parities: connects are still quick.
     let both = (0..5).map(|nth| open(9, 40000 + nth)).collect();
     let found = describe(sysctls(40000, 40009, &[]), both, 1).destinations.remove(0);
     assert_eq!((found.mark, found.left, found.first_left), (Mark::Half, 5, 2));
@@ -189,7 +189,7 @@ fn a_time_wait_that_can_be_taken_over_takes_no_port() {
         (one.mark, now, one.blocked(&found.settings), one.left)
     };
     assert_eq!(all(50_000, Some(1)), (Mark::None, (Some(10), Some(10)), 0, 0));
-    // Too young yet: a connect fails for up to a second.
+    // Too young: a connect fails for up to a second.
     assert_eq!(all(59_500, Some(1)), (Mark::Full, (Some(10), Some(0)), 0, 0));
     assert_eq!(all(50_000, Some(0)), (Mark::Full, (Some(0), Some(0)), 10, 0));
 }
@@ -217,7 +217,7 @@ fn ports_that_may_have_been_bound_are_told_apart() {
             ..Assignment::default()
         });
     }
-    // What was bound to a port with a name was not seen, and may have had the port of a connect.
+    // A bind to a named port was not seen, and may have had the port of a connect.
     assert_eq!(left(&past_owners), (8, 7, Some(1), vec![40001]));
     past_owners.observe(&Assignment { origin: Some(Origin::Explicit), ..Assignment::default() });
     assert_eq!(left(&past_owners), (8, 8, Some(1), vec![40001]));
@@ -277,7 +277,7 @@ fn holders_are_who_has_it_open_else_who_opened_it() {
     };
     let closed = socket(9, 40002, TcpState::TimeWait, 0);
     opened(1, 66, 40002, Origin::Connect, closed);
-    // Another has this one open now: what was seen of the port is older.
+    // Another process has this one open now: the observation of the port is older.
     opened(1, 66, 40000, Origin::Connect, open(9, 40000));
     opened(1, 66, 40009, Origin::Bind, bound(40009, TcpState::Listen, 5));
     opened(1, 66, 40004, Origin::Bind, bound(40004, TcpState::Bound, 5));
@@ -292,7 +292,7 @@ fn holders_are_who_has_it_open_else_who_opened_it() {
         [(open(9, 40000).inode, process(55)), (5, process(5))].into_iter().collect();
     let census = census(sysctls(40000, 40009, &[]), sockets);
     assert_eq!(census.inodes(1).collect::<Vec<_>>(), [1000 + 40000, 1000 + 40004, 5]);
-    // Half of the ports are taken from who binds: all holders are wanted, whatever is shown.
+    // Half of the ports are taken from binds: all holders are wanted, whatever is shown.
     assert_eq!(census.inodes(0).collect::<Vec<_>>(), [1000 + 40000, 1000 + 40004, 5]);
     let all = census.describe(1, Owners { open: &found, past_owners: &past_owners });
     let one = &all.destinations[0];

@@ -18,10 +18,10 @@ use crate::inventory::{
 };
 use crate::model::{FlowKey, Origin, names::serialize_origin};
 
-/// How many sockets are listed; the others are counted.
+/// Maximum number of listed sockets; the others are counted.
 const LISTED: usize = 20;
 
-/// What was asked, and what can be said.
+/// A question and its answer.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Explanation"))]
 pub struct Answer {
@@ -39,9 +39,9 @@ pub struct Answer {
     /// The answer: the worst of several attempts.
     #[serde(rename = "answer")]
     pub verdict: Verdict,
-    /// Each way to get a port that belongs to the question.
+    /// Each way to get a port that the question covers.
     pub attempts: Vec<Attempt>,
-    /// Sockets that have the port in question, those that listen first.
+    /// Sockets that have the port in question, listeners first.
     #[serde(rename = "socket_list")]
     pub sockets: Vec<Holding>,
     /// Number of sockets not listed.
@@ -60,7 +60,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// Nothing yet.
+    /// Creates an empty answer.
     pub(super) fn empty() -> Self {
         Self {
             question: String::new(),
@@ -80,11 +80,11 @@ impl Answer {
     }
 }
 
-/// A socket, and whose it is.
+/// A socket and its owner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Holding {
-    /// Its transport protocol.
+    /// Transport protocol of the socket.
     pub protocol: Transport,
     /// Local address.
     pub saddr: IpAddr,
@@ -96,7 +96,7 @@ pub struct Holding {
     pub dport: Option<u16>,
     /// Its state; `close` for a UDP socket without a peer.
     pub state: TcpState,
-    /// How long it stays in TIME_WAIT, in milliseconds; null in other states.
+    /// Remaining time in `TIME_WAIT`, in milliseconds; null in other states.
     pub time_wait_left_ms: Option<u16>,
     /// Who has it open, or opened it once; null if unknown.
     #[serde(rename = "holder")]
@@ -109,7 +109,7 @@ pub struct Holding {
     pub origin: Option<Origin>,
 }
 
-/// Answers `question` by what was `seen`, with whose sockets are.
+/// Answers `question` from the observations `seen` and the owners of sockets.
 pub fn answer(question: &Question, seen: &Seen, owners: Owners<'_>) -> Answer {
     let ports = connect::Ports::new(seen, owners.past_owners);
     let mut attempts = match question {
@@ -171,7 +171,7 @@ fn connect_to(to: SocketAddr, seen: &Seen, ports: &connect::Ports<'_>) -> Attemp
     chosen(Way::Connect, "EADDRNOTAVAIL", &outcome, seen)
 }
 
-/// A socket without `SO_REUSEADDR` that is bound to port 0 of every IPv4 address.
+/// Evaluates a socket without `SO_REUSEADDR` that is bound to port 0 of every IPv4 address.
 fn any(way: Way, seen: &Seen) -> Attempt {
     let (walk, sockets, hidden, error) = match way {
         Way::UdpAny => (Walk::Udp, &seen.udp, Hidden::default(), "EADDRINUSE"),
@@ -197,7 +197,7 @@ fn chosen(way: Way, error: &'static str, outcome: &Outcome, seen: &Seen) -> Atte
     }
 }
 
-/// A socket without `SO_REUSEADDR` that is bound to `from` and connected to `to`.
+/// Evaluates a socket without `SO_REUSEADDR` that is bound to `from` and connected to `to`.
 fn connect_from(
     from: SocketAddr,
     to: SocketAddr,
@@ -215,7 +215,7 @@ fn connect_from(
     named(Way::ConnectFrom, bind, seen, words::tuple(tuple, others.count()))
 }
 
-/// A socket without `SO_REUSEADDR` that is bound to `port` of every address.
+/// Evaluates a socket without `SO_REUSEADDR` that is bound to `port` of every address.
 fn bind_port(way: Way, port: u16, seen: &Seen) -> Attempt {
     let sockets = if way == Way::UdpPort { &seen.udp } else { &seen.tcp };
     let at = || sockets.iter().filter(|socket| socket.sport == port);
@@ -223,7 +223,7 @@ fn bind_port(way: Way, port: u16, seen: &Seen) -> Attempt {
     named(way, state, seen, words::taken(at().count()))
 }
 
-/// What bind says of one port: `taken` says why it is.
+/// Evaluates a bind to one port; `taken` is the reason if it is taken.
 fn named(way: Way, state: PortState, seen: &Seen, taken: String) -> Attempt {
     let is_hidden = way != Way::UdpPort && seen.hidden.sockets > 0;
     let (verdict, because) = match state {
@@ -252,10 +252,10 @@ fn may_self_connect(to: SocketAddr, seen: &Seen) -> Option<bool> {
     Some(is_own && !seen.tcp.iter().any(is_taken))
 }
 
-/// The sockets that the question is about, and how many more there are.
+/// Returns the sockets that the question is about, and the number of further ones.
 fn holdings(question: &Question, seen: &Seen, owners: Owners<'_>) -> (Vec<Holding>, usize) {
     let is_meant = |protocol: Transport, socket: &Socket| match *question {
-        // A destination may have thousands: the census tells whose they are.
+        // A destination may have thousands: the census names their holders.
         Question::Destination(_) => false,
         Question::Tuple { from, .. } => protocol == Transport::Tcp && socket.sport == from.port(),
         Question::Port { port, transport } => {

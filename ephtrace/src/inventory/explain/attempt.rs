@@ -1,4 +1,4 @@
-//! What one way to get a port meets.
+//! Outcome of one way to get a port.
 
 use serde::Serialize;
 
@@ -34,7 +34,7 @@ pub enum Way {
 }
 
 impl Way {
-    /// As it stands in text.
+    /// Label, as in text.
     pub fn label(self) -> &'static str {
         match self {
             Self::Connect => "connect",
@@ -47,21 +47,21 @@ impl Way {
     }
 }
 
-/// What the kernel will say.
+/// Expected outcome of the call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "Answer"))]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// The call succeeds.
     Free,
-    /// What the kernel does not list decides.
+    /// The outcome depends on state that the kernel does not list.
     Unknown,
     /// The call fails.
     NotFree,
 }
 
 impl Verdict {
-    /// As it stands in text.
+    /// Name, as in text.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Free => "free",
@@ -71,7 +71,7 @@ impl Verdict {
     }
 }
 
-/// What one way to get a port meets.
+/// Outcome of one way to get a port.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Attempt {
@@ -80,11 +80,11 @@ pub struct Attempt {
     /// What the kernel will answer according to its lists, or what it answered if asked.
     #[serde(rename = "answer")]
     pub verdict: Verdict,
-    /// The error that the call ends with, if it is not free.
+    /// Error that the call ends with, if the port is not free.
     pub error: Option<&'static str>,
-    /// Why, in words.
+    /// Reason, in words.
     pub because: String,
-    /// Ports of the range, where the kernel chooses; else null.
+    /// Ports of the range, if the kernel chooses; else null.
     #[serde(rename = "port_count")]
     pub ports: Option<PortCount>,
     /// Average number of ports that a search tries; null if unknown.
@@ -97,7 +97,7 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Without the error, and without ports to count.
+    /// Creates an attempt without an error, and without ports to count.
     pub(super) fn new(way: Way, verdict: Verdict, because: String) -> Self {
         Self {
             way,

@@ -1,4 +1,4 @@
-//! What connect meets at a port (`__inet_hash_connect`, `__inet_check_established`).
+//! State of a port for a connect (`__inet_hash_connect`, `__inet_check_established`).
 
 use std::{collections::HashMap, net::IpAddr};
 
@@ -15,11 +15,11 @@ use crate::inventory::{
 };
 use crate::model::FlowKey;
 
-/// How exactly the age of a TIME_WAIT is known, in milliseconds: the timer that tells it counts
-/// jiffies, and the answer takes a moment.
+/// Accuracy of the age of a `TIME_WAIT`, in milliseconds: its timer counts jiffies, and the answer
+/// takes a moment.
 const AGE_ERROR_MS: u32 = 100;
 
-/// Sockets by port, to be asked about one destination.
+/// Sockets by port, to be queried for one destination.
 pub(super) struct Ports<'a> {
     by_port: HashMap<u16, Vec<&'a Socket>>,
     seen: &'a Seen,
@@ -35,10 +35,11 @@ impl<'a> Ports<'a> {
         Self { by_port, seen, history }
     }
 
-    /// What a connect from `saddr` to `flow` meets at `port`, if the kernel chooses the port.
+    /// Returns the state of `port` for a connect from `saddr` to `flow`, if the kernel chooses the
+    /// port.
     pub(super) fn state(&self, flow: &FlowKey, port: u16) -> PortState {
         let Some(sockets) = self.by_port.get(&port) else { return PortState::Free };
-        // The port is bound: connect leaves it out whatever the destination.
+        // The port is bound: a connect skips it whatever the destination.
         if sockets.iter().any(|socket| is_unconnected(socket)) {
             return PortState::Taken;
         }
@@ -57,7 +58,7 @@ impl<'a> Ports<'a> {
         }
     }
 
-    /// Whether the 4-tuple of `flow` and `port` can be had by who has the port.
+    /// Returns whether the holder of the port can have the 4-tuple of `flow` and `port`.
     pub(super) fn unique(&self, flow: &FlowKey, port: u16) -> PortState {
         let sockets = self.by_port.get(&port).into_iter().flatten();
         let same = |socket: &&&Socket| {
@@ -74,7 +75,7 @@ impl<'a> Ports<'a> {
         state
     }
 
-    /// Sockets with `port`.
+    /// Returns the sockets with `port`.
     pub(super) fn at(&self, port: u16) -> impl Iterator<Item = &'a Socket> + use<'_, 'a> {
         self.by_port.get(&port).into_iter().flatten().copied()
     }
@@ -84,7 +85,7 @@ fn is_unconnected(socket: &Socket) -> bool {
     !socket.is_connected()
 }
 
-/// Whether a connect may take over the 4-tuple of a socket.
+/// Possibility for a connect to take over the 4-tuple of a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Takeover {
     Yes,
@@ -92,9 +93,9 @@ enum Takeover {
     Unsure,
 }
 
-/// Whether connect takes over `socket` (`tcp_twsk_unique`).
+/// Returns whether a connect takes over `socket` (`tcp_twsk_unique`).
 fn takeover(sysctls: &Sysctls, socket: &Socket) -> Takeover {
-    // Up to Linux 6.8 or so a FIN_WAIT2 that no program has any more counts as a TIME_WAIT.
+    // Up to Linux 6.8 or so, a FIN_WAIT2 that no program has open counts as a TIME_WAIT.
     let is_fin_wait2 = socket.state == TcpState::FinWait2 && socket.inode == 0;
     if socket.state != TcpState::TimeWait && !is_fin_wait2 {
         return Takeover::No;
@@ -103,7 +104,7 @@ fn takeover(sysctls: &Sysctls, socket: &Socket) -> Takeover {
     if !is_allowed && (sysctls.tw_reuse.is_some() || sysctls.timestamps == Some(0)) {
         return Takeover::No;
     }
-    // Both sides of a loopback connection follow the same sysctl; other peers do as they like.
+    // Both sides of a loopback connection follow the same sysctl; other peers may not.
     let has_timestamps =
         sysctls.timestamps.is_some() && (is_loopback(socket.saddr) || is_loopback(socket.daddr));
     match is_old(sysctls, socket) {
@@ -113,14 +114,14 @@ fn takeover(sysctls: &Sysctls, socket: &Socket) -> Takeover {
     }
 }
 
-/// Whether a TIME_WAIT is old enough; `None` if that is too close to tell.
+/// Returns whether a `TIME_WAIT` is old enough; `None` if it is too close to the limit.
 fn is_old(sysctls: &Sysctls, socket: &Socket) -> Option<bool> {
     let age_ms = u32::from(socket.time_wait_age_ms()?);
     let delay_ms = sysctls.reuse_delay_ms();
     if age_ms > delay_ms.saturating_add(AGE_ERROR_MS) {
         return Some(true);
     }
-    // Full seconds are compared where there is no delay: the next one may begin at any time.
+    // Without a delay sysctl, full seconds are compared: the next one may begin at any time.
     let is_exact = sysctls.tw_reuse_delay_ms.is_some();
     (is_exact && age_ms.saturating_add(AGE_ERROR_MS) < delay_ms).then_some(false)
 }

@@ -1,11 +1,11 @@
-//! Whether two sockets want the same address (`inet_rcv_saddr_equal`).
+//! Conflict of two sockets' addresses (`inet_rcv_saddr_equal`).
 
 use std::net::IpAddr;
 
 use crate::inventory::socket::Socket;
 
-/// Whether `socket` has an address that one bound to `addr` wants, too; `None` if that depends on
-/// how an IPv6 socket came by its address. A socket bound to `::` wants those of IPv4, too.
+/// Returns whether the address of `socket` conflicts with `addr`; `None` if that depends on how an
+/// IPv6 socket got its address. A socket bound to `::` conflicts with IPv4 addresses, too.
 pub(super) fn meets(addr: IpAddr, socket: &Socket) -> Option<bool> {
     let other = socket.saddr;
     match (addr, other) {
@@ -16,8 +16,8 @@ pub(super) fn meets(addr: IpAddr, socket: &Socket) -> Option<bool> {
         (IpAddr::V4(_), IpAddr::V6(_)) if other.is_unspecified() => {
             socket.is_v6only.map(|is_only| !is_only)
         }
-        // One that is bound to an address of its own takes IPv6 alone; one that got its address
-        // from connect() meets the unspecified address of IPv4, too.
+        // A socket bound to an address of its own blocks IPv6 alone; one that got its address from
+        // connect() conflicts with the unspecified address of IPv4, too.
         (IpAddr::V4(_), IpAddr::V6(_)) if addr.is_unspecified() => {
             socket.is_v6only.map(|is_only| !is_only)
         }

@@ -1,9 +1,9 @@
-//! Whether a port can be had now: by a connect, a bind, a UDP socket. Pure: `host::explain` lists
-//! the sockets, this says what the kernel will answer, or why that can't be known.
+//! Availability of a port: for a connect, a bind, a UDP socket. Pure: `host::explain` lists the
+//! sockets; this module derives the kernel's answer, or the reason why it can't be known.
 //!
-//! A wrong "free" sends people away from the cause, and a wrong "not free" to the wrong one. So
-//! each rule here answers only what follows from what is listed; what the kernel hides makes the
-//! answer unknown, and says what was hidden.
+//! A wrong "free" sends people away from the cause, and a wrong "not free" to the wrong one.
+//! Therefore each rule here answers only what follows from the lists; state that the kernel hides
+//! makes the answer unknown, and the answer names it.
 
 mod answer;
 mod attempt;

@@ -1,4 +1,4 @@
-//! What bind and UDP sockets meet at a port (`inet_csk_bind_conflict`, `udp_lib_lport_inuse`).
+//! State of a port for bind and UDP sockets (`inet_csk_bind_conflict`, `udp_lib_lport_inuse`).
 
 use std::net::IpAddr;
 
@@ -8,8 +8,8 @@ use super::{
 };
 use crate::inventory::socket::Socket;
 
-/// What a socket meets that is bound to `addr` and to the port that all of `sockets` have. Without
-/// `SO_REUSEADDR` and `SO_REUSEPORT` each of them is in the way, a TIME_WAIT, too.
+/// Returns the state of the port that all of `sockets` have, for a bind to `addr`. Without
+/// `SO_REUSEADDR` and `SO_REUSEPORT` each of them blocks it, a `TIME_WAIT`, too.
 pub(super) fn state(addr: IpAddr, sockets: &mut dyn Iterator<Item = &Socket>) -> PortState {
     let mut state = PortState::Free;
     for socket in sockets {

@@ -1,4 +1,4 @@
-//! What the kernel said when it was asked takes the place of what its lists let one think.
+//! Results of asking the kernel, which replace the conclusions from its lists.
 
 use super::{
     attempt::{Attempt, Verdict},
@@ -6,7 +6,7 @@ use super::{
 };
 use crate::model::errno::errno_name;
 
-/// The reason for an error that is about ephtrace, not about the port.
+/// Returns the reason for an error that concerns ephtrace, not the port.
 fn about_ephtrace(errno: i32) -> Option<&'static str> {
     match errno {
         libc::EACCES => {
@@ -19,7 +19,7 @@ fn about_ephtrace(errno: i32) -> Option<&'static str> {
     }
 }
 
-/// Puts what the kernel said of the same way into `attempt`.
+/// Applies the kernel's answer for the same way to `attempt`.
 pub(super) fn apply(attempt: &mut Attempt, probed: &[Probed]) {
     let Some(probe) = probed.iter().find(|probe| probe.way == attempt.way) else { return };
     let number = u16::try_from(probe.errno).unwrap_or(u16::MAX);
@@ -57,7 +57,7 @@ pub(super) fn apply(attempt: &mut Attempt, probed: &[Probed]) {
         Some(error) => format!("the kernel refused ephtrace's test socket: {error}"),
     };
     attempt.because = match thought {
-        // The reason of the lists is still the reason.
+        // The reason from the lists still holds.
         same if same == attempt.verdict => format!("{}; {said}", attempt.because),
         _ => said,
     };

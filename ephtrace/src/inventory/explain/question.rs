@@ -1,26 +1,26 @@
-//! What can be asked.
+//! Questions about a port.
 
 use std::{fmt, net::SocketAddr};
 
 use serde::Serialize;
 
-/// What can be asked.
+/// A question about a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Question {
-    /// Can an unbound socket connect to it?
+    /// Can an unbound socket connect to this destination?
     Destination(SocketAddr),
-    /// Can a socket connect from here to there?
+    /// Can a socket connect from one address and port to another?
     Tuple {
-        /// From where.
+        /// Source address and port.
         from: SocketAddr,
-        /// Where to.
+        /// Destination address and port.
         to: SocketAddr,
     },
     /// Can a socket be bound to this port of every address?
     Port {
-        /// Which.
+        /// Port in question.
         port: u16,
-        /// One transport protocol alone; both if `None`.
+        /// Transport protocol; both if `None`.
         transport: Option<Transport>,
     },
 }
@@ -37,7 +37,7 @@ pub enum Transport {
 }
 
 impl Question {
-    /// The one port that it is about, if it is about one.
+    /// Returns the one port that the question is about, if any.
     pub fn port(&self) -> Option<u16> {
         match self {
             Self::Destination(_) => None,

@@ -1,4 +1,4 @@
-//! Whether a search for a port finds one.
+//! Outcome of a search over a range of ports.
 
 use super::{
     attempt::{PortCount, Verdict},
@@ -6,68 +6,68 @@ use super::{
 };
 use crate::inventory::sysctls::Sysctls;
 
-/// What a search meets at one port.
+/// State of one port for a search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PortState {
-    /// The port is taken, or left out.
+    /// The port is taken, or skipped.
     Taken,
     /// The port can be had.
     Free,
-    /// This decides.
+    /// The given condition decides.
     Unsure(Unsure),
 }
 
-/// What hides whether a port can be had.
+/// Hidden condition that decides whether a port can be had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unsure {
-    /// The port has connected sockets to other destinations: connect shares it, unless one of them
-    /// was bound before it connected, which the kernel does not list.
+    /// The port has connected sockets to other destinations: a connect shares it, unless one of
+    /// them was bound before it connected, which the kernel does not list.
     BindHistory,
-    /// The port has a TIME_WAIT that connect takes over if the peer sent timestamps, which the
+    /// The port has a `TIME_WAIT` that a connect takes over if the peer sent timestamps, which the
     /// kernel does not list, or if it is just old enough.
     TimeWait,
-    /// The port has a connected IPv6 socket, which keeps IPv4 from the port unless it was bound to
+    /// The port has a connected IPv6 socket, which blocks the port for IPv4 unless it was bound to
     /// its address before it connected.
     Ipv6History,
 }
 
-/// What a search over a range ends with.
+/// Outcome of a search over a range.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Outcome {
     pub(super) verdict: Verdict,
     pub(super) ports: PortCount,
-    /// Why the verdict is unknown.
+    /// Reason why the verdict is unknown.
     pub(super) unknown: Option<Unknown>,
-    /// Candidates that a search looks at, on average.
+    /// Mean number of candidates that a search tries.
     pub(super) candidates: Option<u32>,
     /// Ends of the range that one search finds and the next one leaves out.
     pub(super) chance_ends: Vec<u16>,
 }
 
-/// Why nobody can tell how a search ends.
+/// Reason why the outcome of a search is unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unknown {
-    /// Each search over a range of an odd number of ports leaves out one of its ends, and the
-    /// only free port is one of them.
+    /// Each search over a range of an odd number of ports leaves out one of its ends, and the only
+    /// free port is one of them.
     End(u16),
-    /// Sockets that the kernel does not list may have all that look free.
+    /// Sockets that the kernel does not list may have all ports that look free.
     Hidden,
-    /// All depends on ports of which that can't be told.
+    /// The outcome depends on ports whose state is not known.
     Unsure(Unsure),
 }
 
-/// How a search goes through the range.
+/// Order in which a search walks the range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Walk {
-    /// First the ports of one parity, then the others (`__inet_hash_connect`).
+    /// Ports of one parity first, then the others (`__inet_hash_connect`).
     Connect,
-    /// The same, beginning with the other parity (`inet_csk_find_open_port`).
+    /// Like `Connect`, but beginning with the other parity (`inet_csk_find_open_port`).
     Bind,
     /// Every port (`udp_lib_get_port`).
     Udp,
 }
 
-/// Searches.
+/// Evaluates a search.
 pub(super) fn search(
     sysctls: &Sysctls,
     walk: Walk,
@@ -98,7 +98,7 @@ pub(super) fn search(
             }
         }
     }
-    // A search leaves out one end, so that both together are one at least.
+    // A search leaves out one end, so that at least one of the two is found.
     let found = ports.free - u32::from(free_end.is_some());
     let unknown = match (free_end, unsure) {
         _ if found > hidden.sockets => None,
@@ -117,8 +117,8 @@ pub(super) fn search(
     Outcome { verdict, ports, unknown, candidates, chance_ends }
 }
 
-/// Candidates that connect looks at, on average, if free ports lie at random: of the parity that
-/// comes first, and only if that has none, of the other. Reserved ports are looked at, too.
+/// Returns the mean number of candidates that a connect tries, if free ports lie at random: of the
+/// parity that comes first, and only if that has none, of the other. Reserved ports are tried, too.
 fn candidates(sysctls: &Sysctls, first_free: u32, other_free: u32) -> u32 {
     let first = sysctls.range.len().div_ceil(2);
     let other = sysctls.range.len() - first;

@@ -1,4 +1,4 @@
-//! Where an error comes from, as far as looking at sockets tells.
+//! Cause of an error, as far as sockets show it.
 
 use super::{
     answer::Answer,
@@ -9,7 +9,7 @@ use crate::inventory::{
     asked::{Ask, Asked},
 };
 
-/// An error that a search for a port ends with.
+/// An error of a search for a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shortage {
     /// `EADDRNOTAVAIL`: no port was free for a connect.
@@ -23,7 +23,7 @@ pub enum Shortage {
 impl Shortage {
     const ALL: [Self; 3] = [Self::NotAvailable, Self::InUse, Self::Again];
 
-    /// The error's name.
+    /// Name of the error.
     pub fn name(self) -> &'static str {
         match self {
             Self::NotAvailable => "EADDRNOTAVAIL",
@@ -32,12 +32,12 @@ impl Shortage {
         }
     }
 
-    /// From its name.
+    /// Returns the error called `name`.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|error| error.name() == name)
     }
 
-    /// What else ends so, and is not to be seen in lists of sockets.
+    /// Other causes of the error that lists of sockets do not show.
     fn elsewhere(self) -> &'static [&'static str] {
         match self {
             Self::NotAvailable => &[
@@ -56,8 +56,8 @@ impl Shortage {
     }
 }
 
-/// What is short now, of what ends with `error`. Nothing that is short proves nothing: the error
-/// may have another cause, or may have passed.
+/// Returns the shortages now that end with `error`. If there are none, that proves nothing: the
+/// error may have another cause, or may have passed.
 pub fn shortage(error: Shortage, inventory: &Inventory) -> Answer {
     let mut attempts: Vec<Attempt> = Vec::new();
     for namespace in &inventory.namespaces {
@@ -78,7 +78,7 @@ pub fn shortage(error: Shortage, inventory: &Inventory) -> Answer {
     }
 }
 
-/// The destinations of a namespace, the fullest first.
+/// Returns the destinations of a namespace, the fullest first.
 fn connects(namespace: &Namespace) -> Vec<Attempt> {
     let usable = namespace.settings.usable;
     let attempt = |one: &DestinationUse| {

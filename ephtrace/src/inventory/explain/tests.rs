@@ -23,7 +23,7 @@ fn socket(sport: u16, remote: &str, state: TcpState) -> Socket {
     Socket::new([10, 0, 0, 1].into(), remote.ip(), sport, remote.port(), state)
 }
 
-/// Ten ports, 40000 to 40009, of which these sockets have some.
+/// Creates observations of ten ports, 40000 to 40009, of which these sockets have some.
 fn seen(tcp: Vec<Socket>) -> Seen {
     Seen {
         netns: 7,
@@ -47,7 +47,7 @@ fn verdict(question: &Question, seen: &Seen) -> (Verdict, String) {
     (answer.verdict, answer.attempts[0].because.clone())
 }
 
-/// What makes a recording one that has ports that programs name.
+/// Returns the assignment that marks a recording as including explicitly named ports.
 fn named() -> Assignment {
     Assignment { origin: Some(Origin::Explicit), ..Assignment::default() }
 }
@@ -143,7 +143,7 @@ fn the_kernel_has_the_last_word() {
     assert_eq!((taken.verdict, taken.error), (Verdict::NotFree, Some("EADDRNOTAVAIL")));
 }
 
-/// Without the right to ask, what the lists say stands.
+/// Without the right to ask, the answer from the lists stands.
 #[test]
 fn a_refusal_of_ephtrace_is_none_of_the_port() {
     let mut free = seen(Vec::new());
@@ -172,7 +172,7 @@ fn sockets_that_are_not_listed_may_have_what_looks_free() {
     assert_eq!(verdict(&udp, &seen).0, Verdict::Free, "all UDP sockets are listed");
 }
 
-/// A TIME_WAIT of this age is all that stands between a bound socket and its 4-tuple.
+/// Evaluates a bound socket whose 4-tuple is held only by a `TIME_WAIT` of this age.
 fn time_wait(is_loopback: bool, age_ms: u16, set: impl Fn(&mut Sysctls)) -> Verdict {
     let remote = if is_loopback { "127.0.0.1:443" } else { SERVER };
     let mut waiting = socket(40_000, remote, TcpState::TimeWait);

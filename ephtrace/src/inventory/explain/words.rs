@@ -1,4 +1,4 @@
-//! Why a port can be had or not, in words.
+//! Reasons why a port can be had or not, in words.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::model::errno::errno_name;
 
-/// Where the kernel chooses the port.
+/// Explains the outcome if the kernel chooses the port.
 pub(super) fn chosen(way: Way, outcome: &Outcome, seen: &Seen) -> String {
     let PortCount { usable, free, unsure } = outcome.ports;
     let range = seen.sysctls.range;
@@ -67,7 +67,7 @@ pub(super) fn hidden(hidden: Hidden) -> String {
     }
 }
 
-/// Why a port that the program names is taken.
+/// Explains why a port that the program names is taken.
 pub(super) fn taken(sockets: usize) -> String {
     match sockets {
         1 => "a socket has the port".to_owned(),
@@ -75,7 +75,8 @@ pub(super) fn taken(sockets: usize) -> String {
     }
 }
 
-/// Why a port can't be bound to for a 4-tuple: what is known of the 4-tuple, if a socket has it.
+/// Explains why a port can't be bound for a 4-tuple: by the state of the 4-tuple, if a socket has
+/// it.
 pub(super) fn tuple(tuple: Option<PortState>, sockets: usize) -> String {
     match tuple {
         Some(PortState::Taken) => "the 4-tuple is in use: even a connect that shares the port \
@@ -95,7 +96,7 @@ pub(super) fn tuple(tuple: Option<PortState>, sockets: usize) -> String {
     }
 }
 
-/// There is no way to the destination, whatever the port.
+/// Explains that there is no route to the destination, whatever the port.
 pub(super) fn no_route(way: Way, to: SocketAddr, errno: i32) -> Attempt {
     let name = u16::try_from(errno).ok().and_then(errno_name).unwrap_or("another error");
     let because =
@@ -103,7 +104,7 @@ pub(super) fn no_route(way: Way, to: SocketAddr, errno: i32) -> Attempt {
     Attempt { error: Some(name), ..Attempt::new(way, Verdict::NotFree, because) }
 }
 
-/// Nobody told from which address a connect is made.
+/// Explains that the source address of a connect is not known.
 pub(super) fn no_source(way: Way, to: SocketAddr) -> Attempt {
     let because = format!(
         "the source address for {} is unknown: finding it needs a UDP port, and none is free",
@@ -112,7 +113,7 @@ pub(super) fn no_source(way: Way, to: SocketAddr) -> Attempt {
     Attempt { error: None, ..Attempt::new(way, Verdict::Unknown, because) }
 }
 
-/// The source address is none of this machine's.
+/// Explains that the source address is not one of this machine's.
 pub(super) fn not_local(addr: IpAddr) -> Attempt {
     let because = format!(
         "{addr} is not an address of this machine: the address is the problem, not the port"

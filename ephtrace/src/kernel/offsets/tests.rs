@@ -1,20 +1,20 @@
-//! Types made up by hand: each field at a place of its own.
+//! Hand-written types: each field has an offset of its own.
 
 mod distributions;
 
 use super::*;
 use crate::kernel::tests::types::Types;
 
-/// What a kernel is like.
+/// Features of a kernel.
 #[derive(Clone, Copy)]
 struct Kernel {
-    /// IPv6, MPTCP, cgroups and ranges of sockets.
+    /// True for IPv6, MPTCP, cgroups and ranges of sockets.
     has_all: bool,
-    /// `defer_connect` is one of `inet_flags` (Linux 6.6), and the range one word (6.10).
+    /// True if `defer_connect` is one of `inet_flags` (Linux 6.6), and the range one word (6.10).
     is_new: bool,
 }
 
-/// Its types. Members begin where their number says, in bytes.
+/// Returns the types of a kernel. Members begin at the byte that their number gives.
 fn types(kernel: Kernel) -> Types {
     let Kernel { has_all, is_new } = kernel;
     let mut types = Types::new();
@@ -133,7 +133,7 @@ fn a_bit_field_may_say_that_a_syn_waits() {
     let word = types.integer(4);
     let bits = types.string("defer_connect");
     let (name, sport) = (types.string("inet_sock"), types.string("inet_sport"));
-    // The last one of that name would not be found: it is written in front of the others.
+    // The first structure of that name is found: the new one is written in front of the others.
     let mut first = Types::new();
     first.words = vec![name, 1 << 31 | 4 << 24 | 2, 999, sport, word + 1, 8 * 300, bits, word + 1];
     first.words.push(1 << 24 | (8 * 330 + 6));
@@ -143,7 +143,7 @@ fn a_bit_field_may_say_that_a_syn_waits() {
     assert_eq!((o.defer_connect, o.defer_connect_mask, o.inet_sport), (330, 1 << 6, 300));
 }
 
-/// The same types behind another one, so that all ids are greater by one.
+/// Returns the types behind another one, so that all ids are greater by one.
 fn shifted(words: &[u32]) -> Vec<u32> {
     let (mut at, mut all) = (0, words.to_vec());
     while at < words.len() {

@@ -1,3 +1,3 @@
-//! What tests of several files here share.
+//! Helpers that several test modules share.
 
 pub(super) mod types;

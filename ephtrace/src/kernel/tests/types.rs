@@ -1,4 +1,4 @@
-//! Types of kernels that are made up by hand, for tests.
+//! Hand-written kernel types, for tests.
 
 use crate::kernel::btf::Btf;
 
@@ -26,12 +26,12 @@ impl Types {
         self.count
     }
 
-    /// An integer of so many bytes.
+    /// Adds an integer of `bytes` bytes.
     pub(in crate::kernel) fn integer(&mut self, bytes: u32) -> u32 {
         self.add(&[0, 1 << 24, bytes, 8 * bytes])
     }
 
-    /// A structure, with the type of each member and the bit at which it begins.
+    /// Adds a structure, with the type of each member and the bit at which it begins.
     pub(in crate::kernel) fn structure(&mut self, name: &str, members: &[(&str, u32, u32)]) -> u32 {
         let name = self.string(name);
         let mut words = vec![name, 4 << 24 | u32::try_from(members.len()).unwrap(), 999];
@@ -41,13 +41,13 @@ impl Types {
         self.add(&words)
     }
 
-    /// A constant, the second one of an enumeration.
+    /// Adds a constant, the second one of an enumeration.
     pub(in crate::kernel) fn constant(&mut self, name: &str, value: u32) -> u32 {
         let (other, name) = (self.string("OTHER"), self.string(name));
         self.add(&[0, 6 << 24 | 2, 4, other, 77, name, value])
     }
 
-    /// A function, with the types of its parameters and that of its result, 0 for none.
+    /// Adds a function, with the types of its parameters and that of its result, 0 for none.
     pub(in crate::kernel) fn function(&mut self, name: &str, params: &[u32], result: u32) {
         let mut words = vec![0, 13 << 24 | u32::try_from(params.len()).unwrap(), result];
         words.extend(params.iter().flat_map(|ty| [0, *ty]));

@@ -1,4 +1,4 @@
-//! A file that was not there before, and goes again if nothing comes of it.
+//! A new file, which is removed again if it remains unused.
 
 use std::{
     fs::{File, Metadata},
@@ -10,27 +10,26 @@ use nix::fcntl::OFlag;
 
 use super::place::Place;
 
-/// Mode of a new file, unless another was asked for: recordings name programs and whom they talk
-/// to.
+/// Mode of a new file by default: recordings name programs and their peers.
 pub(super) const OWN_MODE: u32 = 0o600;
 
-/// Bits of a mode that say who may do what: none that make a program another user's.
+/// Permission bits of a mode, without those that make a program run as another user.
 const ACCESS_BITS: u32 = 0o777;
 
-/// Of these, those of the group.
+/// Permission bits of the group.
 const GROUP_BITS: u32 = 0o070;
 
-/// A place, and whether the file that is there is to be removed.
+/// A place, and true if the file at it is to be removed.
 #[derive(Debug)]
 pub(super) struct Created {
     pub(super) place: Place,
     pub(super) is_unused: bool,
-    /// Device and inode number of that file.
+    /// Device and inode number of the file.
     identity: (u64, u64),
 }
 
 impl Created {
-    /// A new file at `place`; an error if anything is there.
+    /// Creates a new file at `place`; fails if anything is there.
     pub(super) fn open(place: Place) -> io::Result<(Self, File)> {
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
         let file = place.open(flags, OWN_MODE)?;
@@ -38,18 +37,18 @@ impl Created {
         Ok((Self { place, is_unused: true, identity: (metadata.dev(), metadata.ino()) }, file))
     }
 
-    /// The file that was at `place` before, as `metadata` says: it stays.
+    /// Returns an existing file at `place`, with its `metadata`: it stays.
     pub(super) fn before(place: Place, metadata: &Metadata) -> Self {
         Self { place, is_unused: false, identity: (metadata.dev(), metadata.ino()) }
     }
 
-    /// Whether the file is still there.
+    /// Returns true if the file is still there.
     pub(super) fn is_there(&self) -> io::Result<bool> {
         let there = self.place.stat()?;
         Ok((there.st_dev, there.st_ino) == self.identity)
     }
 
-    /// A new file at `place` that the same users may read and write as `model`.
+    /// Creates a new file at `place` that the same users may read and write as `model`.
     pub(super) fn like(place: Place, model: &File) -> io::Result<(Self, File)> {
         let (created, file) = Self::open(place)?;
         let (wanted, own) = (model.metadata()?, file.metadata()?);
@@ -57,7 +56,8 @@ impl Created {
         if (wanted.uid(), wanted.gid()) != (own.uid(), own.gid())
             && fchown(&file, Some(wanted.uid()), Some(wanted.gid())).is_err()
         {
-            // Without the right to, it is of whoever writes it, and its group is another.
+            // Without the right to change its owner, the file belongs to its writer, and may have
+            // another group.
             mode &= !GROUP_BITS;
         }
         set_mode(&file, mode)?;
@@ -65,7 +65,7 @@ impl Created {
     }
 }
 
-/// Lets those read and write the file whom `mode` names, whatever the umask is.
+/// Sets the permissions to `mode`, whatever the umask is.
 pub(super) fn set_mode(file: &File, mode: u32) -> io::Result<()> {
     let mut permissions = file.metadata()?.permissions();
     if permissions.mode() & ACCESS_BITS == mode {
@@ -77,7 +77,7 @@ pub(super) fn set_mode(file: &File, mode: u32) -> io::Result<()> {
 
 impl Drop for Created {
     fn drop(&mut self) {
-        // What has taken its place since then is somebody else's.
+        // A file that has taken its place since then belongs to another process.
         if self.is_unused && self.is_there().unwrap_or(false) {
             // Nobody asked for an empty file.
             let _ = self.place.remove();

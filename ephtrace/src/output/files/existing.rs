@@ -1,4 +1,4 @@
-//! A file that is there already, which somebody else may have put there for root to write to.
+//! An existing file, which another user may have put there for root to write to.
 
 use std::{
     fs::File,
@@ -13,9 +13,9 @@ use nix::{
 
 use super::place::{Place, is_trusted};
 
-/// The file at `place`, which is there.
+/// Opens the existing file at `place`.
 pub(super) fn existing(place: &Place) -> io::Result<File> {
-    // A FIFO that nobody reads would be waited for.
+    // Opening a FIFO without a reader would block.
     let behind = if place.may_be_link() { OFlag::O_APPEND } else { OFlag::empty() };
     let opened = place.open(OFlag::O_WRONLY | OFlag::O_NONBLOCK | behind, 0);
     let file = opened.map_err(|error| match error.raw_os_error() {
@@ -29,14 +29,14 @@ pub(super) fn existing(place: &Place) -> io::Result<File> {
         _ => error,
     })?;
     refuse_planted(place, &file)?;
-    // From now on, a reader that is slow is waited for.
+    // From now on, writes wait for a slow reader.
     if !file.metadata()?.is_file() {
         fcntl(&file, FcntlArg::F_SETFL(OFlag::O_WRONLY))?;
     }
     Ok(file)
 }
 
-/// Refuses what somebody else may have put there for ephtrace to write to.
+/// Refuses a file that another user may have put there for ephtrace to write to.
 fn refuse_planted(place: &Place, file: &File) -> io::Result<()> {
     let metadata = file.metadata()?;
     let uid = metadata.uid();
@@ -56,8 +56,8 @@ fn refuse_planted(place: &Place, file: &File) -> io::Result<()> {
             metadata.nlink()
         )));
     }
-    // Linux does the same where it is told to (`fs.protected_regular`), but only if the file may
-    // be created.
+    // Linux does the same if configured (`fs.protected_regular`), but only for opens that may
+    // create the file.
     match place.owner_if_for_everybody()? {
         Some(owner) if uid != owner && uid != geteuid().as_raw() => Err(refused(&format!(
             "it belongs to user {uid}, in a directory where everyone may create files: remove it, \

@@ -7,7 +7,7 @@ use std::{
 
 use crate::{host::file_lock::holder, output::escape::escape_for_terminal};
 
-/// Keeps others that do the same from writing to the file, until it is closed.
+/// Locks the file until it is closed, so that no other process that locks it writes to it.
 pub(super) fn lock(file: &File) -> io::Result<()> {
     match file.try_lock() {
         Err(TryLockError::WouldBlock) => {
@@ -18,7 +18,7 @@ pub(super) fn lock(file: &File) -> io::Result<()> {
                         .map(|comm| format!(" ({})", escape_for_terminal(comm.as_str())));
                     format!("process {}{}", holder.pid, comm.unwrap_or_default())
                 }
-                // One of another pid namespace, or one that has just ended.
+                // A process of another pid namespace, or one that has just ended.
                 None => "another process".to_owned(),
             };
             let why = format!("{who} is writing to it: stop that process, or name another file");

@@ -1,17 +1,17 @@
 //! The one way to write a file, for all outputs.
 //!
-//! Root may be told to write into a directory of somebody else, who may change what is in it at any
-//! time. So a file is
+//! Root may be told to write into a directory of another user, who may change its content at any
+//! time. Therefore a file is
 //!
 //! - reached by its directory, which is looked up once and held open (`Place`);
-//! - new (`O_EXCL`, mode 0600 unless asked), or there already and regular, with one name, not in
-//!   the place of a new one in a directory for everybody; no link is followed to it, and nothing is
-//!   waited for ([`PendingFile`]);
+//! - new (`O_EXCL`, mode 0600 unless asked), or an existing regular file with one name that does
+//!   not take the place of a new one in a directory for everybody; no link is followed to it, and
+//!   no open blocks ([`PendingFile`]);
 //! - locked while it is written (`lock`);
-//! - looked at with each write: removed, replaced, cut short or written to by others is an error
-//!   (`OpenFile`);
-//! - no larger than its disk has room for, less what is left for others (`reserve`);
-//! - there only once something is written to it, and gone again if nothing came of it.
+//! - checked with each write: it is an error if another process removes, replaces, truncates or
+//!   writes to it (`OpenFile`);
+//! - no larger than the free space of its disk, less the part left for others (`reserve`);
+//! - created only when something is written to it, and removed again if it remains unused.
 
 mod created;
 mod existing;

@@ -1,4 +1,4 @@
-//! A file while it is written to, and what others do to it meanwhile.
+//! An open file, guarded against changes by others.
 
 use std::{
     ffi::OsStr,
@@ -9,12 +9,13 @@ use std::{
 
 use super::{created::Created, place::Place, reserve::Reserve};
 
-/// A file that was begun.
+/// A file to which writing has begun.
 ///
-/// One that was not there before goes again unless it is [kept](Self::keep).
+/// A new file is removed again unless it is [kept](Self::keep).
 #[derive(Debug)]
 pub(crate) struct OpenFile {
-    // Removed before the file is closed and its lock with it: nobody can begin it in between.
+    // Dropped before the file is closed and unlocked: no other process can begin the file in
+    // between.
     created: Created,
     file: File,
     is_watched: bool,
@@ -26,40 +27,40 @@ impl OpenFile {
         Self { created, file, is_watched, reserve: Reserve::default() }
     }
 
-    /// The file itself.
+    /// Returns the file.
     pub(crate) fn file(&self) -> &File {
         &self.file
     }
 
-    /// Where it is.
+    /// Returns its place.
     pub(crate) fn place(&self) -> &Place {
         &self.created.place
     }
 
-    /// Whether it is ephtrace's alone while it is open: no device, no pipe, and nothing that the
-    /// shell has opened (`/dev/stdout`), which others may write to as well.
+    /// Returns true if the file is ephtrace's alone while it is open: no device, no pipe, and no
+    /// file that the shell has opened (`/dev/stdout`), to which other processes may write as well.
     pub(crate) fn is_watched(&self) -> bool {
         self.is_watched
     }
 
-    /// It stays whatever happens.
+    /// Keeps the file in any case.
     pub(crate) fn keep(&mut self) {
         self.created.is_unused = false;
     }
 
-    /// Fails if the disk has no room for so many bytes more.
+    /// Fails if the disk has no room for `bytes` more.
     pub(crate) fn reserve(&mut self, bytes: u64) -> io::Result<()> {
         if self.is_watched { self.reserve.take(&self.file, bytes) } else { Ok(()) }
     }
 
-    /// Fails if somebody else has done something to the file, which is to have `len_bytes`: what is
-    /// written to it would be lost.
+    /// Fails if another process has changed the file, whose length must be `len_bytes`: further
+    /// writes would be lost.
     pub(crate) fn check(&self, len_bytes: u64) -> io::Result<()> {
         if self.is_watched { check(&self.file, self.place(), len_bytes) } else { Ok(()) }
     }
 
-    /// A new file called `name` beside it, which the same users may read and write, and which
-    /// stays.
+    /// Creates a file called `name` beside this one, which the same users may read and write, and
+    /// which stays.
     pub(crate) fn new_beside(&self, name: &OsStr) -> io::Result<File> {
         let (mut created, file) = Created::like(self.place().beside(name.to_owned()), &self.file)?;
         created.is_unused = false;
@@ -67,7 +68,7 @@ impl OpenFile {
     }
 }
 
-/// Fails if `file` is no longer what is at `place`, or has another length than `len_bytes`.
+/// Fails if `file` is no longer the file at `place`, or if its length is not `len_bytes`.
 pub(super) fn check(file: &File, place: &Place, len_bytes: u64) -> io::Result<()> {
     let own = file.metadata()?;
     let what = match place.stat() {

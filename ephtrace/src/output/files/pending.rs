@@ -1,4 +1,4 @@
-//! A file that is to be written to, left as it is until there is something to write.
+//! A file that is to be written to, unchanged until there is something to write.
 
 use std::{
     ffi::OsString,
@@ -16,32 +16,32 @@ use super::{
     reserve::{self, Reserve},
 };
 
-/// How often a file is opened anew that somebody else replaces just then.
+/// Maximum number of attempts to open a file that another process is just replacing.
 const MAX_TRIES: u32 = 8;
 
-/// A file that can be written to, and that nothing was done to yet.
+/// A file that can be written to, and is still unchanged.
 ///
-/// Whoever opens it early says early that a path is bad, and still costs nobody what is in the file
-/// if the rest comes to nothing. A file that is not there comes with `PendingFile::begin` or
-/// [`PendingFile::put`] and not before: whatever kills ephtrace leaves none that is empty.
+/// Opening it early reports a bad path early, and does not cost the file's content if the rest
+/// fails. A missing file is created by `PendingFile::begin` or [`PendingFile::put`] and not before:
+/// however ephtrace is killed, it leaves no empty file.
 #[derive(Debug)]
 pub struct PendingFile {
     place: Place,
-    /// What is there; or what was there for a moment, to see whether it can be, and has no name.
+    /// The existing file; or the new file that was made as a test and has no name any more.
     file: File,
-    /// Of what was there for a moment: how to make it again.
+    /// For a new file, the mode with which to make it again.
     is_new: Option<Mode>,
 }
 
-/// Who may read and write a new file; its owner alone, unless that was asked for.
+/// Permissions of a new file; for its owner alone by default.
 type Mode = Option<u32>;
 
 impl PendingFile {
-    /// Opens the file at `path`, or sees whether it can be made, for its owner alone unless `mode`
-    /// says who may read and write it.
+    /// Opens the file at `path`, or checks that it can be created, for its owner alone unless
+    /// `mode` gives its permissions.
     ///
-    /// Root may be told to write into a folder of somebody else. So nothing is waited for, a
-    /// symbolic link is an error, and so is a file that another process is writing to in this way.
+    /// Root may be told to write into a folder of another user. Therefore no open blocks, and a
+    /// symbolic link is an error, as is a file that another process is writing to in this way.
     pub fn open(path: &Path, mode: Option<u32>) -> io::Result<Self> {
         let place = Place::of(path)?;
         for _ in 0..MAX_TRIES {
@@ -60,7 +60,7 @@ impl PendingFile {
         Err(io::Error::new(ErrorKind::ResourceBusy, why))
     }
 
-    /// Opens the file at `path`, which has to be there.
+    /// Opens the file at `path`, which must exist.
     pub(crate) fn existing(path: &Path) -> io::Result<Self> {
         let place = Place::of(path)?;
         for _ in 0..MAX_TRIES {
@@ -71,13 +71,13 @@ impl PendingFile {
         Err(ErrorKind::NotFound.into())
     }
 
-    /// Sees whether the file can be made; an error if anything is there.
+    /// Checks that the file can be created; fails if anything is there.
     pub(crate) fn create(place: Place, mode: Option<u32>) -> io::Result<Self> {
         let (_, file) = new(place.clone(), mode)?;
         Ok(Self { place, file, is_new: Some(mode) })
     }
 
-    /// The file at `place`; `None` if it was replaced or removed since it was opened.
+    /// Opens the file at `place`; returns `None` if it was replaced or removed since it was opened.
     fn open_existing(place: Place) -> io::Result<Option<Self>> {
         let file = existing(&place)?;
         let metadata = file.metadata()?;
@@ -90,16 +90,16 @@ impl PendingFile {
         Ok(Some(Self { place, file, is_new: None }))
     }
 
-    /// The file, as it is.
+    /// Returns the file, unchanged so far.
     pub fn file(&self) -> &File {
         &self.file
     }
 
-    /// Writes all of it at once: whatever happens meanwhile, what was there before stays whole
-    /// until `bytes` are.
+    /// Writes the whole content at once: until all `bytes` are written, the old content stays
+    /// whole.
     pub fn put(self, bytes: &[u8]) -> io::Result<()> {
         let before = self.file.metadata()?;
-        // What the shell has opened is not ephtrace's to replace, no more than a device is.
+        // ephtrace must not replace a file that the shell has opened, nor a device.
         if !before.is_file() || self.place.may_be_link() {
             return self.begin()?.file().write_all(bytes);
         }
@@ -114,7 +114,7 @@ impl PendingFile {
         })?;
         new.write_all(bytes)?;
         if is_new.is_some() {
-            // Its other name goes with `created`.
+            // Dropping `created` removes its other name.
             return created.place.link_to(&place).map_err(in_words);
         }
         open_file::check(&file, &place, before.len())?;
@@ -123,15 +123,15 @@ impl PendingFile {
         Ok(())
     }
 
-    /// The file, emptied or new.
+    /// Returns the file, emptied or new.
     pub(crate) fn begin(self) -> io::Result<OpenFile> {
         let Self { place, file, is_new } = self;
         let (created, file) = match is_new {
             Some(mode) => new(place, mode).map_err(in_words)?,
             None => (Created::before(place, &file.metadata()?), file),
         };
-        // A device has no length, and what the shell has opened may have something in it
-        // (`>> FILE`).
+        // A device has no length, and a file that the shell has opened may have content (`>>
+        // FILE`).
         let is_watched = file.metadata()?.is_file() && !created.place.may_be_link();
         if is_watched {
             reserve::check_once_emptied(&file)?;
@@ -140,26 +140,26 @@ impl PendingFile {
         Ok(OpenFile::new(created, file, is_watched))
     }
 
-    /// Where it is.
+    /// Returns its place.
     pub(crate) fn place(&self) -> &Place {
         &self.place
     }
 }
 
-/// A new file, locked; an error if anything is there.
+/// Creates a locked file; fails if anything is there.
 fn new(place: Place, mode: Mode) -> io::Result<(Created, File)> {
     let (mut created, file) = Created::open(place)?;
     if let Some(mode) = mode {
         set_mode(&file, mode)?;
     }
-    // Whoever has opened and locked it since then has it.
+    // If another process has opened and locked it since then, the file belongs to that process.
     let locked = lock(&file);
     created.is_unused = locked.is_ok();
     locked?;
     Ok((created, file))
 }
 
-/// What is to be said of a new file that is not new any more.
+/// Returns the error of a new file that another process has created meanwhile, in words.
 fn in_words(error: io::Error) -> io::Error {
     if error.kind() != ErrorKind::AlreadyExists {
         return error;
@@ -168,7 +168,7 @@ fn in_words(error: io::Error) -> io::Error {
     io::Error::new(ErrorKind::AlreadyExists, why)
 }
 
-/// A name that no other process takes.
+/// Returns a name that no other process uses.
 fn new_name(place: &Place) -> OsString {
     let mut name = OsString::from(".");
     name.push(place.name());
@@ -285,7 +285,7 @@ mod tests {
         open(&path).unwrap().put(b"after").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"after");
         let pending = open(&path).unwrap();
-        // The place beside it is taken: nothing can be written.
+        // The name beside it is taken: nothing can be written.
         fs::create_dir(path.with_file_name(new_name(&pending.place))).unwrap();
         pending.put(b"lost").unwrap_err();
         assert_eq!(fs::read(&path).unwrap(), b"after");
@@ -302,7 +302,8 @@ mod tests {
             PendingFile::open(&path, wanted).unwrap().begin().unwrap().keep();
             assert_eq!(mode(&path), is);
         }
-        // Also where it is replaced, an old one keeps its own; but no right to run as its owner.
+        // An existing file keeps its mode even when it is replaced, but not the right to run as its
+        // owner.
         fs::set_permissions(&path, fs::Permissions::from_mode(0o4640)).unwrap();
         PendingFile::open(&path, Some(0o666)).unwrap().put(b"next").unwrap();
         assert_eq!(mode(&path), 0o640);

@@ -1,9 +1,9 @@
-//! Where a file is: its directory, looked up once and held open, and its name there.
+//! Place of a file: its directory, looked up once and held open, and its name in it.
 //!
-//! Whoever may rename a directory on the way to the file can lead the next look-up elsewhere, and
-//! so can whoever may put a link there. Of links, those are followed that root or the caller made;
-//! another user's only to a directory of the same user, who may do there as he likes anyway. Linux
-//! itself does the like in directories for everybody, but only where it is told to
+//! A user who may rename a directory in the path, or put a link there, can lead the next look-up
+//! elsewhere. Links made by root or by the caller are followed; another user's links only if they
+//! lead to a directory of the same user, who may do anything there anyway. Linux itself does
+//! something similar in directories for everybody, but only if configured
 //! (`fs.protected_symlinks`).
 
 use std::{
@@ -30,22 +30,23 @@ use nix::{
 
 use crate::model::escape::shown;
 
-/// Links on the way to a directory: as many as Linux follows.
+/// Maximum number of links on the way to a directory: Linux's own limit.
 const MAX_LINKS: u32 = 40;
 
 const DIRECTORY: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
 
-/// Bits of a mode: the group or others may write.
+/// Mode bits that allow the group or others to write.
 const WRITABLE_BY_OTHERS: libc::mode_t = 0o022;
 
-/// Where a file is, or is to be.
+/// Place of a file that exists or will exist.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     folder: Arc<OwnedFd>,
     name: OsString,
-    /// As it was typed.
+    /// The path as given.
     path: PathBuf,
-    /// `/dev/stdout` is a link, and so is `/proc/self/fd/1`, where nobody else can put another.
+    /// True for `/dev/stdout` and `/proc/self/fd/1`, which are links in directories where no other
+    /// user can create one.
     may_be_link: bool,
 }
 
@@ -72,28 +73,28 @@ impl Place {
         })
     }
 
-    /// The place called `name` in the same directory.
+    /// Returns the place called `name` in the same directory.
     pub(crate) fn beside(&self, name: OsString) -> Self {
         let path = self.path.with_file_name(&name);
         Self { folder: Arc::clone(&self.folder), name, path, may_be_link: false }
     }
 
-    /// Whether it may be a link of the system's to what is open already.
+    /// Returns true if it may be a system's link to a file that is already open.
     pub(crate) fn may_be_link(&self) -> bool {
         self.may_be_link
     }
 
-    /// As it was typed.
+    /// Returns the path as given.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Name of the file.
+    /// Returns the name of the file.
     pub(crate) fn name(&self) -> &OsStr {
         &self.name
     }
 
-    /// Opens the file itself, and never what a link leads to.
+    /// Opens the file itself, and never the target of a link.
     pub(crate) fn open(&self, flags: OFlag, mode: u32) -> io::Result<File> {
         let never = if self.may_be_link { OFlag::empty() } else { OFlag::O_NOFOLLOW };
         let flags = flags | never | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
@@ -101,28 +102,28 @@ impl Place {
         Ok(openat(&*self.folder, &*self.name, flags, mode)?.into())
     }
 
-    /// What is there now.
+    /// Returns the status of the file that is there now.
     pub(crate) fn stat(&self) -> io::Result<FileStat> {
         let follow = if self.may_be_link { AtFlags::empty() } else { AtFlags::AT_SYMLINK_NOFOLLOW };
         Ok(fstatat(&*self.folder, &*self.name, follow)?)
     }
 
-    /// Puts what is here there, in place of what is there.
+    /// Moves the file here to `there`, and replaces a file there.
     pub(crate) fn rename_to(&self, there: &Self) -> io::Result<()> {
         Ok(renameat(&*self.folder, &*self.name, &*there.folder, &*there.name)?)
     }
 
-    /// Gives what is here the name there, where nothing may be; the name here may stay.
+    /// Gives the file here the name `there`, where nothing may exist; it may keep its name here.
     pub(crate) fn link_to(&self, there: &Self) -> io::Result<()> {
         let names = (&*self.name, &*there.name);
         match linkat(&*self.folder, names.0, &*there.folder, names.1, AtFlags::empty()) {
-            // A file system without second names, such as that of memory cards.
+            // The file system has no hard links, such as that of memory cards.
             Err(Errno::EPERM | Errno::EOPNOTSUPP | Errno::ENOSYS) => self.rename_to(there),
             done => Ok(done?),
         }
     }
 
-    /// Removes the name, if it is there.
+    /// Removes the name, if it exists.
     pub(crate) fn remove(&self) -> io::Result<()> {
         match unlinkat(&*self.folder, &*self.name, UnlinkatFlags::NoRemoveDir) {
             Err(Errno::ENOENT) => Ok(()),
@@ -130,8 +131,8 @@ impl Place {
         }
     }
 
-    /// User that everybody's new files in the directory belong beside: its owner, if everybody may
-    /// create files there and remove only their own, as in `/tmp`.
+    /// Returns the owner of the directory if everybody may create files in it and remove only their
+    /// own, as in `/tmp`.
     pub(crate) fn owner_if_for_everybody(&self) -> io::Result<Option<u32>> {
         let folder = fstat(&*self.folder)?;
         let sticky_for_all = libc::S_ISVTX | libc::S_IWOTH;
@@ -139,18 +140,18 @@ impl Place {
     }
 }
 
-/// Whether only root and the caller can create anything in the directory.
+/// Returns true if only root and the caller can create files in the directory.
 fn is_written_to_by_nobody_else(folder: &OwnedFd) -> io::Result<bool> {
     let folder = fstat(folder)?;
     Ok(is_trusted(folder.st_uid) && folder.st_mode & WRITABLE_BY_OTHERS == 0)
 }
 
-/// Whether a link of this user may lead anywhere.
+/// Returns true if a link of this user may lead anywhere.
 pub(super) fn is_trusted(uid: u32) -> bool {
     uid == 0 || uid == nix::unistd::geteuid().as_raw()
 }
 
-/// The directory at `path`, from the directory `at` on.
+/// Opens the directory at `path`, relative to the directory `at`.
 fn walk(at: impl AsFd, path: &Path, links: &mut u32) -> io::Result<OwnedFd> {
     let begin = if path.is_absolute() { "/" } else { "." };
     let mut at = openat(at, begin, DIRECTORY, Mode::empty())?;
@@ -164,10 +165,10 @@ fn walk(at: impl AsFd, path: &Path, links: &mut u32) -> io::Result<OwnedFd> {
     Ok(at)
 }
 
-/// The directory called `name` in `at`, or the one that a link there leads to.
+/// Opens the directory called `name` in `at`, or the one that a link there leads to.
 fn step(at: &OwnedFd, name: &OsStr, links: &mut u32) -> io::Result<OwnedFd> {
     match openat(at, name, DIRECTORY | OFlag::O_NOFOLLOW, Mode::empty()) {
-        // Some kernels say the one of a link, some the other.
+        // Kernels differ in the error for a link.
         Err(Errno::ENOTDIR | Errno::ELOOP) => {}
         opened => return Ok(opened?),
     }
@@ -177,7 +178,7 @@ fn step(at: &OwnedFd, name: &OsStr, links: &mut u32) -> io::Result<OwnedFd> {
     if owner.st_mode & SFlag::S_IFMT.bits() != SFlag::S_IFLNK.bits() {
         return Err(Errno::ENOTDIR.into());
     }
-    // The text of a link such as `/proc/1/root` is not where it leads.
+    // The text of a link such as `/proc/1/root` is not its target.
     if fstatfs(&link)?.filesystem_type() == PROC_SUPER_MAGIC {
         return Ok(openat(at, name, DIRECTORY, Mode::empty())?);
     }

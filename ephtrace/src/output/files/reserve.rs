@@ -1,9 +1,9 @@
-//! The part of a disk that is left to other programs.
+//! Part of a disk that is left to other programs.
 //!
-//! Root may fill a disk to its last block, those included that the file system keeps for root, and
-//! then nobody can log in, log or write a mail. So room is what others have (`f_bavail`), less a
-//! reserve: a hundredth of the disk, which fits a small one, and 64 MiB at most, as a hundredth of
-//! a large one would be gigabytes that ephtrace is refused for nothing.
+//! Root may fill a disk to its last block, including the blocks that the file system reserves for
+//! root; then nobody can log in, write logs or mails. Therefore the available room is that of other
+//! users (`f_bavail`), less a reserve of a hundredth of the disk, which suits a small disk, and of
+//! at most 64 MiB, because a hundredth of a large disk would deny ephtrace gigabytes for nothing.
 
 use std::{
     fs::File,
@@ -16,22 +16,22 @@ use nix::sys::statvfs::fstatvfs;
 
 use crate::output::human_bytes::HumanBytes;
 
-/// Part of a disk that is left to others.
+/// Divisor of the disk's size that gives the reserve.
 const SHARE: u64 = 100;
 
-/// Most bytes that are left to others.
+/// Maximum reserve in bytes.
 const MAX_RESERVE_BYTES: u64 = 64 << 20;
 
-/// How long a look at the disk is good for: other programs write to it, too.
+/// Time for which a look at the disk is valid: other programs write to it, too.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Bytes that are written after a look at most: some hundred writes of a storm.
+/// Maximum number of bytes written after a look: some hundred writes of a storm.
 const BYTES_PER_LOOK: u64 = 8 << 20;
 
-/// Bytes of a block in `st_blocks`, whatever the file system has.
+/// Size of a block in `st_blocks` in bytes, whatever the file system's block size is.
 const STAT_BLOCK_BYTES: u64 = 512;
 
-/// What may be written to a disk until it is looked at again.
+/// Number of bytes that may be written to a disk before the next look at it.
 #[derive(Debug, Default)]
 pub(super) struct Reserve {
     left_bytes: u64,
@@ -39,7 +39,7 @@ pub(super) struct Reserve {
 }
 
 impl Reserve {
-    /// Fails if the disk of `file` has no room for so many bytes more.
+    /// Fails if the disk of `file` has no room for `bytes` more.
     pub(super) fn take(&mut self, file: &File, bytes: u64) -> io::Result<()> {
         let is_recent = self.looked.is_some_and(|looked| looked.elapsed() < LOOK_EVERY);
         if !is_recent || bytes > self.left_bytes {
@@ -53,7 +53,7 @@ impl Reserve {
     }
 }
 
-/// Fails if there is no room even once `file` is empty.
+/// Fails if there is no room even after `file` is emptied.
 pub(super) fn check_once_emptied(file: &File) -> io::Result<()> {
     let mut disk = Disk::of(file);
     let own_bytes = file.metadata()?.blocks().saturating_mul(STAT_BLOCK_BYTES);
@@ -61,7 +61,7 @@ pub(super) fn check_once_emptied(file: &File) -> io::Result<()> {
     disk.check(1)
 }
 
-/// What a file system says of itself.
+/// Figures of a file system.
 #[derive(Clone, Copy, Debug)]
 struct Disk {
     available_bytes: u64,
@@ -69,7 +69,8 @@ struct Disk {
 }
 
 impl Disk {
-    /// One that says nothing (FUSE, some network file systems) has room until a write fails.
+    /// Returns the figures. A file system without any (FUSE, some network file systems) has room
+    /// until a write fails.
     fn of(file: &File) -> Self {
         let unknown = Self { available_bytes: u64::MAX, reserve_bytes: 0 };
         let Ok(said) = fstatvfs(file) else { return unknown };

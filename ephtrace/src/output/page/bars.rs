@@ -1,4 +1,4 @@
-//! The charts that are counts: steps and the range.
+//! The charts of counts: steps and the range.
 
 use maud::{Markup, html};
 
@@ -15,21 +15,21 @@ use crate::{
     model::PortRange,
 };
 
-/// Bars of the range, for each parity. The default range has 28,232 ports, so a bar is of 220
-/// there.
+/// Number of bars of the range, for each parity. The default range has 28,232 ports, so that a bar
+/// stands for 220.
 const BARS: u32 = 128;
 
-/// A rectangle in units of the drawing with a sentence of its own.
+/// A rectangle in units of the drawing, with a sentence of its own.
 pub(super) struct Bar {
     pub(super) class: String,
     pub(super) left: f64,
     pub(super) width: f64,
-    /// Height of its foot and its head, 0 to 1 from the bottom.
+    /// Height of its lower and upper end, 0 to 1 from the bottom.
     pub(super) ends: (f64, f64),
     pub(super) title: String,
 }
 
-/// Draws them, `over` them what lies over all.
+/// Draws bars, with `over` above them.
 pub(super) fn bars(all: &[Bar], over: &Markup) -> Drawing {
     let shapes = html! {
         @for Bar { class, left, width, ends: (foot, head), title } in all {
@@ -54,7 +54,7 @@ fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
 }
 
-/// One size of step, or a span of them: how often, among those of the same destination and among
+/// One size of steps, or a span of sizes: its number among steps to the same destination, and among
 /// all.
 struct Size {
     from: f64,
@@ -64,7 +64,7 @@ struct Size {
     any: u64,
 }
 
-/// Steps of up to 40 ports either way.
+/// Returns the chart of steps of up to 40 ports in both directions.
 pub(super) fn near_steps(picture: &PlotData, charts: &Charts) -> Option<Plot> {
     let (same, any) = (picture.steps(), charts.any_steps());
     let sizes = same.near().zip(any.near()).map(|((step, same), (_, any))| {
@@ -90,7 +90,7 @@ pub(super) fn near_steps(picture: &PlotData, charts: &Charts) -> Option<Plot> {
         .map(|parts| parts.plot("near-steps", "Steps of a destination", hint, reading))
 }
 
-/// All steps over the width of the range.
+/// Returns the chart of all steps over the width of the range.
 pub(super) fn far_steps(picture: &PlotData, charts: &Charts) -> Option<Plot> {
     let (same, any) = (picture.steps(), charts.any_steps());
     let starts: Vec<_> = same.bins().map(|(start, _)| start).collect();
@@ -208,7 +208,7 @@ fn commonest(sizes: &[Size], total: u64) -> String {
     }
 }
 
-/// Ports of one parity in one piece of the range.
+/// Ports of one parity in one part of the range.
 #[derive(Clone, Copy, Default)]
 struct Piece {
     assignments: u64,
@@ -216,7 +216,7 @@ struct Piece {
     ports: u32,
 }
 
-/// A bar for each piece of `wide` ports and each parity that has assignments.
+/// Returns a bar for each piece of `wide` ports and each parity that has assignments.
 fn occupancy_bars(pieces: &[(u32, [Piece; 2])], wide: u32, (x, y): (&Scale, &Scale)) -> Vec<Bar> {
     let mut all = Vec::new();
     for (from, two) in pieces {
@@ -241,12 +241,12 @@ fn occupancy_bars(pieces: &[(u32, [Piece; 2])], wide: u32, (x, y): (&Scale, &Sca
     all
 }
 
-/// How the range is used, even ports upwards and odd ones downwards.
+/// Returns the chart of the range's use, even ports upwards and odd ones downwards.
 pub(super) fn occupancy(charts: &Charts) -> Option<Plot> {
     let occupancy = charts.occupancy();
     let used = occupancy.used()?;
     let range = occupancy.range().map_or(used, |range| range.hull(used));
-    // Even, so that each piece has as many ports of either parity.
+    // Even, so that each piece has as many even as odd ports.
     let wide = (range.len().div_ceil(BARS).next_multiple_of(2)).max(2);
     let start = u32::from(range.low) & !1;
     let pieces: Vec<(u32, [Piece; 2])> = (start..=u32::from(range.high))
@@ -303,7 +303,7 @@ fn piece(charts: &Charts, from: u32, wide: u32, range: PortRange) -> [Piece; 2] 
     two
 }
 
-/// Eight pieces a row, so that there are not too many to be read.
+/// Returns the table, with eight pieces a row to keep it readable.
 fn pieces_table(pieces: &[(u32, [Piece; 2])], wide: u32) -> Markup {
     let cell = |rows: &[(u32, [Piece; 2])], parity: usize| {
         let all = rows.iter().map(|(_, two)| two[parity]);

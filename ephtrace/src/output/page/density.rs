@@ -1,8 +1,8 @@
-//! Very many events: how many there are in each cell of a grid, by strength of colour, a step for
-//! each doubling.
+//! Very many events: the number in each cell of a grid as strength of colour, one level for each
+//! doubling.
 //!
-//! A cell with one event is drawn at nearly half of the full strength, and one that lies apart gets
-//! a dot of fixed size besides, so that it is seen on a phone too.
+//! A cell with one event is drawn at nearly half of the full strength, and an isolated one also
+//! gets a dot of fixed size, so that it is visible on a phone.
 
 use std::{collections::BTreeMap, fmt::Write as _, ops::Range};
 
@@ -18,28 +18,29 @@ use crate::analyse::{
     real,
 };
 
-/// Steps of strength above the least. More can't be told apart, and fewer make a shorter file.
+/// Number of levels above the lowest. More can't be told apart; fewer make a smaller file.
 const LEVELS: u32 = 5;
 
-/// Letters closer than this to another one, in shares of the height, are left out.
+/// Least distance between letters, as a share of the height; closer ones are left out.
 const LETTER_ROOM: f64 = 0.05;
 
-/// How an axis of a grid becomes values of a scale.
+/// Function from a position on an axis of a grid to a value of a scale.
 pub(super) type Value = fn(u64, u64) -> f64;
 
-/// A grid with the scales that it is drawn on.
+/// A grid with its scales.
 pub(super) struct Density<'a> {
     pub(super) grid: &'a Grid,
     pub(super) x: Scale,
     pub(super) y: Scale,
-    /// What a value of the axes is on the scales; the first argument is where zero is.
+    /// Functions to the values of both scales; their first argument is the position, their second
+    /// that of zero.
     pub(super) value: (Value, Value),
-    /// Where zero is on the axis from left to right.
+    /// Position of zero on the horizontal axis.
     pub(super) zero: u64,
 }
 
 impl Density<'_> {
-    /// The drawing, `behind` it what lies behind the cells.
+    /// Returns the drawing, with `behind` below the cells.
     pub(super) fn draw(&self, hues: &ColorAssignment, behind: &Markup) -> Drawing {
         let [left, top, width, height] = self.place();
         let (columns, rows) = self.used();
@@ -64,7 +65,7 @@ impl Density<'_> {
         Drawing { shapes, cells: Some(cells), letters: Vec::new() }
     }
 
-    /// A letter at the last cell of each colour, unless there is one nearby.
+    /// Returns a letter at the last cell of each colour, unless there is one nearby.
     pub(super) fn letters(&self, hues: &ColorAssignment) -> Vec<(usize, f64, f64)> {
         let mut last = BTreeMap::new();
         self.each(|column, row, cell| {
@@ -82,12 +83,12 @@ impl Density<'_> {
         apart(places)
     }
 
-    /// Columns and rows that are drawn.
+    /// Returns the columns and rows that are drawn.
     fn used(&self) -> (Range<usize>, Range<usize>) {
         (self.grid.x().used(), self.grid.y().used())
     }
 
-    /// Left, top, width and height of all cells that are drawn.
+    /// Returns left, top, width and height of all drawn cells.
     fn place(&self) -> [f64; 4] {
         let (columns, rows) = self.used();
         let across =
@@ -98,7 +99,7 @@ impl Density<'_> {
         [left, top, right - left, bottom - top]
     }
 
-    /// Each cell that is not empty, rows counted from the top.
+    /// Calls `visit` with each non-empty cell, rows counted from the top.
     fn each(&self, mut visit: impl FnMut(usize, usize, Cell)) {
         let (columns, rows) = self.used();
         for row in rows.clone().rev() {
@@ -111,7 +112,7 @@ impl Density<'_> {
         }
     }
 
-    /// For each colour and strength the cells that have it, neighbours drawn as one.
+    /// Returns the cells of each colour and strength, with neighbours drawn as one.
     fn paths(&self, hues: &ColorAssignment) -> BTreeMap<(usize, u32), String> {
         let mut most = 1;
         self.each(|_, _, cell| most = most.max(cell.count));
@@ -128,7 +129,7 @@ impl Density<'_> {
         paths
     }
 
-    /// Dots for cells without a neighbour, by colour.
+    /// Returns the dots for cells without a neighbour, by colour.
     fn lone(&self, hues: &ColorAssignment) -> BTreeMap<usize, String> {
         let [left, top, width, height] = self.place();
         let (columns, rows) = self.used();
@@ -161,7 +162,7 @@ impl Density<'_> {
     }
 }
 
-/// Cells of one look side by side.
+/// Adjacent cells of one look.
 #[derive(Default)]
 struct Run {
     look: (usize, u32),
@@ -171,7 +172,7 @@ struct Run {
 }
 
 impl Run {
-    /// Takes the next cell in, if it is like this and next to it.
+    /// Adds the next cell, if it has the same look and is adjacent.
     fn extend(&mut self, look: (usize, u32), column: usize, row: usize) -> bool {
         let fits = self.length > 0
             && look == self.look
@@ -189,13 +190,13 @@ impl Run {
     }
 }
 
-/// 0 for a single event, [`LEVELS`] for more than half of the most in one cell, and one less for
-/// each halving.
+/// Returns 0 for a single event, [`LEVELS`] for more than half of the highest count, and one less
+/// for each halving.
 fn level(count: u64, most: u64) -> u32 {
     if count <= 1 { 0 } else { LEVELS.saturating_sub((most / count).ilog2()).max(1) }
 }
 
-/// Letters that leave each other room.
+/// Returns the letters that keep their distance from each other.
 pub(super) fn apart(
     letters: impl IntoIterator<Item = (usize, f64, f64)>,
 ) -> Vec<(usize, f64, f64)> {

@@ -13,11 +13,11 @@ use crate::analyse::{
     real,
 };
 
-/// Failed assignments over time, by error.
+/// Returns the chart of failed assignments over time, by error.
 pub(super) fn over_time(charts: &Charts) -> Option<Plot> {
     let grid = charts.failures();
     let failed = grid.x().seen()?;
-    // Together with the ports, so that one can be compared with the other.
+    // Uses the time axis of the ports, so that both charts can be compared.
     let all = charts.by_time().x().seen().unwrap_or(failed);
     let (first, last) = (all.0.min(failed.0), all.1.max(failed.1));
     let seconds = |ns: u64| (real(ns) - real(first)) / 1e9;
@@ -62,14 +62,14 @@ pub(super) fn over_time(charts: &Charts) -> Option<Plot> {
     })
 }
 
-/// Failures between two points in time, in seconds, as bars one upon the other.
+/// Returns failures between two times, in seconds, as stacked bars.
 fn failure_bars(
     counts: &[u64],
     (from, to): (f64, f64),
     names: &[String],
     (x, y): (&Scale, &Scale),
 ) -> Vec<Bar> {
-    // A column of a long recording is a second; of a short one at least a hair.
+    // A column of a long recording is a second; that of a short one has a minimum width.
     let width = (x.place(to) - x.place(from)).max(0.002);
     let mut foot = 0;
     let some = counts.iter().enumerate().filter(|(_, n)| **n > 0);

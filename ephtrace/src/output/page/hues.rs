@@ -1,6 +1,6 @@
-//! Which destination has which colour: the busiest ones one each, all others grey.
+//! Colours of destinations: one for each of the busiest, grey for all others.
 //!
-//! Never by colour alone: each has a letter too, and can be switched off.
+//! Colour is never the only mark: each has a letter, too, and can be switched off.
 
 use std::collections::HashMap;
 
@@ -16,23 +16,23 @@ use crate::{
     output::summary::plots::hues,
 };
 
-/// Colours that are told apart in dark and light, also by those who see fewer (Okabe and Ito's,
-/// less yellow and black, with violet and olive). The style sheet has them.
+/// Number of colours that can be told apart in dark and light, even by colour-blind people (Okabe
+/// and Ito's, without yellow and black, with violet and olive). The style sheet has them.
 pub(super) const COLOURS: usize = 8;
 
-/// Cells in which no destination prevails.
+/// Hue of cells in which no destination prevails.
 pub(super) const SEVERAL: Hue = COLOURS + 1;
 
 /// Index of a colour; [`COLOURS`] is grey.
 pub(super) type Hue = usize;
 
-/// The colours of the lanes.
+/// Colours of the lanes.
 pub(super) struct ColorAssignment {
     of: HashMap<Id, Hue, FxBuildHasher>,
     named: Vec<(String, u64)>,
     others: u64,
     other_lanes: usize,
-    /// Whether cells of several destinations may be drawn.
+    /// True if cells of several destinations may be drawn.
     dense: bool,
 }
 
@@ -50,22 +50,22 @@ impl ColorAssignment {
         Self { of, dense, others, other_lanes: lane_ids.len().saturating_sub(named.len()), named }
     }
 
-    /// The colour of lane number `id`.
+    /// Returns the colour of lane number `id`.
     pub(super) fn hue(&self, id: Id) -> Hue {
         self.of.get(&id).copied().unwrap_or(COLOURS)
     }
 
-    /// The colour of a cell.
+    /// Returns the colour of a cell.
     pub(super) fn of_cell(&self, cell: Cell) -> Hue {
         cell.owner().map_or(SEVERAL, |id| self.hue(id))
     }
 
-    /// The letter of a colour.
+    /// Returns the letter of a colour.
     pub(super) fn letter(hue: Hue) -> char {
         b"ABCDEFGH".get(hue).copied().map_or('·', char::from)
     }
 
-    /// The name of a lane with that colour.
+    /// Returns the name of the lane with that colour.
     pub(super) fn name(&self, hue: Hue) -> &str {
         match self.named.get(hue) {
             Some((name, _)) => name,
@@ -74,12 +74,12 @@ impl ColorAssignment {
         }
     }
 
-    /// Whether there is more than one destination.
+    /// Returns true if there is more than one destination.
     pub(super) fn several(&self) -> bool {
         self.named.len() > 1
     }
 
-    /// What each colour stands for, each with a box to switch it off in all charts.
+    /// Returns the meaning of each colour, with a box to switch it off in all charts.
     pub(super) fn legend(&self) -> Markup {
         html! {
             @if self.several() {
@@ -112,7 +112,8 @@ fn entry(hue: Hue, name: &str, n: Option<u64>) -> Markup {
     }
 }
 
-/// With source and namespace only where they are not told apart without.
+/// Returns the names of lanes, with source and namespace only if they are needed to tell them
+/// apart.
 fn names(lanes: &[LaneKey]) -> Vec<String> {
     let names: Vec<String> = lanes.iter().map(hues::name).collect();
     let sourced: Vec<String> = lanes

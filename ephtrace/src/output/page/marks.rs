@@ -1,4 +1,4 @@
-//! A few events: each as a dot with a sentence of its own.
+//! A few events, each as a dot with a sentence of its own.
 
 use maud::{Markup, html};
 
@@ -14,16 +14,16 @@ use crate::{
     model::errno_name,
 };
 
-/// One event and where it is drawn.
+/// One event and its position in the drawing.
 pub(super) struct Dot<'a> {
     pub(super) mark: &'a Mark,
-    /// Value on the axis from left to right.
+    /// Value on the horizontal axis.
     pub(super) x: f64,
-    /// Value on the axis from bottom to top.
+    /// Value on the vertical axis.
     pub(super) y: f64,
 }
 
-/// Draws dots on these scales, `behind` them what lies behind.
+/// Draws dots on these scales, with `behind` below them.
 pub(super) fn draw(
     dots: &[Dot<'_>],
     (x, y): (&Scale, &Scale),
@@ -43,7 +43,7 @@ pub(super) fn draw(
     Drawing { shapes, cells: None, letters: Vec::new() }
 }
 
-/// A letter at the last dot of each colour.
+/// Returns a letter at the last dot of each colour.
 pub(super) fn letters(
     dots: &[Dot<'_>],
     (x, y): (&Scale, &Scale),
@@ -56,7 +56,7 @@ pub(super) fn letters(
     density::apart(last)
 }
 
-/// All that is known of an event.
+/// Returns all that is known of an event, as a sentence.
 fn sentence(mark: &Mark, hues: &ColorAssignment) -> String {
     let hue = hues.hue(mark.id);
     let name = if hue == COLOURS {

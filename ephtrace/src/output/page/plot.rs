@@ -1,7 +1,7 @@
-//! The frame of a chart: heading, axes, the drawing, and the same as a table.
+//! The frame of a chart: heading, axes, the drawing, and the same data as a table.
 //!
-//! Labels are text of the page at places in percent, so that they stay readable however wide the
-//! screen is; only the drawing itself is stretched. All drawings have the same coordinates: 0 to
+//! Labels are text of the page at positions in percent, so that they stay readable at any screen
+//! width; only the drawing itself is stretched. All drawings have the same coordinates: 0 to
 //! [`WIDTH`] from left to right, 0 to [`HEIGHT`] from top to bottom.
 
 use maud::{Markup, html};
@@ -14,68 +14,68 @@ pub(super) const WIDTH: f64 = 1000.0;
 /// Height of a drawing, in units of its own.
 pub(super) const HEIGHT: f64 = 500.0;
 
-/// About so many labels along the bottom; a phone leaves out every other one.
+/// Approximate number of labels on the horizontal axis; a phone leaves out every other one.
 const TICKS_ACROSS: f64 = 8.0;
 
-/// About so many labels along the side.
+/// Approximate number of labels on the vertical axis.
 const TICKS_UP: f64 = 6.0;
 
 /// A chart.
 pub(super) struct Plot {
-    /// For links.
+    /// Identifier for links.
     pub(super) id: &'static str,
-    /// What it shows.
+    /// Title of the chart.
     pub(super) title: &'static str,
-    /// How it is to be read.
+    /// Help for reading the chart.
     pub(super) hint: Markup,
-    /// What is to be seen, in a sentence: what a screen reader says in place of the drawing.
+    /// The visible result in a sentence, which a screen reader reads in place of the drawing.
     pub(super) reading: String,
-    /// Values from left to right, and what they are.
+    /// Horizontal scale, and its title.
     pub(super) x: (Scale, &'static str),
-    /// Values from bottom to top, and what they are.
+    /// Vertical scale, and its title.
     pub(super) y: (Scale, &'static str),
     /// The drawing.
     pub(super) drawing: Drawing,
-    /// Its outline.
+    /// Shape of the chart.
     pub(super) shape: Shape,
-    /// The same in numbers.
+    /// The data as a table.
     pub(super) table: Markup,
 }
 
-/// How much of the page's width a chart takes; on a phone all of it.
+/// Part of the page's width that a chart takes; on a phone, it takes all of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
-    /// All of it.
+    /// The whole width.
     Wide,
-    /// Half of it.
+    /// Half of the width.
     Half,
-    /// Half of it, and as high as wide: both axes are the same.
+    /// Half of the width, and as high as wide: both axes are the same.
     Square,
 }
 
-/// What is inside of the axes.
+/// The drawing inside of the axes.
 pub(super) struct Drawing {
-    /// Shapes of SVG.
+    /// SVG shapes.
     pub(super) shapes: Markup,
-    /// What the script makes tooltips of, where shapes have none of their own.
+    /// Data from which the script makes tooltips, if shapes have none of their own.
     pub(super) cells: Option<Cells>,
-    /// Letters at points of the drawing: colour, then place from left and from bottom, 0 to 1.
+    /// Letters at points of the drawing: colour, then position from left and from bottom, 0 to 1.
     pub(super) letters: Vec<(usize, f64, f64)>,
 }
 
 /// Counts of a grid, for tooltips.
 pub(super) struct Cells {
-    /// Columns and rows.
+    /// Number of columns and rows.
     pub(super) size: (usize, usize),
     /// Left, top, width and height in units of the drawing.
     pub(super) place: [f64; 4],
-    /// Counts row by row from the top, separated by commas; a number below 0 stands for so many
+    /// Counts row by row from the top, separated by commas; a negative number stands for that many
     /// empty cells.
     pub(super) counts: String,
 }
 
 impl Plot {
-    /// As a figure.
+    /// Returns the chart as a figure.
     pub(super) fn render(&self) -> Markup {
         let Self { id, title, hint, reading, x, y, drawing, shape, table } = self;
         let caption = format!("{id}-title");
@@ -145,7 +145,7 @@ fn ticks(ticks: &[Tick], up: bool) -> Markup {
     }
 }
 
-/// Faint lines at the ticks.
+/// Returns faint lines at the ticks.
 fn lines(x: &[Tick], y: &[Tick]) -> Markup {
     let across = x.iter().map(|t| format!("M{:.1} 0V{HEIGHT}", t.place * WIDTH));
     let up = y.iter().map(|t| format!("M0 {:.1}H{WIDTH}", (1.0 - t.place) * HEIGHT));

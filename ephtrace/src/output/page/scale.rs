@@ -1,8 +1,8 @@
-//! From values to places on a chart, and the ticks in between.
+//! Maps values to positions on a chart, and places the ticks.
 
 use std::fmt::Write as _;
 
-/// What the values of an axis are, for labels. The script knows each by its name.
+/// Unit of an axis, for its labels. The script knows each by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unit {
     /// Whole numbers with separators: 1,020,000.
@@ -15,14 +15,14 @@ pub(super) enum Unit {
     Share,
     /// Seconds.
     Seconds,
-    /// Nanoseconds, shown in what fits.
+    /// Nanoseconds, shown in a fitting unit.
     Nanoseconds,
     /// Whole numbers upwards and downwards from 0, both shown without a sign.
     Size,
 }
 
 impl Unit {
-    /// What the script calls it.
+    /// Returns the name that the script uses.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Count => "count",
@@ -35,11 +35,11 @@ impl Unit {
         }
     }
 
-    /// A value as a label.
+    /// Returns a value as a label.
     pub(super) fn label(self, value: f64) -> String {
         let plain = short(value);
         match self {
-            // Short, for there is little room at the end of an axis.
+            // Short, because there is little room at the end of an axis.
             Self::Count if value >= 1e6 && value % 1e5 == 0.0 => {
                 format!("{} M", short(value / 1e6))
             }
@@ -55,20 +55,20 @@ impl Unit {
     }
 }
 
-/// From values to places between 0 and 1.
+/// Maps values to positions between 0 and 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Scale {
-    /// Value at place 0.
+    /// Value at position 0.
     pub(super) low: f64,
-    /// Value at place 1.
+    /// Value at position 1.
     pub(super) high: f64,
-    /// Equal ratios are equally far apart; both ends are above 0.
+    /// True for a logarithmic scale; both ends are above 0.
     pub(super) log: bool,
-    /// What the values are.
+    /// Unit of the values.
     pub(super) unit: Unit,
 }
 
-/// A label and where it stands.
+/// A label and its position.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Tick {
     pub(super) place: f64,
@@ -76,23 +76,23 @@ pub(super) struct Tick {
 }
 
 impl Scale {
-    /// Equal differences are equally far apart.
+    /// Returns a linear scale.
     pub(super) fn linear(low: f64, high: f64, unit: Unit) -> Self {
         Self { low, high: high.max(low + f64::EPSILON.max(low.abs() * 1e-12)), log: false, unit }
     }
 
-    /// Equal ratios are equally far apart.
+    /// Returns a logarithmic scale.
     pub(super) fn log(low: f64, high: f64, unit: Unit) -> Self {
         Self { low, high: high.max(low * 1.01), log: true, unit }
     }
 
-    /// Where `value` stands.
+    /// Returns the position of `value`.
     pub(super) fn place(&self, value: f64) -> f64 {
         let Self { low, high, .. } = *self;
         if self.log { (value / low).ln() / (high / low).ln() } else { (value - low) / (high - low) }
     }
 
-    /// About `wanted` labels at round values.
+    /// Returns about `wanted` labels at round values.
     pub(super) fn ticks(&self, wanted: f64) -> Vec<Tick> {
         let values = if self.log { self.powers(wanted) } else { self.round(wanted) };
         let tick = |value: f64| Tick { place: self.place(value), label: self.unit.label(value) };
@@ -112,7 +112,8 @@ impl Scale {
         values.take_while(|&value| value <= self.high).collect()
     }
 
-    /// Powers of ten, every other if there are many; with few, 2 and 5 times them, too.
+    /// Returns powers of ten; every n-th if there are many; with few, also twice and five times
+    /// each.
     fn powers(&self, wanted: f64) -> Vec<f64> {
         let decades = (self.high / self.low).log10();
         let every = (decades / wanted).ceil().max(1.0);
@@ -126,14 +127,14 @@ impl Scale {
     }
 }
 
-/// At most three digits behind the point, no zeros at the end.
+/// Returns the value with at most three decimals, without trailing zeros.
 fn short(value: f64) -> String {
     let text = format!("{value:.3}");
     let text = text.trim_end_matches('0').trim_end_matches('.');
     if text == "-0" { "0".to_owned() } else { text.to_owned() }
 }
 
-/// 1234567 as 1,234,567.
+/// Returns 1234567 as 1,234,567.
 fn separated(number: &str) -> String {
     let (sign, digits) = number.strip_prefix('-').map_or(("", number), |digits| ("−", digits));
     let whole = digits.find('.').unwrap_or(digits.len());
@@ -147,12 +148,12 @@ fn separated(number: &str) -> String {
     text
 }
 
-/// A count with separators.
+/// Returns a count with separators.
 pub(super) fn count(n: u64) -> String {
     separated(&n.to_string())
 }
 
-/// Nanoseconds in a fitting unit, to three digits.
+/// Returns nanoseconds in a fitting unit, to three digits.
 fn time(ns: f64) -> String {
     let (unit, name) = match ns {
         ..1e3 => (1.0, "ns"),

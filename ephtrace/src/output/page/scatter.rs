@@ -1,5 +1,5 @@
-//! The charts with a place for each event: ports by order and by time, the return map, the time of
-//! the search and how many candidates it tried.
+//! The charts with a point for each event: ports by order and by time, the return map, the duration
+//! of the search and the number of candidates that it tried.
 
 use std::collections::VecDeque;
 
@@ -22,40 +22,40 @@ use crate::{
     model::PortRange,
 };
 
-/// Where ports take up less than this share of the range, only they are shown, not all of the
-/// range.
+/// Share of the range below which only the ports in use are shown, not all of the range.
 const SPARSE: f64 = 0.25;
 
-/// A whole number as it is.
+/// Returns a whole number unchanged.
 fn plain(value: u64, _zero: u64) -> f64 {
     real(value)
 }
 
-/// Nanoseconds as seconds since `zero`.
+/// Returns nanoseconds as seconds since `zero`.
 fn seconds(value: u64, zero: u64) -> f64 {
     (real(value) - real(zero)) / 1e9
 }
 
-/// The least value of a magnitude.
+/// Returns the least value of a magnitude.
 fn of_magnitude(value: u64, _zero: u64) -> f64 {
     least(value)
 }
 
-/// Where a mark lies on the scales.
+/// Function to the position of a mark on the scales.
 type At = fn(&Mark, u64) -> Option<(f64, f64)>;
 
-/// What is common to these charts.
+/// Common properties of these charts.
 struct Scatter<'a> {
-    /// Events to be drawn one by one, if they are few.
+    /// Events that are drawn one by one, if there are few.
     marks: Option<&'a VecDeque<Mark>>,
     hues: &'a ColorAssignment,
     grid: &'a Grid,
     x: Scale,
     y: Scale,
-    /// Where zero is on the axis of time.
+    /// Position of zero on the time axis.
     zero: u64,
     value: (Value, Value),
-    /// Where a mark lies on the scales; the number is where zero is on the axis of time.
+    /// Function to the position of a mark on the scales; its second argument is zero on the time
+    /// axis.
     at: At,
     lettered: bool,
 }
@@ -93,7 +93,7 @@ impl Scatter<'_> {
     }
 }
 
-/// Ports in the order of their assignment.
+/// Returns the chart of ports in the order of their assignment.
 pub(super) fn by_number(charts: &Charts, hues: &ColorAssignment) -> Option<Plot> {
     let grid = charts.by_number();
     let y = ports(charts, grid)?;
@@ -129,7 +129,7 @@ pub(super) fn by_number(charts: &Charts, hues: &ColorAssignment) -> Option<Plot>
     })
 }
 
-/// Of very many, the last ones one by one: what the density of all can't show any more.
+/// Returns the last of very many assignments one by one, which the density of all can't show.
 pub(super) fn last(charts: &Charts, hues: &ColorAssignment) -> Option<Plot> {
     let (None, marks) = (charts.marks(), charts.last()) else { return None };
     let mut grid = Grid::new(marks.len(), ROWS);
@@ -164,7 +164,7 @@ pub(super) fn last(charts: &Charts, hues: &ColorAssignment) -> Option<Plot> {
     })
 }
 
-/// The same over time.
+/// Returns the chart of ports over time.
 pub(super) fn by_time(charts: &Charts, hues: &ColorAssignment) -> Option<Plot> {
     let grid = charts.by_time();
     let y = ports(charts, grid)?;
@@ -200,7 +200,7 @@ pub(super) fn by_time(charts: &Charts, hues: &ColorAssignment) -> Option<Plot> {
     })
 }
 
-/// Each port against the one before it in its lane.
+/// Returns the chart of each port against the previous one in its lane.
 pub(super) fn returns(charts: &Charts, hues: &ColorAssignment) -> Option<Plot> {
     let grid = charts.returns();
     let y = ports(charts, charts.by_number())?;
@@ -233,7 +233,7 @@ pub(super) fn returns(charts: &Charts, hues: &ColorAssignment) -> Option<Plot> {
     })
 }
 
-/// How long each search took.
+/// Returns the chart of the searches' durations.
 pub(super) fn latency(charts: &Charts, hues: &ColorAssignment) -> Option<Plot> {
     let at: At = |mark, _| Some((real(mark.number), real(mark.latency_ns?.max(1))));
     let grid = charts.latency();
@@ -248,7 +248,7 @@ pub(super) fn latency(charts: &Charts, hues: &ColorAssignment) -> Option<Plot> {
     ))
 }
 
-/// How many candidates each search looked at.
+/// Returns the chart of the number of candidates that each search tried.
 pub(super) fn tried(charts: &Charts, hues: &ColorAssignment) -> Option<Plot> {
     let at: At = |mark, _| Some((real(mark.number), f64::from(mark.tried?.max(1))));
     let grid = charts.tried();
@@ -308,20 +308,20 @@ impl Scatter<'_> {
     }
 }
 
-/// The scale of a grid's magnitudes, up to `least_high` at least.
+/// Returns the scale of a grid's magnitudes, at least up to `least_high`.
 fn magnitudes(grid: &Grid, unit: Unit, least_high: f64) -> Option<Scale> {
     let (lowest, highest) = grid.y().seen()?;
-    // Some room below and above, so that nothing lies on the edge.
+    // Leaves some room below and above, so that nothing lies on the edge.
     let high = (least(highest + 1) * 1.3).max(least_high);
     Some(Scale::log(least(lowest) / 1.3, high, unit))
 }
 
-/// All events from the first to the last.
+/// Returns the scale of all events, from the first to the last.
 fn numbers(charts: &Charts) -> Scale {
     Scale::linear(1.0, real(charts.events().max(1)) + 1.0, Unit::Count)
 }
 
-/// The range, or the ports in use if they are few of it.
+/// Returns the range, or the ports in use if they are only a small part of it.
 fn ports(charts: &Charts, grid: &Grid) -> Option<Scale> {
     let (lowest, highest) = grid.y().seen()?;
     let (mut low, mut high) = (real(lowest), real(highest) + 1.0);
@@ -335,7 +335,7 @@ fn ports(charts: &Charts, grid: &Grid) -> Option<Scale> {
     Some(Scale::linear((low - room).max(0.0), (high + room).min(65_536.0), Unit::Port))
 }
 
-/// Rules where the secret changes, and at the ends of the range.
+/// Returns rules at the changes of the secret and at the ends of the range.
 fn behind(charts: &Charts, y: &Scale, rules: &[f64]) -> Markup {
     let PortRange { low, high } = charts.occupancy().range().unwrap_or(PortRange::new(0, 0));
     let ends = [f64::from(low), f64::from(high) + 1.0].map(|end| y.place(end));

@@ -1,4 +1,4 @@
-//! A grid as a table: what lies in each of a few slices from left to right.
+//! A grid as a table: the content of each of a few slices from left to right.
 
 use maud::{Markup, html};
 
@@ -10,10 +10,10 @@ use super::{
 };
 use crate::analyse::charts::Grid;
 
-/// So many rows can be read aloud.
+/// Number of rows, few enough to be read aloud.
 const SLICES: usize = 16;
 
-/// A grid and what its axes mean.
+/// A grid and the meaning of its axes.
 pub(super) struct Slices<'a> {
     pub(super) grid: &'a Grid,
     pub(super) hues: &'a ColorAssignment,
@@ -22,7 +22,7 @@ pub(super) struct Slices<'a> {
     pub(super) units: (Unit, Unit),
 }
 
-/// What lies in one slice.
+/// Content of one slice.
 struct Slice {
     from: String,
     to: String,
@@ -33,7 +33,7 @@ struct Slice {
 }
 
 impl Slices<'_> {
-    /// The table; `x` and `y` say what the axes are.
+    /// Returns the table; `x` and `y` are the titles of the axes.
     pub(super) fn table(&self, x: &'static str, y: &'static str) -> Markup {
         html! {
             table {
@@ -107,7 +107,7 @@ impl Slices<'_> {
     }
 }
 
-/// `word`, with an s unless there is one.
+/// Returns `word` in the plural, unless `n` is 1.
 pub(super) fn plural(n: u64, word: &str) -> String {
     if n == 1 { word.to_owned() } else { format!("{word}s") }
 }

@@ -1,8 +1,8 @@
-//! Points in time as text.
+//! Times as text.
 
 use jiff::Timestamp;
 
-/// Nanoseconds since the Unix epoch as RFC 3339 in UTC, to the millisecond.
+/// Returns nanoseconds since the Unix epoch as RFC 3339 in UTC, to the millisecond.
 pub(super) fn utc(ns: u64) -> String {
     let time = Timestamp::from_nanosecond(ns.into()).unwrap_or_default();
     format!("{time:.3}")

@@ -1,4 +1,5 @@
-//! CSV: a header, then a row for each assignment, in the order of the columns; unknown is empty.
+//! CSV: a header, then a row for each assignment, in the order of the columns; unknown values are
+//! empty.
 
 use std::{borrow::Cow, io};
 
@@ -22,7 +23,7 @@ use crate::{
     },
 };
 
-/// Writes assignments as rows. Losses and the summary are no rows: they go to the notices.
+/// Writes assignments as rows. Losses and the summary are not rows: they go to the notices.
 pub struct CsvSink<T> {
     lines: Lines<T>,
     notices: Notices,
@@ -33,7 +34,7 @@ pub struct CsvSink<T> {
 }
 
 impl<T: Target> CsvSink<T> {
-    /// Nothing yet.
+    /// Creates a sink without any row.
     pub fn new(output: T, notices: Notices) -> Self {
         let rows = WriterBuilder::new().terminator(Terminator::Any(b'\n')).build();
         Self {
@@ -46,13 +47,13 @@ impl<T: Target> CsvSink<T> {
         }
     }
 
-    /// With text as it is, whatever it does to a terminal or a spreadsheet.
+    /// Leaves text unchanged, whatever it does to a terminal or a spreadsheet.
     #[must_use]
     pub fn raw(self, is_raw: bool) -> Self {
         Self { is_raw, ..self }
     }
 
-    /// What the rows are written to.
+    /// Returns the target of the rows.
     pub fn target(&self) -> &T {
         self.lines.target()
     }
@@ -73,8 +74,8 @@ impl<T: Target> CsvSink<T> {
     }
 }
 
-/// `text` so that a terminal shows it and a spreadsheet takes it for text: control characters and
-/// marks of direction are escaped, and before what would be a formula stands an apostrophe.
+/// Returns `text` made safe for a terminal and a spreadsheet: control characters and direction
+/// marks are escaped, and an apostrophe is put before a possible formula.
 fn guarded(text: &str) -> Cow<'_, str> {
     let is_formula = text.starts_with(['=', '+', '-', '@']);
     if !is_formula && !text.chars().any(is_unsafe) {
@@ -84,7 +85,7 @@ fn guarded(text: &str) -> Cow<'_, str> {
     Cow::Owned(format!("{mark}{}", escape_for_terminal(text)))
 }
 
-/// Rows, field by field; `csv_core` knows what needs quotes.
+/// Writes rows field by field; `csv_core` adds the necessary quotes.
 struct Rows(Writer);
 
 impl Rows {
@@ -100,7 +101,7 @@ impl Rows {
         }
     }
 
-    /// Appends `text`, in quotes if need be.
+    /// Appends `text`, in quotes if necessary.
     fn field(&mut self, out: &mut Vec<u8>, text: &str) {
         let mut rest = text.as_bytes();
         let mut part = [0; 128];
@@ -130,7 +131,7 @@ impl<T: Target> Sink for CsvSink<T> {
         for (nth, column) in COLUMNS.into_iter().enumerate() {
             rows.separate(out, nth);
             match (column.value)(assignment) {
-                // Only text from outside may hold what needs quotes.
+                // Only text from outside may need quotes.
                 Value::Str(text) if *is_raw => rows.field(out, text),
                 Value::Str(text) => rows.field(out, &guarded(text)),
                 value => {

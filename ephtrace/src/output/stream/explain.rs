@@ -1,6 +1,6 @@
-//! One assignment explained in a sentence: where the search began, how far it went, and why.
+//! Explains one assignment in a sentence: where the search began, how far it went, and why.
 //!
-//! Says what the columns say, in words; works nothing out.
+//! The sentence says the same as the columns; nothing is derived here.
 
 use std::io::Write as _;
 

@@ -1,4 +1,4 @@
-//! NDJSON: one object a line, all keys always there, in the order of the columns.
+//! NDJSON: one object per line, always with all keys, in the order of the columns.
 
 use std::io;
 
@@ -28,8 +28,8 @@ use crate::{
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Begins with a line `{"type":"stream",…}`, which names the version of the schema. Then writes
-/// each assignment as a line `{"type":"assignment",…}`, each loss as `{"type":"loss",…}`, the
-/// summary, unless it is to be quiet, as `{"type":"summary",…}`.
+/// each assignment as a line `{"type":"assignment",…}`, each loss as `{"type":"loss",…}`, and the
+/// summary, unless it is quiet, as `{"type":"summary",…}`.
 pub struct JsonSink<T> {
     lines: Lines<T>,
     notices: Notices,
@@ -37,21 +37,21 @@ pub struct JsonSink<T> {
     parts: Vec<Part>,
 }
 
-/// Columns next to one another.
+/// Adjacent columns.
 struct Part {
     fields: Vec<Field>,
-    /// Their text, if they are mostly the same as in the line before.
+    /// Their text, if they mostly repeat the previous line.
     kept: Option<Box<Kept>>,
 }
 
-/// A column with what stands before its value: `,"name":`.
+/// A column with the text before its value: `,"name":`.
 struct Field {
     lead: Short,
     value: fn(&Assignment) -> Value<'_>,
 }
 
 impl<T: Target> JsonSink<T> {
-    /// Nothing yet.
+    /// Creates a sink with the first line only.
     pub fn new(output: T, notices: Notices) -> Self {
         let mut lines = Lines::new(output);
         // Writing to memory can't fail.
@@ -62,7 +62,7 @@ impl<T: Target> JsonSink<T> {
         Self { lines, notices, value_writer: ValueWriter::default(), parts: parts() }
     }
 
-    /// What the lines are written to.
+    /// Returns the target of the lines.
     pub fn target(&self) -> &T {
         self.lines.target()
     }
@@ -81,7 +81,7 @@ impl Field {
     }
 }
 
-/// All columns, in their order.
+/// Returns all columns, in their order.
 fn parts() -> Vec<Part> {
     let part = |columns: &[Column], kept| Part {
         fields: columns.iter().copied().map(Field::new).collect(),
@@ -99,7 +99,7 @@ fn parts() -> Vec<Part> {
     parts
 }
 
-/// What the first line of a stream says.
+/// First line of a stream.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Begin {
@@ -112,8 +112,8 @@ pub(crate) struct Begin {
     empty: Empty,
 }
 
-/// An empty value (0, false, "") of each column that may be null. Readers that guess types from the
-/// first lines alone, such as that of Polars, would take a column for one of nulls.
+/// An empty value (0, false, "") of each column that may be null. Readers that infer types from the
+/// first lines alone, such as that of Polars, would otherwise infer a column of nulls.
 struct Empty;
 
 impl Serialize for Empty {
@@ -123,7 +123,7 @@ impl Serialize for Empty {
     }
 }
 
-/// The empty value of a column's type.
+/// Returns the empty value of a column's type.
 pub(crate) fn empty(column: &Column) -> serde_json::Value {
     match column.kind {
         columns::Kind::Unsigned(_) | columns::Kind::Signed => 0.into(),
@@ -135,13 +135,13 @@ pub(crate) fn empty(column: &Column) -> serde_json::Value {
     }
 }
 
-/// Events that are missing.
+/// Lost events.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct LossLine {
     /// Time when it was noticed, RFC 3339.
     ts: String,
-    /// The same in nanoseconds since the Unix epoch.
+    /// Time when it was noticed, in nanoseconds since the Unix epoch.
     ts_ns: u64,
     /// Stage that lost them: a key of `losses`.
     stage: &'static str,
@@ -151,13 +151,13 @@ pub(crate) struct LossLine {
     total: u64,
 }
 
-/// The summary, and when it was made.
+/// The summary, and its time.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct SummaryLine<'a> {
     /// The end of the run, RFC 3339.
     ts: String,
-    /// The same in nanoseconds since the Unix epoch.
+    /// The end of the run, in nanoseconds since the Unix epoch.
     ts_ns: u64,
     #[serde(flatten)]
     summary: &'a Summary,

@@ -1,7 +1,7 @@
-//! Columns whose values are mostly those of the line before: who connects, where to, which range.
-//! Their text is kept, and copied as one piece.
+//! Columns that mostly repeat the values of the previous line: process, destination, range. Their
+//! text is kept, and copied as a whole.
 //!
-//! Of the 32 columns, 21 are such. A line that repeats all of them takes a third of the
+//! They are 21 of the 32 columns. A line that repeats all of them takes a third of the
 //! instructions.
 
 use std::{ops::RangeInclusive, sync::Arc};
@@ -11,17 +11,17 @@ use crate::model::{
     columns::{self, COLUMNS},
 };
 
-/// Columns next to one another, with their text in the line before.
+/// Adjacent columns, with their text in the previous line.
 pub(super) struct Kept {
     columns: RangeInclusive<&'static str>,
-    /// Whether two assignments have the same values in these columns.
+    /// Returns true if two assignments have the same values in these columns.
     is_same: fn(&Assignment, &Assignment) -> bool,
     last: Assignment,
     text: Vec<u8>,
 }
 
 impl Kept {
-    /// The runs of columns, in their order; nothing is kept yet.
+    /// Returns the runs of columns, in their order; nothing is kept yet.
     pub(super) fn all() -> [Self; 4] {
         [
             Self::new(columns::PID.name..=columns::SADDR.name, is_same_asker),
@@ -38,14 +38,15 @@ impl Kept {
         Self { columns, is_same, last: Assignment::default(), text: Vec::new() }
     }
 
-    /// The places of its columns among all.
+    /// Returns the indices of its columns among all.
     pub(super) fn indices(&self) -> RangeInclusive<usize> {
-        // A name that is no column makes a run of none, which the test would see.
+        // A name that is no column makes an empty run, which the test would notice.
         let index = |name: &str| COLUMNS.iter().position(|column| column.name == name).unwrap_or(0);
         index(self.columns.start())..=index(self.columns.end())
     }
 
-    /// The text for `assignment`, which `write` appends where it is not the one of the line before.
+    /// Returns the text for `assignment`; `write` appends it if it differs from that of the
+    /// previous line.
     pub(super) fn text(
         &mut self,
         assignment: &Assignment,

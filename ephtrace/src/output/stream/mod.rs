@@ -27,8 +27,8 @@ pub enum Format {
     Csv,
 }
 
-/// The sink for a format and a view. `started_ns`, in nanoseconds since the Unix epoch, is where
-/// the seconds since the start begin; `paper` is what text is written on.
+/// Returns the sink for a format and a view. `started_ns`, in nanoseconds since the Unix epoch, is
+/// the zero of the seconds since the start; `paper` is the medium of text.
 pub fn build<T, N>(
     format: Format,
     (view, paper): (&View, Paper),

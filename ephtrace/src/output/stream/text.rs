@@ -1,7 +1,7 @@
 //! A table for people: one line for each assignment, `-` for unknown.
 //!
-//! Columns are as wide as IPv4 needs. The first value that is longer widens its column from there
-//! on, under a new header, so that the grid holds with IPv6, too. On a terminal that is too narrow,
+//! Columns are as wide as IPv4 needs. The first longer value widens its column from there on, under
+//! a new header, so that the columns stay aligned with IPv6, too. On a terminal that is too narrow,
 //! columns are dropped in a fixed order.
 
 use std::io::{self, Write as _};
@@ -27,10 +27,10 @@ use crate::{
     },
 };
 
-/// Widths that addresses get: IPv4, a link-local IPv6 address, any IPv6 address.
+/// Widths of address columns: IPv4, a link-local IPv6 address, any IPv6 address.
 const ADDRESS_WIDTHS: [usize; 3] = [15, 25, 39];
 
-/// Columns that go where the terminal is too narrow, the first one first.
+/// Columns that are dropped on a terminal that is too narrow, in this order.
 const DROPPED: [&str; 7] = [
     columns::FAMILY.name,
     columns::ORIGIN.name,
@@ -41,7 +41,7 @@ const DROPPED: [&str; 7] = [
     columns::PID.name,
 ];
 
-/// Stands before what a line has no room for even so.
+/// Separator before the rest of a line that still does not fit.
 const NEXT_LINE: &[u8] = b"\n    ";
 
 /// Writes assignments as lines of a table. Losses and the summary go to the notices.
@@ -53,11 +53,11 @@ pub struct TextSink<T> {
     needs_header: bool,
     explains: bool,
     paper: Paper,
-    /// The line that is being written is one of a failure.
+    /// True if the current line is one of a failure.
     has_failed: bool,
 }
 
-/// One column of the table, and its text in the line that is being written.
+/// One column of the table, and its text in the current line.
 struct Cell {
     column: Column,
     width: usize,
@@ -70,7 +70,7 @@ enum Kind {
     Left,
     Right,
     Address,
-    /// The last one, not padded.
+    /// The last column, not padded.
     Open,
 }
 
@@ -82,7 +82,8 @@ struct CellWriter {
 }
 
 impl<T: Target> TextSink<T> {
-    /// Nothing yet. `started_ns`, in nanoseconds since the Unix epoch, is where TIME(s) begins.
+    /// Creates a sink without any line. `started_ns`, in nanoseconds since the Unix epoch, is the
+    /// zero of TIME(s).
     pub fn new(view: &View, started_ns: u64, output: T, notices: Notices) -> Self {
         let writer = CellWriter {
             value_writer: ValueWriter::default(),
@@ -103,14 +104,14 @@ impl<T: Target> TextSink<T> {
         }
     }
 
-    /// The same with wall-clock times of another zone than the system's.
+    /// Uses wall-clock times of another zone than the system's.
     #[must_use]
     pub fn with_zone(mut self, zone: TimeZone) -> Self {
         self.writer.zone = zone;
         self
     }
 
-    /// The same on this paper: columns are dropped, and the rest broken, where it is too narrow.
+    /// Fits lines to this medium: if it is too narrow, columns are dropped, and the rest is broken.
     #[must_use]
     pub fn on(mut self, paper: Paper) -> Self {
         self.paper = paper;
@@ -118,7 +119,7 @@ impl<T: Target> TextSink<T> {
         self
     }
 
-    /// What the lines are written to.
+    /// Returns the target of the lines.
     pub fn target(&self) -> &T {
         self.lines.target()
     }
@@ -166,7 +167,7 @@ impl<T: Target> TextSink<T> {
         self.lines.end_line()
     }
 
-    /// Widens columns to what they hold; both columns of addresses together.
+    /// Widens columns to their values; both columns of addresses together.
     fn widen(&mut self) {
         let mut widest_address = 0;
         for Cell { width, kind, text, .. } in &mut self.cells {

@@ -1,6 +1,6 @@
-//! Values as bare text, which JSON, CSV and the table have in common.
+//! Values as bare text, common to JSON, CSV and the table.
 //!
-//! Written for speed: a storm has 100,000 assignments a second, each with 27 values.
+//! Written for speed: a storm has 100,000 assignments per second, each with 27 values.
 
 use std::{
     io::Write as _,
@@ -21,7 +21,7 @@ pub(super) struct Short {
 impl Short {
     const MAX: usize = 24;
 
-    /// The first 24 bytes of `text`.
+    /// Returns the first 24 bytes of `text`.
     pub(super) fn new(text: &str) -> Self {
         let mut bytes = [0; Self::MAX];
         let len = text.len().min(Self::MAX);
@@ -30,17 +30,17 @@ impl Short {
     }
 }
 
-/// Bytes that [`ValueWriter`] holds before it hands them on.
+/// Number of bytes that [`ValueWriter`] holds before it passes them on.
 const NIB: usize = 512;
 
-/// More than a column with a value of bounded size needs: its name (24), the value (an address has
-/// 39 bytes, a point in time 30) and the marks around it.
+/// More bytes than a column with a value of bounded size needs: its name (24), the value (an
+/// address has 39 bytes, a time 30) and the marks around it.
 const LONGEST: usize = 96;
 
 /// Writes values one after the other to a buffer.
 ///
-/// Pieces are collected in a small array of fixed size, where copying a short one is a move or
-/// two, and go to the buffer in one go.
+/// Pieces are collected in a small array of fixed size, where copying a short one takes a move or
+/// two, and go to the buffer together.
 #[derive(Debug)]
 pub(super) struct ValueWriter {
     buffer: [u8; NIB],
@@ -55,7 +55,7 @@ impl Default for ValueWriter {
 }
 
 impl ValueWriter {
-    /// Makes room for one column: to be called before each.
+    /// Makes room for one column; call it before each.
     pub(super) fn make_room(&mut self, out: &mut Vec<u8>) {
         if self.len > NIB - LONGEST {
             self.flush(out);
@@ -77,7 +77,7 @@ impl ValueWriter {
         }
     }
 
-    /// Appends a piece of text.
+    /// Appends a short piece of text.
     pub(super) fn short(&mut self, short: &Short) {
         self.buffer[self.len..self.len + Short::MAX].copy_from_slice(&short.bytes);
         self.len += short.len;
@@ -99,7 +99,7 @@ impl ValueWriter {
         }
     }
 
-    /// Hands on what was collected.
+    /// Passes on the collected bytes.
     pub(super) fn flush(&mut self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.buffer[..self.len]);
         self.len = 0;
@@ -120,7 +120,7 @@ impl ValueWriter {
 
     fn ipv4(&mut self, addr: Ipv4Addr) {
         for octet in addr.octets() {
-            // With the dot that follows, which the last one does not keep.
+            // The octet's text includes the following dot, which the last octet drops.
             let (digits, len) = OCTETS[usize::from(octet)];
             self.buffer[self.len..self.len + 4].copy_from_slice(&digits);
             self.len += len + 1;
@@ -131,27 +131,28 @@ impl ValueWriter {
     fn ipv6(&mut self, addr: Ipv6Addr) {
         let mut room = &mut self.buffer[self.len..];
         let before = room.len();
-        // It has 39 bytes at most.
+        // An IPv6 address has at most 39 bytes.
         let _ = write!(room, "{addr}");
         self.len += before - room.len();
     }
 
-    /// RFC 3339, UTC, with nanoseconds.
+    /// Appends a time in RFC 3339, UTC, with nanoseconds.
     fn time(&mut self, unix_ns: u64) {
         let (seconds, ns) = split(unix_ns);
         let Self { buffer, len, utc } = self;
         let text = utc.text(seconds, rfc3339_second);
         copy(&mut buffer[*len..*len + text.len()], text);
         *len += text.len();
-        // Nine digits with leading zeros: those of 1,000,000,000 and more, less the first.
+        // Nine digits with leading zeros: those of a number from 1,000,000,000 on, without its
+        // first digit.
         self.integer(1_000_000_000 + ns);
         self.buffer[self.len - 10] = b'.';
         self.byte(b'Z');
     }
 }
 
-/// Copies like `copy_from_slice`, in two overlapping moves where that is enough: the call of
-/// `memcpy` costs more than the copy for what is as short as a number.
+/// Copies like `copy_from_slice`, in two overlapping moves if they suffice: for a piece as short as
+/// a number, the call of `memcpy` costs more than the copy.
 fn copy(to: &mut [u8], from: &[u8]) {
     fn ends<const N: usize>(to: &mut [u8], from: &[u8]) -> Option<()> {
         let (first, last) = (from.first_chunk::<N>()?, from.last_chunk::<N>()?);
@@ -172,7 +173,7 @@ fn copy(to: &mut [u8], from: &[u8]) {
     }
 }
 
-/// The text of the last second asked for.
+/// The text of the last second.
 #[derive(Debug, Default)]
 pub(super) struct Second {
     known: Option<i64>,
@@ -180,7 +181,7 @@ pub(super) struct Second {
 }
 
 impl Second {
-    /// The text that `format` gives for a second since the Unix epoch.
+    /// Returns the text that `format` gives for a second since the Unix epoch.
     pub(super) fn text(&mut self, second: i64, format: impl FnOnce(Timestamp) -> String) -> &[u8] {
         if self.known != Some(second) {
             self.known = Some(second);
@@ -190,7 +191,7 @@ impl Second {
     }
 }
 
-/// Seconds since the Unix epoch, and nanoseconds of the second.
+/// Returns the seconds since the Unix epoch, and the nanoseconds of the second.
 pub(super) fn split(unix_ns: u64) -> (i64, u32) {
     // Both fit: u64::MAX nanoseconds are 18 billion seconds.
     let seconds = i64::try_from(unix_ns / 1_000_000_000).unwrap_or(i64::MAX);
@@ -202,7 +203,7 @@ fn rfc3339_second(timestamp: Timestamp) -> String {
     timestamp.to_zoned(TimeZone::UTC).strftime("%Y-%m-%dT%H:%M:%S").to_string()
 }
 
-/// Each octet as text, a dot behind it, and how many digits it has.
+/// Each octet as text with a following dot, and its number of digits.
 const OCTETS: [([u8; 4], usize); 256] = octets();
 
 const fn octets() -> [([u8; 4], usize); 256] {

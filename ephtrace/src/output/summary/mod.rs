@@ -1,4 +1,4 @@
-//! A run or a recording summed up: in words, and as plots in a terminal.
+//! Summary of a run or a recording: in words, and as plots in a terminal.
 
 mod overflow;
 pub mod plots;

@@ -1,4 +1,4 @@
-//! What was only counted, in words.
+//! Events that were only counted, in words.
 
 use std::io::{self, Write};
 
@@ -10,10 +10,10 @@ use crate::{
     output::{escape::escape_for_terminal, tables::storm::place},
 };
 
-/// How many rows and processes are listed.
+/// Number of listed rows and processes.
 const LISTED: usize = 5;
 
-/// What the kernel half counted when the reader could not keep up.
+/// Writes the counts that the kernel half made when the reader could not keep up.
 pub(super) fn write(out: &mut impl Write, overflow: Option<&Overflow>) -> io::Result<()> {
     let Some(Overflow { interval, by_process }) = overflow else { return Ok(()) };
     let Interval { all, rows, other, .. } = interval;

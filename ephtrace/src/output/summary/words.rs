@@ -1,5 +1,5 @@
-//! A summary in words, for people: the same for the live trace (on standard error) and for a report
-//! on a recording.
+//! A summary in words, for people: the same for the live trace (on standard error) and for the
+//! report on a recording.
 
 use std::io::{self, Write};
 
@@ -24,14 +24,14 @@ use crate::{
     model::{Origin, Protocol},
 };
 
-/// How many processes are listed.
+/// Number of listed processes.
 const LISTED_PROCESSES: usize = 5;
 
-/// A step that is rarer than this among all of a destination is not usual. Linux has eight that are
-/// equally likely.
+/// Share of a destination's steps from which a step is usual. Linux has eight that are equally
+/// likely.
 pub(crate) const USUAL: f64 = 0.1;
 
-/// Writes all of it.
+/// Writes the whole summary.
 pub(crate) fn write(out: &mut impl Write, summary: &Summary, paper: Paper) -> io::Result<()> {
     numbers(out, summary, paper)?;
     write_findings(out, &findings_first(summary), paper)?;
@@ -54,14 +54,13 @@ pub(crate) fn write(out: &mut impl Write, summary: &Summary, paper: Paper) -> io
     overflow::write(out, summary.overflow.as_ref())
 }
 
-/// What is wrong, but for what has its own line below.
+/// Returns the findings, except those that have their own line below.
 fn findings_first(summary: &Summary) -> Vec<Finding> {
     let has_own_line = |f: &&Finding| matches!(f.rule, Rule::SelfConnect | Rule::ShortReuse);
     summary.findings.iter().filter(|f| !has_own_line(f)).cloned().collect()
 }
 
-/// Draws what the ports looked like; to be followed by [`write`], so that the words are nearest to
-/// the prompt.
+/// Draws the ports; call [`write()`] afterwards, so that the words are nearest to the prompt.
 pub(crate) fn plots(out: &mut impl Write, summary: &Summary, screen: Screen) -> io::Result<()> {
     let mut text = String::new();
     plots::draw(&summary.picture, screen.width, screen.colour, &mut text)
@@ -75,7 +74,7 @@ fn numbers(out: &mut impl Write, summary: &Summary, paper: Paper) -> io::Result<
     let failed = format!("{failures} failed");
     let failed = if *failures > 0 { paper.failed(failed).to_string() } else { failed };
     write!(out, "{assignments} assignments")?;
-    // Of a recording without times, there is no rate.
+    // A recording without times has no rate.
     if *duration_ns > 0 {
         write!(out, " in {duration} ({per_second:.1}/s)")?;
     }
@@ -121,7 +120,7 @@ fn verdict(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
     }
 }
 
-/// The verdict over all in one sentence.
+/// Returns the verdict on the whole in one sentence.
 pub(crate) fn whole(summary: &Summary) -> String {
     let Verdict { pattern, pattern_confidence, .. } = summary.verdict;
     if summary.origins.len() > 1 && pattern == Pattern::Mixed {
@@ -134,7 +133,7 @@ pub(crate) fn whole(summary: &Summary) -> String {
     sentence(&summary.verdict)
 }
 
-/// What is left to say over all hosts where no pattern fits them together.
+/// Returns the remark on all hosts if no pattern fits them together.
 fn over_hosts(predictable: Predictable) -> &'static str {
     match predictable {
         Predictable::Yes => {
@@ -146,7 +145,7 @@ fn over_hosts(predictable: Predictable) -> &'static str {
     }
 }
 
-/// The word for a host: one that is only known to be predictable says so.
+/// Returns the word for a host; it tells if a host is only known to be predictable.
 pub(crate) fn host_word(verdict: &Verdict) -> &'static str {
     match (verdict.pattern, verdict.predictable) {
         (Pattern::Undetermined, Predictable::Yes) => "predictable",
@@ -154,7 +153,7 @@ pub(crate) fn host_word(verdict: &Verdict) -> &'static str {
     }
 }
 
-/// The verdict in one sentence.
+/// Returns the verdict in one sentence.
 pub(crate) fn sentence(verdict: &Verdict) -> String {
     let likely = percent(verdict.pattern_confidence);
     let pattern = match verdict.pattern {
@@ -187,7 +186,7 @@ fn undetermined(verdict: &Verdict) -> String {
     }
 }
 
-/// The finest word that a verdict allows, for a column.
+/// Returns the most specific word that a verdict allows, for a column.
 pub(crate) fn word(verdict: &Verdict) -> &'static str {
     match (verdict.algorithm, verdict.pattern) {
         (Algorithm::Undetermined, pattern) => pattern.as_str(),
@@ -208,7 +207,7 @@ fn origins(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
     Ok(())
 }
 
-/// Verdicts by host, if there is more than one.
+/// Writes verdicts by host, if there is more than one.
 fn hosts(out: &mut impl Write, hosts: &HostsSummary) -> io::Result<()> {
     let HostsSummary { known, evicted, busiest, .. } = hosts;
     if *known < 2 {

@@ -1,8 +1,8 @@
-//! `ephtrace check`: one line and an exit code, as monitoring plugins give them.
+//! `ephtrace check`: one line and an exit code, in the form of monitoring plugins.
 //!
-//! Output and codes follow the Monitoring Plugins Development Guidelines: 0 OK, 1 WARNING,
-//! 2 CRITICAL, 3 UNKNOWN; behind `|` the performance data `label=value[unit];warn;crit;min;max`.
-//! Pure; what is looked at is wired in `run`.
+//! Output and codes follow the Monitoring Plugins Development Guidelines: 0 OK, 1 WARNING, 2
+//! CRITICAL, 3 UNKNOWN; after `|`, the performance data `label=value[unit];warn;crit;min;max`.
+//! Pure; `run` collects the input.
 
 use std::{
     cmp::Reverse,
@@ -21,7 +21,7 @@ use crate::{
     output::{escape::escape_for_terminal, human_duration::HumanDuration},
 };
 
-/// A quantile of fewer searches than these is a matter of a single one.
+/// Least number of searches for a quantile: with fewer, a single one decides.
 const MIN_SEARCHES: u64 = 100;
 
 /// Its state.
@@ -31,16 +31,16 @@ const MIN_SEARCHES: u64 = 100;
 pub enum CheckStatus {
     /// All below their thresholds.
     Ok,
-    /// One is above its first threshold.
+    /// At least one is above its first threshold.
     Warning,
-    /// One is above its second threshold.
+    /// At least one is above its second threshold.
     Critical,
     /// The answer could not be found out.
     Unknown,
 }
 
 impl CheckStatus {
-    /// The exit code.
+    /// Returns the exit code.
     pub fn code(self) -> u8 {
         match self {
             Self::Ok => 0,
@@ -62,12 +62,12 @@ impl fmt::Display for CheckStatus {
     }
 }
 
-/// Above the first it is a warning, above the second critical.
+/// Two thresholds: above the first it is a warning, above the second critical.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Thresholds {
-    /// Warns above.
+    /// Threshold of a warning.
     pub warning: f64,
-    /// Critical above.
+    /// Threshold of a critical state.
     pub critical: f64,
 }
 
@@ -94,22 +94,22 @@ pub struct Limits {
     pub p99_ns: Thresholds,
 }
 
-/// What was seen.
+/// Input of the check.
 #[derive(Clone, Debug, Default)]
 pub struct CheckInput {
     /// Destinations with ports in use, each judged by itself.
     pub destinations: Vec<DestinationFacts>,
     /// What programs find that ask for a port without a destination.
     pub asked: Vec<AskedFacts>,
-    /// What was counted, all together; `None` if nobody counted.
+    /// Counts, all together; `None` if nothing was counted.
     pub counted: Option<Numbers>,
-    /// The same by program and destination, each judged by itself.
+    /// Counts by program and destination, each judged by itself.
     pub rows: Vec<Row>,
-    /// What was lost, and is not in `counted`.
+    /// Events that were lost and are not in `counted`.
     pub lost: u64,
     /// Problems that were found.
     pub findings: Vec<Finding>,
-    /// What this kernel, this hook or these rights keep from sight.
+    /// Parts that this kernel, this hook or these rights hide.
     pub unseen: Vec<String>,
 }
 
@@ -129,17 +129,17 @@ pub struct CheckReport {
 }
 
 impl CheckReport {
-    /// The answer could not be found out.
+    /// Returns an answer of unknown state.
     pub fn unknown(reason: &str) -> Self {
         let line = format!("EPHTRACE UNKNOWN: {}", one_line(reason));
         Self::with(CheckStatus::Unknown, line, Vec::new())
     }
 
-    /// Out of what was seen: the worst of all that was looked at decides, and is said first.
+    /// Builds the answer: the worst of all states decides, and comes first.
     pub fn new(seen: &CheckInput, limits: &Limits) -> Self {
         let mut parts = uses(seen, limits);
         let mut data: Vec<String> = parts.iter().map(|part| part.data(&limits.used)).collect();
-        // Stable: of equals, the order stays.
+        // The sort is stable: equals keep their order.
         parts.sort_by_key(|part| Reverse(part.state));
         let mut state = parts.iter().map(|part| part.state).max().unwrap_or(CheckStatus::Ok);
         let mut text: Vec<String> = parts.into_iter().map(|part| part.text).collect();
@@ -158,7 +158,7 @@ impl CheckReport {
         }
         let tracker = seen.findings.iter().find_map(tracker_state);
         state = state.max(tracker.unwrap_or(CheckStatus::Ok));
-        // What has no threshold of its own is said before what has.
+        // Problems without a threshold of their own come before those with one.
         let is_bad = |finding: &&Finding| finding.severity != Severity::Note;
         let is_tracker = |finding: &&Finding| tracker_state(finding) == Some(state);
         let worst = seen.findings.iter().find(is_tracker);
@@ -178,7 +178,7 @@ impl CheckReport {
     }
 }
 
-/// How it is by connection tracking, which refuses connections although ports are free.
+/// Returns the state of connection tracking, which refuses connections although ports are free.
 fn tracker_state(finding: &Finding) -> Option<CheckStatus> {
     let is_tracker = matches!(finding.rule, Rule::Conntrack | Rule::ConntrackDrop);
     match finding.severity {
@@ -188,7 +188,7 @@ fn tracker_state(finding: &Finding) -> Option<CheckStatus> {
     }
 }
 
-/// One way of asking for a port, and how much of the range it finds taken.
+/// One way of asking for a port, and the share of the range that it finds taken.
 struct Use {
     label: &'static str,
     state: CheckStatus,
@@ -203,13 +203,13 @@ impl Use {
     }
 }
 
-/// The worst destination, the worst bind, and the worst UDP socket.
+/// Returns the worst destination, the worst bind, and the worst UDP socket.
 fn uses(seen: &CheckInput, limits: &Limits) -> Vec<Use> {
     let by_share = |a: &&DestinationFacts, b: &&DestinationFacts| {
         let share = |d: &DestinationFacts| d.blocked_share().unwrap_or(0.0);
         share(a).total_cmp(&share(b))
     };
-    // Of equals the first, which has most in use.
+    // Among equals, the first has most in use.
     let worst = seen.destinations.iter().rev().max_by(by_share);
     let percent = 100.0 * worst.and_then(DestinationFacts::blocked_share).unwrap_or(0.0);
     let state = limits.used.judge(percent);
@@ -222,7 +222,7 @@ fn uses(seen: &CheckInput, limits: &Limits) -> Vec<Use> {
         let percent = 100.0 * share(worst);
         let firm = f64::from(worst.in_use.saturating_sub(worst.time_wait_reusable));
         let firm = limits.used.judge(100.0 * firm / f64::from(worst.usable.max(1)));
-        // Connects go on, and nobody is known to bind.
+        // Connects continue to work, and no program is known to bind.
         let state = firm.max(limits.used.judge(percent).min(CheckStatus::Warning));
         uses.push(Use { label: worst.ask, state, percent, text: asked_text(what, worst, state) });
     }
@@ -274,18 +274,18 @@ fn percent(part: u64, all: u64) -> f64 {
 struct Failures {
     state: CheckStatus,
     percent: f64,
-    /// Who and where, unless it is all that was counted.
+    /// Program and destination, unless they cover everything that was counted.
     who: Option<String>,
 }
 
 impl Failures {
-    /// One destination in trouble drowns among the attempts for others, so that each is judged by
-    /// itself.
+    /// Returns the worst row: each is judged by itself, because one destination in trouble drowns
+    /// among the attempts for others.
     fn worst(all: &Numbers, rows: &[Row], thresholds: &Thresholds) -> Self {
         let judged = rows.iter().filter(|row| row.numbers.failed > 0).map(|row| {
             let percent = percent(row.numbers.failed, row.numbers.assignments);
             let state = thresholds.judge(percent);
-            // A port that a program names, and that another has, is no shortage.
+            // A conflict over a port that a program names is no shortage.
             let is_named = row.origin == Some(Origin::Explicit) && row.flow.daddr.is_none();
             (if is_named { state.min(CheckStatus::Warning) } else { state }, row)
         });
@@ -310,7 +310,7 @@ impl Failures {
     }
 }
 
-/// The longest of what 99 of 100 searches took at most, for one destination or for all.
+/// Returns the highest 99th percentile of the search time, of one destination or of all.
 fn p99_ns(all: &Numbers, rows: &[Row]) -> Option<u64> {
     let many = rows.iter().map(|row| &row.numbers).filter(|one| one.assignments >= MIN_SEARCHES);
     many.chain([all]).filter_map(|one| Some(one.latency?.p99_ns)).max()
@@ -341,7 +341,7 @@ fn counted_data(
 ) -> [String; 3] {
     let Limits { failures, p99_ns: p99_limits, .. } = limits;
     let us = |ns: f64| ns / 1e3;
-    // U: not known.
+    // U stands for unknown.
     let p99 = match p99_ns {
         None => "U".to_owned(),
         Some(ns) => format!("{}us", us(as_f64(ns))),
@@ -353,8 +353,8 @@ fn counted_data(
     ]
 }
 
-/// `|` begins the performance data, and a line ends the answer; names of processes may hold
-/// anything.
+/// Returns text for the one line: `|` would begin the performance data, and a line feed would end
+/// the answer; names of processes may contain anything.
 fn one_line(text: &str) -> String {
     escape_for_terminal(&text.replace(['\n', '|'], " "))
 }

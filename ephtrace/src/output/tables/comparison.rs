@@ -18,10 +18,10 @@ use crate::{
     },
 };
 
-/// Stands for what is not known.
+/// Sign for an unknown value.
 const UNKNOWN: &str = "-";
 
-/// Writes all of it: the answer, what limits it, numbers, destinations, findings.
+/// Writes the whole comparison: the answer, its limits, numbers, destinations, findings.
 pub(crate) fn write(out: &mut impl Write, both: &Comparison, paper: Paper) -> io::Result<()> {
     writeln!(out, "{}", both.sentence)?;
     for caveat in &both.caveats {
@@ -30,7 +30,7 @@ pub(crate) fn write(out: &mut impl Write, both: &Comparison, paper: Paper) -> io
     writeln!(out)?;
     numbers(out, both, paper)?;
     destinations(out, &both.changes, paper)?;
-    // What is gone needs no remedy.
+    // A problem that is gone needs no remedy.
     let gone = both.findings_gone.iter().cloned();
     let gone: Vec<Finding> =
         gone.map(|finding| Finding { remedies: Vec::new(), ..finding }).collect();

@@ -26,7 +26,7 @@ use crate::{
     },
 };
 
-/// An answer, what is in use for the destination, and what is wrong with it.
+/// An answer, the use of the destination, and the problems found.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(crate) struct Explained<'a> {
@@ -107,7 +107,7 @@ fn headline(out: &mut impl Write, answer: &Answer) -> io::Result<()> {
     }
 }
 
-/// `LISTEN by nginx (181)`
+/// Returns the owner of a socket: `LISTEN by nginx (181)`.
 fn owned(socket: &Holding) -> String {
     let state = socket.state.ss_name();
     match (&socket.owner, socket.is_open) {

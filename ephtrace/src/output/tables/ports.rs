@@ -1,4 +1,4 @@
-//! An inventory for people. The first line says what matters most; then each namespace.
+//! An inventory for people. The first line is the most important result; then comes each namespace.
 
 mod fullest;
 pub(super) mod words;
@@ -19,13 +19,13 @@ use crate::output::{
     width::{Left, width},
 };
 
-/// How many bound ports are listed of each namespace.
+/// Number of listed bound ports of each namespace.
 const LISTED_BOUND: usize = 10;
 
-/// How many holders the first line names.
+/// Number of holders in the first line.
 const NAMED_HOLDERS: usize = 3;
 
-/// Writes all of it.
+/// Writes the whole inventory.
 pub(crate) fn write(
     out: &mut impl Write,
     inventory: &Inventory,
@@ -53,7 +53,8 @@ pub(crate) fn write(
     notes(out, &inventory)
 }
 
-/// First whoever goes short without naming a destination, then the fullest destination.
+/// Writes the first line: a shortage of those that ask for a port without a destination, else the
+/// fullest destination.
 fn headline(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
     for namespace in &inventory.namespaces {
         for asked in scarce(namespace) {
@@ -102,8 +103,8 @@ fn headline(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
     writeln!(out, "; {}", held_by(fullest))
 }
 
-/// Ways of asking that find less than half of the ports; IPv6 only where it finds fewer than IPv4,
-/// whose sockets it meets, too.
+/// Returns the ways of asking that find less than half of the ports; IPv6 only if it finds fewer
+/// than IPv4, with whose sockets it conflicts, too.
 fn scarce(namespace: &Namespace) -> Vec<&Asked> {
     let mut scarce: Vec<&Asked> = Vec::new();
     for asked in namespace.asked.iter().filter(|asked| asked.in_use > asked.left) {
@@ -137,7 +138,7 @@ fn scarce_line(
     if named.is_empty() { writeln!(out) } else { writeln!(out, "; held by {}", named.join(", ")) }
 }
 
-/// Who holds the ports of a destination, in words.
+/// Returns the holders of a destination's ports, in words.
 pub(super) fn held_by(destination: &DestinationUse) -> String {
     let DestinationUse { holders, other_holders, unknown_open, unknown_closed, .. } = destination;
     let named = holders.iter().take(NAMED_HOLDERS);
@@ -246,7 +247,7 @@ fn in_use(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
     Ok(())
 }
 
-/// `0.0.0.0: 40 of 100 ports; [::]: 38`.
+/// Returns the free ports by address: `0.0.0.0: 40 of 100 ports; [::]: 38`.
 fn left_to(namespace: &Namespace, ask: Ask) -> String {
     let asked = namespace.asked.iter().filter(|asked| asked.ask == ask);
     let parts = asked.map(|Asked { saddr, left, unsure, .. }| match unsure {
@@ -286,7 +287,7 @@ fn bound(out: &mut impl Write, bound: &Bound) -> io::Result<()> {
     }
 }
 
-/// Columns that the widest of `texts` takes.
+/// Returns the columns of the widest of `texts`.
 fn widest(texts: impl Iterator<Item = String>) -> usize {
     texts.map(|text| width(&text)).fold(HOLDER_WIDTH, usize::max)
 }

@@ -10,7 +10,7 @@ use crate::{
     output::kind::{Kind, write_object},
 };
 
-/// The table, and what is set here.
+/// The table, and the range that is set here.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Ranges {
@@ -25,19 +25,19 @@ pub struct Ranges {
 }
 
 impl Ranges {
-    /// The table beside the range that is set here, where that can be read.
+    /// Returns the table beside the range that is set here, if that can be read.
     pub fn beside(own: Option<PortRange>) -> Self {
         let is_own = |system: &&System| own == Some(system.range);
         let systems = SYSTEMS.iter().filter(is_own).map(|system| system.system).collect();
         Self { own, systems, defaults: &SYSTEMS }
     }
 
-    /// One JSON object.
+    /// Writes one JSON object.
     pub fn write_json(&self, out: &mut impl Write) -> io::Result<()> {
         write_object(out, Kind::Ranges, self)
     }
 
-    /// For people: the range here, then a paragraph for each system.
+    /// Writes text for people: the range here, then a paragraph for each system.
     pub fn write_text(&self, out: &mut impl Write) -> io::Result<()> {
         match (self.own, self.systems.as_slice()) {
             (None, _) => writeln!(out, "here: unknown, because /proc/sys/net can't be read")?,
@@ -69,7 +69,7 @@ mod tests {
     const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/ranges.md");
     const MARKS: (&str, &str) = ("<!-- written by the test of the table -->\n", "<!-- end -->");
 
-    /// The file is written where this variable of the environment is set.
+    /// Environment variable that makes the test write the file.
     const WRITE: &str = "EPHTRACE_WRITE_SCHEMA";
 
     fn table() -> String {

@@ -34,20 +34,20 @@ pub const LOOK: &str = Kind::Storm.name();
 /// [`IntervalReport::kind`] of the whole time.
 pub const WHOLE: &str = "storm_total";
 
-/// One look, with what follows from it.
+/// One look, with its findings and losses.
 #[derive(Clone, Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct IntervalReport<'a> {
     /// `storm`, or `storm_total` for the whole time.
     #[serde(skip)]
     pub kind: &'static str,
-    /// Its end, RFC 3339.
+    /// End of the look, RFC 3339.
     pub ts: String,
     /// Hook that sees the assignments.
     pub hook: &'static str,
     /// Failing attempts that this hook does not see, in words; null if it sees all of them.
     pub unseen_failures: Option<String>,
-    /// The numbers.
+    /// The counts.
     #[serde(flatten)]
     pub interval: &'a Interval,
     /// Problems that were found.
@@ -58,7 +58,7 @@ pub struct IntervalReport<'a> {
 }
 
 impl<'a> IntervalReport<'a> {
-    /// One interval, or all of them.
+    /// Creates the report on one interval, or on all of them.
     pub fn new(
         kind: &'static str,
         (hook, unseen_failures): (Hook, Option<String>),
@@ -74,12 +74,12 @@ impl<'a> IntervalReport<'a> {
         self.kind == WHOLE
     }
 
-    /// One JSON object on a line of its own.
+    /// Writes one JSON object on a line of its own.
     pub fn write_json(&self, out: &mut impl Write) -> io::Result<()> {
         write_typed(out, self.kind, self)
     }
 
-    /// The numbers as a table of at most `limit` rows; findings are written apart.
+    /// Writes the counts as a table of at most `limit` rows; findings are written separately.
     pub fn write_text(
         &self,
         out: &mut impl Write,
@@ -116,8 +116,8 @@ impl<'a> IntervalReport<'a> {
     }
 }
 
-/// Findings in words: what, the evidence, the remedies, each of these once. They name processes and
-/// namespaces, whose names may hold anything.
+/// Writes findings in words: the problem, the evidence, the remedies, each of these once. They name
+/// processes and namespaces, whose names may contain anything.
 pub fn write_findings(out: &mut impl Write, findings: &[Finding], paper: Paper) -> io::Result<()> {
     let mut told = BTreeSet::new();
     for Finding { rule, severity, sentence, evidence, remedies } in findings {
@@ -169,7 +169,8 @@ fn headline(
     writeln!(out, "{line}")
 }
 
-/// The columns. At 80, a row has room for a destination once the first three are dropped.
+/// Returns the heads of the columns. At 80, a row has room for a destination once the first three
+/// are dropped.
 fn heads(count: Count) -> [Head; 8] {
     let rate = if count == Count::Sum { "COUNT" } else { "RATE" };
     [
@@ -203,7 +204,7 @@ fn cells(
     ]
 }
 
-/// `connect curl (4711) 10.0.0.1 -> 10.0.0.2:443`.
+/// Returns the place of a row: `connect curl (4711) 10.0.0.1 -> 10.0.0.2:443`.
 pub(crate) fn place(row: &Row) -> String {
     let mut text = format!(
         "{:7} {}",
@@ -217,7 +218,7 @@ pub(crate) fn place(row: &Row) -> String {
     text
 }
 
-/// How assignments are counted.
+/// Unit of counts.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Count {
     PerSecond,
@@ -255,7 +256,7 @@ fn timestamp(unix_ns: u64) -> Option<Timestamp> {
     Timestamp::from_nanosecond(unix_ns.into()).ok()
 }
 
-/// Wall clock to the second.
+/// Returns the wall-clock time to the second.
 fn clock(unix_ns: u64) -> String {
     let zoned = timestamp(unix_ns).map(|ts| ts.to_zoned(TimeZone::system()));
     zoned.map_or_else(|| "-".to_owned(), |zoned| zoned.strftime("%H:%M:%S").to_string())

@@ -1,8 +1,8 @@
-//! What an output is left with that fails in the middle of a line.
+//! Content of an output that fails in the middle of a line.
 
 use super::*;
 
-/// Takes so many bytes and no more.
+/// Takes a limited number of bytes.
 struct Small {
     room: usize,
     taken: Vec<u8>,
@@ -53,7 +53,7 @@ fn a_torn_line_of_a_file_is_taken_back() {
     file.take_back(2);
     file.write_all(b"next\n").unwrap();
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "whole\nnext\n");
-    // What another process appended stays.
+    // Data that another process appended stays.
     std::fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"other\n").unwrap();
     file.take_back(2);
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "whole\nnext\nother\n");

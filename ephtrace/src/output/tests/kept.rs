@@ -1,11 +1,12 @@
-//! Lines that copy what they have in common with the line before.
+//! Lines that copy text from the previous line.
 
 use fastrand::Rng;
 
 use super::*;
 use crate::model::Unknown;
 
-/// One of few values for each field, so that neighbours are often the same in most.
+/// Returns an assignment with one of few values for each field, so that neighbours often agree in
+/// most.
 fn drawn(rng: &mut Rng) -> Assignment {
     let addresses = [
         Ipv4Addr::new(10, 0, 0, 1).into(),
@@ -52,7 +53,7 @@ fn drawn(rng: &mut Rng) -> Assignment {
     }
 }
 
-/// The same but for one field, or a field of the flow.
+/// Returns the assignment with another value in one field, or in a field of the flow.
 fn but_for_one(before: &Assignment, rng: &mut Rng) -> Assignment {
     let (mut next, other) = (before.clone(), drawn(rng));
     match rng.u8(0..28) {
@@ -88,7 +89,7 @@ fn but_for_one(before: &Assignment, rng: &mut Rng) -> Assignment {
     next
 }
 
-/// A sink that wrote no line before copies nothing.
+/// A sink that has written no line copies nothing.
 #[test]
 fn a_line_is_the_same_whatever_came_before() {
     let mut rng = Rng::with_seed(11);

@@ -161,7 +161,7 @@ fn json(assignments: &[Assignment]) -> String {
     let begin: serde_json::Value = serde_json::from_str(begin).unwrap();
     assert_eq!((&begin["type"], &begin["schema_version"]), (&"stream".into(), &1.into()));
     assert_eq!(begin["version"], env!("CARGO_PKG_VERSION"));
-    // Readers that look at the first lines alone learn the types of columns that may be null.
+    // Readers that infer types from the first lines need a value in each column that may be null.
     let untyped =
         COLUMNS.iter().filter(|column| column.is_optional && begin[column.name].is_null());
     assert_eq!(untyped.count(), 0, "{begin}");
@@ -185,7 +185,7 @@ fn table(view: View, assignments: &[Assignment]) -> String {
     }
     sink.finish().unwrap();
     let text = text_of(sink.target());
-    // The margin keeps trailing blanks and an empty first line from being lost in the snapshot.
+    // The margin keeps trailing blanks and an empty first line in the snapshot.
     text.lines().map(|line| format!("|{line}|")).collect::<Vec<_>>().join("\n")
 }
 

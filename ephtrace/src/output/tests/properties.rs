@@ -1,4 +1,4 @@
-//! What holds for every assignment, in every format.
+//! Properties of every assignment in every format.
 
 use std::net::IpAddr;
 

@@ -1,48 +1,48 @@
-//! Times as logs have them: seconds, dates, the time of day, or none.
+//! Times in logs: seconds, dates, the time of day, or none.
 
 use jiff::{Timestamp, civil::DateTime, fmt::strtime, tz::TimeZone};
 
 const NS_A_SECOND: u64 = 1_000_000_000;
 const DAY_NS: u64 = 86_400 * NS_A_SECOND;
 
-/// The time of the line that was read last.
+/// Time of the line that was read last.
 #[derive(Debug, Default)]
 pub(in crate::replay) struct Clock {
     now_ns: u64,
-    /// Days that have begun since the first line, where only the time of day is told.
+    /// Number of days begun since the first line, for logs with only the time of day.
     days: u64,
     has_times: bool,
 }
 
 impl Clock {
-    /// The time of the last line, in nanoseconds since the Unix epoch.
+    /// Returns the time of the last line, in nanoseconds since the Unix epoch.
     pub(in crate::replay) fn now_ns(&self) -> u64 {
         self.now_ns
     }
 
-    /// True if any line told its time.
+    /// Returns whether any line contained its time.
     pub(in crate::replay) fn has_times(&self) -> bool {
         self.has_times
     }
 
-    /// A line without a time: later than the one before.
+    /// Advances for a line without a time: it is later than the previous one.
     pub(in crate::replay) fn next(&mut self) {
         self.now_ns = self.now_ns.saturating_add(1);
     }
 
-    /// Takes the time of a line as it is.
+    /// Sets the time of a line as given.
     pub(in crate::replay) fn set_ns(&mut self, now_ns: u64) {
         (self.now_ns, self.has_times) = (now_ns, true);
     }
 
-    /// Takes the time of a line; `None` if it is none.
+    /// Parses the time of a line; `None` if it is none.
     pub(in crate::replay) fn set(&mut self, text: &str) -> Option<()> {
         let now_ns = seconds(text).or_else(|| date(text)).or_else(|| self.of_day(text))?;
         (self.now_ns, self.has_times) = (now_ns, true);
         Some(())
     }
 
-    /// The time of day, `HH:MM:SS` with a fraction if need be.
+    /// Parses the time of day: `HH:MM:SS`, optionally with a fraction.
     fn of_day(&mut self, text: &str) -> Option<u64> {
         let mut parts = text.split(':');
         let (hours, minutes) = (number(parts.next()?)?, number(parts.next()?)?);
@@ -54,7 +54,7 @@ impl Clock {
         }
         let ns = (hours * 60 + minutes) * 60 * NS_A_SECOND + seconds;
         let on = |days: u64| days.saturating_mul(DAY_NS).saturating_add(ns);
-        // Half a day back is another day; less is out of order.
+        // A step back by half a day is another day; a smaller one is disorder.
         if self.has_times && on(self.days).saturating_add(DAY_NS / 2) < self.now_ns {
             self.days += 1;
         }
@@ -66,7 +66,7 @@ fn number(text: &str) -> Option<u64> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
-/// Seconds with a fraction if need be, in nanoseconds: exact, as a float is not.
+/// Parses seconds, optionally with a fraction, to nanoseconds: exactly, unlike a float.
 fn seconds(text: &str) -> Option<u64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let is_fraction = !fraction.is_empty() && fraction.bytes().all(|byte| byte.is_ascii_digit());
@@ -75,7 +75,8 @@ fn seconds(text: &str) -> Option<u64> {
     whole.checked_mul(NS_A_SECOND)?.checked_add(number(&nine)?)
 }
 
-/// A date and a time: with its zone as RFC 3339 and Suricata have it, or of this host's zone.
+/// Parses a date and a time: with its zone in the form of RFC 3339 or Suricata, or in this host's
+/// zone.
 fn date(text: &str) -> Option<u64> {
     let with_zone = || text.parse::<Timestamp>().ok();
     let with_bare_zone =

@@ -1,8 +1,8 @@
-//! `conntrack -E -o timestamp`: a connection that the kernel's tracker has begun to follow; and
-//! `conntrack -L`, the connections of one moment, in no order.
+//! `conntrack -E -o timestamp`: connections that the kernel's tracker begins to follow; and
+//! `conntrack -L`: the connections of one moment, in no order.
 //!
-//! The second half of a line is the tuple of the answer: where the NAT of this host changed the
-//! source port, that is an assignment, too.
+//! The second half of a line is the expected answer: if the NAT of this host changed the source
+//! port, that is an assignment, too.
 
 use std::{net::IpAddr, str::SplitWhitespace};
 
@@ -13,14 +13,14 @@ use super::{
 };
 use crate::model::{LeftOut, Origin, Protocol};
 
-/// True for a line of conntrack's.
+/// Returns whether a line is one of conntrack.
 pub(super) fn is_line(line: &str) -> bool {
     ["src=", "dst=", "sport=", "dport="].iter().all(|key| line.contains(key))
         && (line.contains("tcp") || line.contains("udp") || line.contains("sctp"))
         && !line.trim_start().starts_with('{')
 }
 
-/// True for a line of a list: no event stands in brackets before the protocol.
+/// Returns whether a line is one of a list: no event in brackets precedes the protocol.
 pub(super) fn is_list(line: &str) -> bool {
     !["[NEW]", "[UPDATE]", "[DESTROY]"].iter().any(|event| line.contains(event))
 }
@@ -34,7 +34,7 @@ struct Tuple {
     dport: u16,
 }
 
-/// The assignments in a line of events or, if `is_list`, of a list.
+/// Returns the assignments in a line of events or, if `is_list`, of a list.
 pub(super) fn read(
     line: &str,
     is_list: bool,
@@ -56,7 +56,7 @@ pub(super) fn read(
         return Err("no addresses and ports (src=, dst=, sport=, dport=)".to_owned());
     };
     let row = original.sent(protocol).assignment(clock.now_ns());
-    // The answer goes to the address and port that the NAT gave the source.
+    // The answer goes to the source as translated by the NAT.
     let Some(answer) = tuple(&mut words).filter(|answer| answer.dst != original.src) else {
         return Ok(Said::Row(row));
     };
@@ -76,7 +76,7 @@ impl Tuple {
     }
 }
 
-/// The next four values with their keys; others may stand between.
+/// Parses the next four values with their keys; others may be in between.
 fn tuple(words: &mut SplitWhitespace<'_>) -> Option<Tuple> {
     let (mut src, mut dst, mut sport) = (None, None, None);
     for word in words {

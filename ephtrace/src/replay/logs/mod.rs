@@ -1,7 +1,8 @@
-//! Text that other tools write: tables of connections or packets, `tcpdump`, `conntrack -E`.
+//! Text written by other tools: tables of connections or packets, `tcpdump`, `conntrack -E`.
 //!
-//! The first line tells which. Where a tool writes no times, the order of the lines is the order of
-//! the assignments; where it writes the time of day alone, a new day begins where it goes back.
+//! The first line identifies the tool. If a tool writes no times, the order of the lines is the
+//! order of the assignments; if it writes only the time of day, a new day begins where the time
+//! goes back.
 
 mod clock;
 mod conntrack;
@@ -33,7 +34,7 @@ pub(super) enum Log {
 }
 
 impl Log {
-    /// By the first line that is not empty; an error where it is a log that can't be judged.
+    /// Detects the log by the first line that is not empty; fails for a log that can't be judged.
     pub(super) fn of(first: &str) -> Result<Option<Self>, (&'static str, &'static str)> {
         if conntrack::is_line(first) {
             let is_list = conntrack::is_list(first);
@@ -45,7 +46,7 @@ impl Log {
         Ok(Table::of(first)?.map(|table| Self::Table(Box::new(table))))
     }
 
-    /// Its name in messages.
+    /// Name in messages.
     fn name(&self) -> &'static str {
         match self {
             Self::Table(table) => table.name(),
@@ -62,7 +63,7 @@ pub struct Reader<R> {
     log: Log,
     clock: Clock,
     connections: Connections,
-    /// Comes next: the other assignment of a line.
+    /// Next item: the other assignment of the last line.
     second: Option<Item>,
     rows: u64,
     losses: Losses,
@@ -74,17 +75,17 @@ impl<R: BufRead> Reader<R> {
         Self { lines, log, clock: Clock::default(), connections, second: None, rows: 0, losses }
     }
 
-    /// The lines that can't be read so far.
+    /// Returns the lines that can't be read so far.
     pub fn losses(&self) -> Losses {
         self.losses
     }
 
-    /// The packets of a log of packets, and those that were left out.
+    /// Returns the packets of a log of packets, and those that were left out.
     pub fn left_out(&self) -> LeftOut {
         self.connections.left_out
     }
 
-    /// The contents in place of assignments.
+    /// Describes the contents other than assignments.
     pub fn instead(&self) -> String {
         let packets = self.left_out().packets;
         let (rows, name) = (self.rows, self.log.name());
@@ -96,12 +97,12 @@ impl<R: BufRead> Reader<R> {
         )
     }
 
-    /// True if the order of its lines is not that of the assignments.
+    /// Returns true if the order of its lines is not that of the assignments.
     pub fn is_unordered(&self) -> bool {
         matches!(self.log, Log::ConntrackList)
     }
 
-    /// True if its lines have no times.
+    /// Returns true if its lines have no times.
     pub fn is_untimed(&self) -> bool {
         match &self.log {
             Log::Table(table) => !table.has_times(),
@@ -110,7 +111,7 @@ impl<R: BufRead> Reader<R> {
         }
     }
 
-    /// The format that it was read as, and what that can't tell.
+    /// Returns a note with the detected format, and the information that it lacks.
     pub fn note(&self) -> String {
         if self.is_unordered() {
             return format!(

@@ -1,6 +1,6 @@
-//! Names that other tools have for columns of ephtrace's.
+//! Names that other tools use for ephtrace's columns.
 
-/// Their name, and ephtrace's.
+/// The other name, and ephtrace's.
 pub(super) const NAMES: [(&str, &str); 30] = [
     ("id.orig_h", "saddr"),
     ("id_orig_h", "saddr"),
@@ -33,6 +33,6 @@ pub(super) const NAMES: [(&str, &str); 30] = [
     ("proto", "protocol"),
     ("task", "comm"),
 ];
-/// Names of columns with a point in time.
+/// Names of time columns.
 pub(super) const TIMES: [&str; 6] =
     ["ts", "time", "time(s)", "ts(s)", "timestamp", "frame.time_epoch"];

@@ -2,13 +2,13 @@
 
 use super::super::{connections::Told, item::Item};
 
-/// The meaning of a line.
+/// Meaning of a line.
 pub(super) enum Said {
-    /// A packet, or a connection that is told once.
+    /// A packet, or a connection that is logged once.
     Packet(Told),
     /// An assignment.
     Row(Item),
-    /// Two of them: a client's, and that of the NAT which chose another port.
+    /// Two assignments: the client's, and that of the NAT, which chose another port.
     Rows(Item, Item),
     /// Nothing: a header, a comment, an event of another kind.
     Nothing,

@@ -1,5 +1,5 @@
-//! Tables with a line of names above the columns: ephtrace's CSV, Zeek's `conn.log`, `tshark -T
-//! fields -E header=y`, tcpconnect and tcptracer of bcc and libbpf-tools, and anybody's own.
+//! Tables with a header of column names: ephtrace's CSV, Zeek's `conn.log`, `tshark -T fields -E
+//! header=y`, tcpconnect and tcptracer of bcc and libbpf-tools, and user-defined ones.
 
 use std::str::FromStr;
 
@@ -20,40 +20,41 @@ use crate::model::{
     columns::{COLUMNS, Column, NEEDED, Read},
 };
 
-/// The separator of two values.
+/// Separator of two values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Separator {
     Tab,
     Comma,
-    /// Any number of spaces; the name of a process may have more.
+    /// Any number of spaces; the name of a process may contain some.
     Spaces,
 }
 
-/// The use of a column.
+/// Use of a column.
 #[derive(Clone, Copy)]
 enum Role {
-    /// One of ephtrace's own.
+    /// One of ephtrace's own columns.
     Ours(&'static Column),
-    /// A point in time as others write it.
+    /// A time in another format.
     Time,
-    /// The same under another name; of tshark, which has one for each protocol.
+    /// One of ephtrace's columns under another name; for tshark, which has one for each protocol,
+    /// with the protocol.
     Named(&'static Column, Option<Protocol>),
     SynFlag,
     AckFlag,
     Sequence,
-    /// The packets that Zeek saw of a connection, a letter each.
+    /// Zeek's history of a connection's packets, one letter each.
     History,
-    /// Of tcptracer: whether it connects, accepts, or closes.
+    /// tcptracer's event: it connects, accepts, or closes.
     Event,
     Other,
 }
 
-/// A table's columns.
+/// Columns of a table.
 pub(in crate::replay) struct Table {
     separator: Separator,
     roles: Vec<Role>,
     draft: Draft,
-    /// Of Zeek's logs, `conn.log` alone has each connection once.
+    /// Kind of a Zeek log: `conn.log` alone has each connection once.
     zeek: Option<Zeek>,
     has_header: bool,
 }
@@ -64,7 +65,7 @@ enum Zeek {
     Other,
 }
 
-/// A table without the ports of clients: the reason why it is refused, and the way out.
+/// Reason and remedy for a table without the ports of clients, which is refused.
 const WITHOUT_PORT: (&str, &str) = (
     "a table without the source ports of connections",
     "it needs a column such as sport, id.orig_p or LPORT (`tcpconnect -L` prints it)",
@@ -75,7 +76,7 @@ fn column(name: &str) -> Option<&'static Column> {
 }
 
 impl Table {
-    /// By the line of names, or the first line of a log of Zeek's; `None` if it is neither.
+    /// Detects a table by its header, or by the first line of a Zeek log; `None` if it is neither.
     pub(super) fn of(first: &str) -> Result<Option<Self>, (&'static str, &'static str)> {
         let first = first.trim_end_matches(['\n', '\r']);
         if first.starts_with("#separator \\x09") || first.starts_with("#fields\t") {
@@ -113,7 +114,7 @@ impl Table {
         }
     }
 
-    /// True if a column has times; those of Zeek's logs do.
+    /// Returns true if a column has times; those of Zeek's logs do.
     pub(super) fn has_times(&self) -> bool {
         let is_time = |role: &Role| matches!(role, Role::Time);
         self.zeek.is_some() || self.place("ts_ns").is_some() || self.roles.iter().any(is_time)
@@ -134,7 +135,7 @@ impl Table {
         }
     }
 
-    /// A line of Zeek's that is none of a connection.
+    /// Handles a metadata line of Zeek.
     fn take_header(&mut self, line: &str) {
         if line.strip_prefix("#path\t").is_some_and(|path| path.starts_with("conn")) {
             self.zeek = Some(Zeek::Connections);
@@ -178,7 +179,7 @@ impl Table {
             }
             match *role {
                 Role::Named(column, of) => {
-                    // In a tunnel the last one is the innermost.
+                    // In a tunnel, the last value is the innermost.
                     let value = value.rsplit(',').next().unwrap_or(value);
                     set(&mut self.draft, column, Some(about.word(column, value)))?;
                     about.packet_of = of.or(about.packet_of);
@@ -217,7 +218,7 @@ impl Table {
         }
         let FlowKey { saddr, daddr, dport, .. } = assignment.flow;
         let Some(sport) = assignment.sport else {
-            // One that failed has no port, and ICMP has none at all.
+            // A failed one has no port, and ICMP has none at all.
             let has_failed = assignment.errno.is_some_and(|errno| errno != 0);
             let row = Item::Assignment(assignment);
             return Ok(if has_failed { Said::Row(row) } else { Said::Nothing });
@@ -235,23 +236,22 @@ impl Table {
     }
 }
 
-/// The facts of a row beside the columns of an assignment.
+/// Facts in a row besides the columns of an assignment.
 #[derive(Clone, Copy, Default)]
 struct About {
-    /// The protocol, if the row is a packet.
+    /// Protocol, if the row is a packet.
     packet_of: Option<Protocol>,
     syn: Option<bool>,
     ack: bool,
     sequence: Option<u32>,
-    /// The beginning of the connection was not seen.
+    /// True if the beginning of the connection was not seen.
     lacks_syn: bool,
-    /// No connection begins here, or none with ports.
+    /// True if no connection begins here, or none with ports.
     is_other: bool,
 }
 
 impl About {
-    /// The value as ephtrace writes it: protocols have numbers, too, and one without ports may
-    /// stand there.
+    /// Converts a value to ephtrace's form: protocols may be numbers, or without ports.
     fn word<'v>(&mut self, column: &Column, value: &'v str) -> &'v str {
         if column.name != "protocol" {
             return value;
@@ -273,7 +273,8 @@ impl About {
     fn told(self, sent: Sent) -> Told {
         match (sent.protocol, self.syn, self.ack) {
             (Protocol::Tcp, Some(true), false) => Told::Begun(sent),
-            // Relative to a beginning that may not be there: the addresses tell it.
+            // The sequence number is relative to a beginning that may be missing: the addresses
+            // identify it.
             (Protocol::Tcp, Some(true), true) => {
                 Told::Answered(Sent { sequence: None, ..sent.reversed() })
             }
@@ -301,7 +302,7 @@ fn role(name: &str) -> Role {
     }
 }
 
-/// As tshark writes what is yes or no.
+/// Parses tshark's form of yes and no.
 fn is_true(value: &str) -> bool {
     value == "1" || value.eq_ignore_ascii_case("true")
 }
@@ -323,7 +324,7 @@ fn set(draft: &mut Draft, column: &Column, value: Option<&str>) -> Result<(), St
     Ok(())
 }
 
-/// A number; nothing where it is none and not needed.
+/// Parses a number; `None` if it is invalid and not needed.
 fn parsed<T: FromStr>(column: &Column, value: Option<&str>) -> Result<Option<T>, String> {
     let Some(value) = value else { return Ok(None) };
     match value.parse() {
@@ -337,8 +338,8 @@ fn wrong(column: &Column, value: &str) -> String {
     format!("'{}' is not a valid {} ({})", value.escape_debug(), column.name, column.meaning)
 }
 
-/// The values of a line. Where spaces separate them, what is more than there are `columns` belongs
-/// to the one at `name`.
+/// Splits a line into its values. If spaces separate them, surplus words beyond `columns` belong to
+/// the value at `name`.
 fn values(line: &str, separator: Separator, columns: usize, name: Option<usize>) -> Vec<String> {
     match separator {
         Separator::Tab => line.split('\t').map(str::to_owned).collect(),
@@ -355,7 +356,7 @@ fn values(line: &str, separator: Separator, columns: usize, name: Option<usize>)
     }
 }
 
-/// The values of one line of CSV, without their quotes.
+/// Splits one line of CSV into its values, without their quotes.
 fn comma_separated(line: &str) -> Vec<String> {
     let (mut output, mut ends) = (vec![0; line.len()], vec![0; line.len() + 1]);
     let mut reader = CsvReader::new();

@@ -1,4 +1,4 @@
-//! The text of `tcpdump -nn`, in any of its forms of time.
+//! Text of `tcpdump -nn`, with any of its time formats.
 
 use std::net::IpAddr;
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::model::{PacketKind, Protocol};
 
-/// True for a line of tcpdump's: a packet, of IP or not, or its words at the start.
+/// Returns whether a line is one of tcpdump: a packet, IP or not, or a message at its start.
 pub(super) fn is_line(line: &str) -> bool {
     let packet = numbered(line).unwrap_or(line);
     let first = packet.split(' ').next().unwrap_or_default();
@@ -30,10 +30,10 @@ pub(super) fn is_line(line: &str) -> bool {
             .any(|words| line.starts_with(words))
 }
 
-/// In the header of the link (`-e`), before the packet.
+/// Mark of an IP packet in the link header (`-e`).
 const ETHERTYPE_IP: &str = ", ethertype IPv";
 
-/// Packets without IP that may stand at the beginning.
+/// Packets without IP that may be at the beginning.
 const OTHERS: [&str; 5] = ["ARP, ", "LLDP, ", "STP 802.1", "CDPv2, ", "IS-IS, "];
 
 pub(super) fn read(line: &str, clock: &mut Clock) -> Result<Said, String> {
@@ -41,12 +41,12 @@ pub(super) fn read(line: &str, clock: &mut Clock) -> Result<Said, String> {
         Some(packet) => (packet, false),
         None => (line, line.starts_with([' ', '\t'])),
     };
-    // A packet in another one's payload, as in an error of ICMP, is further in.
+    // A packet quoted in another one, as in an ICMP error, is indented further.
     if line.starts_with('\t') || line.starts_with("     ") {
         return Ok(Said::Nothing);
     }
     let is_packet = ["IP ", "IP6 "].iter().any(|word| line.starts_with(word));
-    // Bytes of a packet, and what is said of the program's own work.
+    // Bytes of a packet, and messages about the program itself.
     if is_continued && line.trim_start().starts_with("0x")
         || (line.starts_with(|c: char| c.is_ascii_alphabetic()) && !is_packet)
     {
@@ -64,7 +64,7 @@ fn packet(line: &str) -> Result<Said, String> {
     let Some((from, rest)) = line.split_once(" > ") else { return Ok(Said::Nothing) };
     let from = from.rsplit(' ').next().unwrap_or_default();
     let Some((to, what)) = rest.split_once(": ") else { return Ok(Said::Nothing) };
-    // Of a tunnel, the packet in it is told behind, or on a line of its own.
+    // The packet in a tunnel follows on the line, or on a line of its own.
     if TUNNELS.iter().any(|name| what.starts_with(name)) {
         let inner = [": IP ", ": IP6 "].iter().find_map(|word| what.split_once(word));
         return inner
@@ -82,18 +82,18 @@ fn packet(line: &str) -> Result<Said, String> {
     }
 }
 
-/// Tunnels in UDP, as tcpdump names them.
+/// UDP tunnels, as tcpdump names them.
 const TUNNELS: [&str; 4] = ["VXLAN", "Geneve", "GREv", "NSH"];
 
-/// The packet behind its number (`tcpdump -#`), which is right-aligned before two spaces.
+/// Returns the packet behind its number (`tcpdump -#`), which is right-aligned before two spaces.
 fn numbered(line: &str) -> Option<&str> {
     let (number, packet) = line.trim_start().split_once("  ")?;
     let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| packet.trim_start())
 }
 
-/// The time before ` IP `: of day, of a date (two words), or in seconds. Packets come in order, but
-/// a difference to the packet before (`-ttt`) looks like a time of day that goes back.
+/// Parses the time before ` IP `: time of day, a date (two words), or seconds. Packets come in
+/// order, but a difference to the previous packet (`-ttt`) looks like a time of day that goes back.
 fn time(line: &str, clock: &mut Clock) {
     let mut words = line.split(' ');
     let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
@@ -107,7 +107,7 @@ fn time(line: &str, clock: &mut Clock) {
     }
 }
 
-/// An address and the port behind its last dot; nothing if there is no port, an error if it is a
+/// Parses an address and the port behind its last dot; `None` if there is no port. Fails for a host
 /// name.
 fn end(text: &str) -> Result<Option<(IpAddr, u16)>, String> {
     if names::address(text).is_some() {

@@ -9,7 +9,7 @@ use crate::{
     replay::{Format, Item, Recording},
 };
 
-/// The contents of a log: assignments, broken lines, packets by kind.
+/// Contents of a log: assignments, broken lines, packets by kind.
 struct Read {
     rows: Vec<Assignment>,
     broken: Vec<String>,
@@ -32,7 +32,7 @@ fn read(text: &str) -> Read {
     Read { rows, broken, left_out, notes, instead: recording.instead().unwrap_or_default() }
 }
 
-/// Each assignment in a line.
+/// Formats each assignment as a line.
 fn told(rows: &[Assignment]) -> String {
     let line = |a: &Assignment| {
         let to = a.flow.daddr.zip(a.flow.dport).map(|(daddr, dport)| format!("{daddr} {dport}"));
@@ -261,7 +261,7 @@ fn a_log_without_a_beginning_says_what_it_has() {
 }
 
 proptest! {
-    /// Whatever becomes of a log, it is read to its end.
+    /// A damaged log is read to its end.
     #[test]
     fn damaged_logs_do_not_panic(
         which in 0_usize..4,

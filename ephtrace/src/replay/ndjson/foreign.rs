@@ -1,13 +1,13 @@
-//! Lines of other tools that use a key of ours for something else, or write numbers as text.
+//! Lines of other tools that use a key of ephtrace for something else, or write numbers as text.
 
 use serde_json::{Map, Value};
 
 use super::line::OLD_RANGE;
 use crate::model::columns::{COLUMNS, Column, ERRNO, NEEDED, Read};
 
-/// The line with numbers that were text or fractions, and without what other tools have under keys
-/// of ours, whose names are told; `None` where that isn't what is wrong with it. What an assignment
-/// needs, and whether it failed, must be right.
+/// Returns the line with numbers that were text or fractions, and without foreign values under
+/// ephtrace's keys, whose names are returned; `None` if that is not the line's problem. The keys
+/// that an assignment needs, and its success or failure, must be right.
 pub(super) fn fitting(text: &str) -> Option<(String, Vec<&'static str>)> {
     let line: Map<String, Value> = serde_json::from_str(text).ok()?;
     let (mut kept, mut left_out, mut is_changed) = (Map::new(), Vec::new(), false);
@@ -39,8 +39,8 @@ fn is_needed(column: &Column) -> bool {
     column.name == ERRNO.name || NEEDED.contains(&column.name)
 }
 
-/// A number that is written as text, or with a point though it counts whole units; the fraction of
-/// a nanosecond is dropped.
+/// Converts a number written as text, or with a decimal point though it counts whole units; the
+/// fraction of a nanosecond is dropped.
 fn as_number(read: &Read, value: &Value) -> Option<Value> {
     if !matches!(read, Read::U64(_) | Read::U32(_) | Read::U16(_) | Read::Port(_) | Read::I32(_)) {
         return None;
@@ -66,12 +66,12 @@ fn without_point(read: &Read, number: f64) -> Option<Value> {
     unsigned.or_else(|_| i64::try_from(whole).map(Value::from)).ok()
 }
 
-/// Whether the value is what ephtrace once had under [`OLD_RANGE`].
+/// Returns whether the value is what ephtrace once had under [`OLD_RANGE`].
 fn is_range(value: &Value) -> bool {
     value.is_null() || value.as_array().is_some_and(|ends| ends.iter().all(Value::is_u64))
 }
 
-/// Whether the value is of the type that the column has.
+/// Returns whether the value has the type of the column.
 fn fits(read: &Read, value: &Value) -> bool {
     let below = |end: u64| value.as_u64().is_some_and(|number| number <= end);
     value.is_null()

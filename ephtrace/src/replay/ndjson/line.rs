@@ -1,4 +1,4 @@
-//! One line, walked key by key along the table of columns.
+//! One line, read key by key along the table of columns.
 
 use std::{borrow::Cow, fmt, net::IpAddr, sync::LazyLock};
 
@@ -15,7 +15,7 @@ use crate::{
     replay::names,
 };
 
-/// Puts the values of a line into a draft.
+/// Stores the values of a line in a draft.
 pub(super) struct Line<'d>(pub(super) &'d mut Draft);
 
 impl<'de> DeserializeSeed<'de> for Line<'_> {
@@ -70,13 +70,13 @@ impl<'de> Visitor<'de> for Line<'_> {
     }
 }
 
-/// A bit for each column.
+/// Mask with a bit for each column.
 const ALL: u64 = (1 << COLUMNS.len()) - 1;
 
-/// Both ends of the range in one value, as recordings had it before each got a column of its own.
+/// Key of both ends of the range in one value, from recordings before each got a column of its own.
 pub(super) const OLD_RANGE: &str = "range";
 
-/// Where the columns of both ends of the range are.
+/// Positions of the columns of both ends of the range.
 static ENDS: LazyLock<Ends> = LazyLock::new(|| {
     let names = [RANGE_LOW.name, RANGE_HIGH.name];
     let columns = COLUMNS.iter().enumerate().filter(|(_, column)| names.contains(&column.name));
@@ -87,13 +87,13 @@ static ENDS: LazyLock<Ends> = LazyLock::new(|| {
 });
 
 struct Ends {
-    /// A bit for each of the two.
+    /// Bits of the two columns.
     bits: u64,
-    /// The column behind them.
+    /// Position of the column behind them.
     next: usize,
 }
 
-/// What a key stands for.
+/// Meaning of a key.
 enum Key {
     Column(usize),
     /// [`OLD_RANGE`]: `[low, high]`.
@@ -101,8 +101,7 @@ enum Key {
     Other,
 }
 
-/// Finds out what a key stands for: most likely the column at `next`, as ephtrace itself writes
-/// them in order.
+/// Resolves a key: most likely the column at `next`, since ephtrace itself writes them in order.
 struct Keys {
     next: usize,
 }
@@ -134,7 +133,7 @@ impl Visitor<'_> for Keys {
     }
 }
 
-/// Nothing is known of a column.
+/// Sets a column to unknown.
 fn forget(draft: &mut Draft, read: &Read) {
     match read {
         Read::Derived => {}
@@ -178,7 +177,7 @@ impl Text<'_> {
     }
 }
 
-/// An address, parsed where it stands; one of IPv4 in IPv6 becomes one of IPv4.
+/// An address, parsed in place; an IPv4-mapped one becomes IPv4.
 struct Address(IpAddr);
 
 impl<'de> Deserialize<'de> for Address {

@@ -1,9 +1,9 @@
-//! NDJSON: the lines of `ephtrace -o json`, and of anybody who writes the five keys `ts_ns`,
+//! NDJSON: lines of `ephtrace -o json`, and of other tools that write the five keys `ts_ns`,
 //! `saddr`, `sport`, `daddr`, `dport`.
 //!
-//! Unknown keys are skipped, other keys may be missing or null. What other tools have under a key
-//! of ours with another type (the `uid` of Zeek is text) is skipped, too, and counted; numbers may
-//! be text, and times fractions. A line without the five keys is left out if it has a `type`:
+//! Unknown keys are skipped, other keys may be missing or null. A value of another tool under a key
+//! of ephtrace with another type (the `uid` of Zeek is text) is skipped, too, and counted; numbers
+//! may be text, and times fractions. A line without the five keys is left out if it has a `type`:
 //! `loss` is added to the losses.
 
 mod foreign;
@@ -41,16 +41,16 @@ pub struct Reader<R> {
 /// Lines of other tools.
 #[derive(Default)]
 struct Others {
-    /// The one that wrote the line before.
+    /// Tool that wrote the previous line.
     tool: Option<Tool>,
     clock: Clock,
     connections: Connections,
-    /// Lines that tell of no connection's beginning.
+    /// Number of lines about something other than the beginning of a connection.
     other: u64,
 }
 
 impl Others {
-    /// The meaning of a line if it is one of another tool's.
+    /// Returns the meaning of a line, if another tool wrote it.
     fn read(&mut self, line: &str) -> Option<tools::Said> {
         let mut tools = self.tool.into_iter().chain(Tool::ALL);
         let (tool, said) =
@@ -84,21 +84,21 @@ impl Others {
     }
 }
 
-/// What lines say that are no assignments.
+/// Information in lines other than assignments.
 #[derive(Default)]
 struct Said {
     losses: Losses,
-    /// A stream has begun that is to end with a summary.
+    /// True if a stream has begun that is to end with a summary.
     is_open: bool,
-    /// One that was has not.
+    /// True if such a stream has not ended.
     is_cut: bool,
-    /// Lines with a type of others and without the five keys.
+    /// Number of lines with a foreign type and without the five keys.
     foreign: u64,
-    /// The type that the first of them has.
+    /// Type of the first of them.
     foreign_type: Option<String>,
-    /// Values that were left out, as their type is not the one of the key.
+    /// Number of values that were left out because of their type, by key.
     left_out: BTreeMap<&'static str, u64>,
-    /// A line that ephtrace alone writes was read.
+    /// True if a line was read that only ephtrace writes.
     is_ours: bool,
 }
 
@@ -116,7 +116,7 @@ struct Other<'a> {
 }
 
 impl Said {
-    /// Takes note of a line that is no assignment.
+    /// Handles a line that is no assignment.
     fn take(&mut self, other: &Other<'_>) {
         match other.r#type.as_ref().map(line::Text::as_str) {
             Some("loss") => {
@@ -140,17 +140,17 @@ impl Said {
 }
 
 impl<R: BufRead> Reader<R> {
-    /// From the beginning of what is to be read.
+    /// Creates a reader at the beginning of the input.
     pub(super) fn new(lines: Lines<R>) -> Self {
         Self { lines, said: Said::default(), draft: Box::default(), others: Others::default() }
     }
 
-    /// Whether a stream of ephtrace lacks its end, as far as it was read.
+    /// Returns whether a stream of ephtrace lacks its end, as far as it was read.
     pub fn is_cut(&self) -> bool {
         self.said.is_cut || self.said.is_open
     }
 
-    /// The kind of the lines, where none is an assignment; `None` if ephtrace traced nothing.
+    /// Returns the kind of the lines, if none is an assignment; `None` if ephtrace traced nothing.
     pub fn instead(&self) -> Option<String> {
         let other = self.others.instead();
         if other.is_some() {
@@ -170,7 +170,7 @@ impl<R: BufRead> Reader<R> {
         }
     }
 
-    /// The packets of a log of packets, and those that were left out.
+    /// Returns the packets of a log of packets, and those that were left out.
     pub fn left_out(&self) -> LeftOut {
         self.others.connections.left_out
     }
@@ -191,7 +191,7 @@ impl<R: BufRead> Reader<R> {
         self.said.is_ours
     }
 
-    /// What is missing so far: what `loss` lines say, and what can't be read.
+    /// Returns the losses so far: those in `loss` lines, and unreadable lines.
     pub fn losses(&self) -> Losses {
         self.said.losses
     }
@@ -201,7 +201,7 @@ impl<R: BufRead> Reader<R> {
         if text.trim_ascii().is_empty() {
             return None;
         }
-        // The tool that wrote the line before has most likely written this one.
+        // The tool that wrote the previous line has most likely written this one.
         if self.others.tool.is_some()
             && let Some(said) = str::from_utf8(text).ok().and_then(|text| self.others.read(text))
         {
@@ -252,13 +252,13 @@ impl<R: BufRead> Iterator for Reader<R> {
     }
 }
 
-/// The assignment of a line; the values that were left out are counted by their keys.
+/// Parses the assignment of a line; values that are left out are counted by key.
 fn parse(
     text: &[u8],
     draft: &mut Draft,
     left_out: &mut BTreeMap<&'static str, u64>,
 ) -> Result<Assignment, String> {
-    // Checked once, not for each string in it.
+    // UTF-8 is checked once, not for each string in it.
     let text = std::str::from_utf8(text).map_err(|e| not_utf8(&e))?;
     if let Err(error) = draft_of(text, draft) {
         let (fitting, keys) = foreign::fitting(text).ok_or_else(|| in_words(&error))?;
@@ -270,24 +270,24 @@ fn parse(
     draft.assignment()
 }
 
-/// Puts a line into the draft.
+/// Stores a line in the draft.
 fn draft_of(text: &str, draft: &mut Draft) -> serde_json::Result<()> {
     let mut json = serde_json::Deserializer::from_str(text);
     Line(draft).deserialize(&mut json)?;
     json.end()
 }
 
-/// A line of another type.
+/// Parses a line of another type.
 fn other(text: &[u8]) -> Option<Other<'_>> {
     let other: Other<'_> = serde_json::from_slice(text).ok()?;
     (other.r#type.as_ref()?.as_str() != "assignment").then_some(other)
 }
 
-/// What serde says, without its idea of the line: it sees but one.
+/// Returns serde's message without its line number: it sees only one line.
 fn in_words(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let reason = text.rsplit_once(" at line ").map_or(&*text, |(reason, _)| reason);
-    // serde quotes what it found, which can be long.
+    // serde quotes the value that it found, which can be long.
     let reason = reason.replace("expected u16", "expected 0 to 65535");
     let visible = |c: char| if c.is_control() { '?' } else { c };
     let reason: String = reason.chars().take(200).map(visible).collect();

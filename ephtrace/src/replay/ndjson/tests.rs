@@ -7,7 +7,7 @@ use crate::{
     replay::{Format, Item, Recording},
 };
 
-/// Each assignment in a line, and what is said at the end.
+/// Returns each assignment as a line, and the final notes.
 fn read(text: &str) -> String {
     let mut recording = Recording::from_reader("log", Cursor::new(text.to_owned())).unwrap();
     assert_eq!(recording.format(), Format::Ndjson);

@@ -1,5 +1,5 @@
 //! JSON lines of other tools: Zeek's `conn.log`, Suricata's `eve.json`, packets of `tshark -T ek`
-//! and `-T json`. By the documentation of each, and by public logs.
+//! and `-T json`. Based on the documentation of each, and on public logs.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// The tool that wrote a line.
+/// Tool that wrote a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tool {
     Zeek,
@@ -26,7 +26,7 @@ pub(super) enum Tool {
 impl Tool {
     pub(super) const ALL: [Self; 3] = [Self::Zeek, Self::Suricata, Self::Tshark];
 
-    /// Its name in messages.
+    /// Name in messages.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Zeek => "a Zeek connection log",
@@ -35,7 +35,7 @@ impl Tool {
         }
     }
 
-    /// The meaning of a line; `None` if it is none of this tool's.
+    /// Returns the meaning of a line; `None` if this tool did not write it.
     pub(super) fn read(self, line: &str, clock: &mut Clock) -> Option<Said> {
         match self {
             Self::Zeek => zeek(line, clock),
@@ -45,10 +45,10 @@ impl Tool {
     }
 }
 
-/// The meaning of a line of another tool.
+/// Meaning of a line of another tool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Said {
-    /// A connection, which is told once.
+    /// A connection, which is logged once.
     Connection(Sent),
     /// A packet.
     Packet(Told),
@@ -71,7 +71,7 @@ struct Zeek<'a> {
     proto: Cow<'a, str>,
     #[serde(borrow)]
     history: Option<Cow<'a, str>>,
-    /// Only lines of `conn.log` have one: a log of HTTP has the same connection again.
+    /// Present only in `conn.log`: a log of HTTP repeats the connection.
     #[serde(borrow)]
     conn_state: Option<Cow<'a, str>>,
 }
@@ -130,12 +130,12 @@ fn suricata(line: &str, clock: &mut Clock) -> Option<Said> {
         .map(Said::Connection)
 }
 
-/// A packet of `-T ek` has its layers at the top, one of `-T json` in `_source`; a value may be in
-/// a list, and has its protocol twice in the name of the former.
+/// Parses a packet. `-T ek` has the layers at the top, `-T json` in `_source`; a value may be in a
+/// list, and `-T ek` has its protocol twice in the key.
 fn tshark(line: &str, clock: &mut Clock) -> Option<Said> {
     let packet: Value = serde_json::from_str(line).ok()?;
     let Some(layers) = packet.get("layers").or_else(|| packet.get("_source")?.get("layers")) else {
-        // The line of `-T ek` before each packet.
+        // The index line of `-T ek` before each packet.
         return packet.get("index").map(|_| Said::Other);
     };
     let text = |layer: &str, key: &str| field(layers.get(layer)?, layer, key);
@@ -178,13 +178,13 @@ const RST: u32 = 0x04;
 const ACK: u32 = 0x10;
 const SYN_ACK: u32 = SYN | ACK;
 
-/// `tcp.srcport`, or `tcp_tcp_srcport`.
+/// Returns `tcp.srcport`, or `tcp_tcp_srcport`.
 fn field<'v>(layer: &'v Value, name: &str, key: &str) -> Option<Cow<'v, str>> {
     let dotted = format!("{name}.{key}");
     let value = layer
         .get(&dotted)
         .or_else(|| layer.get(format!("{name}_{name}_{}", key.replace('.', "_"))))?;
-    // In a tunnel the last one is the innermost.
+    // In a tunnel, the last value is the innermost.
     let value = value.as_array().and_then(|list| list.last()).unwrap_or(value);
     match value {
         Value::String(text) => Some(Cow::Borrowed(text)),
@@ -202,7 +202,7 @@ fn is_true(text: &str) -> bool {
     text == "1" || text.eq_ignore_ascii_case("true")
 }
 
-/// Of those that have ports.
+/// Returns the protocol, if it is one with ports.
 fn protocol(name: &str) -> Option<Protocol> {
     let known = [Protocol::Tcp, Protocol::Udp, Protocol::Sctp];
     known.into_iter().find(|one| one.name().eq_ignore_ascii_case(name))

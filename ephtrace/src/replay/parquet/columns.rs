@@ -1,4 +1,4 @@
-//! The columns that are read, from whatever types other programs keep them in.
+//! The columns that are read, from any types in which other programs store them.
 
 use parquet::{
     basic::{ConvertedType, LogicalType, TimeUnit, Type},
@@ -16,17 +16,17 @@ use crate::{
     replay::budget::Account,
 };
 
-/// Rows that are taken from a row group at once.
+/// Number of rows taken from a row group at once.
 pub(super) const BATCH_ROWS: usize = 4096;
 
-/// The columns of the schema that are read.
+/// Columns of the schema that are read.
 #[derive(Clone, Debug)]
 pub(super) struct Layout {
     numbers: Vec<Leaf>,
     texts: Vec<Leaf>,
 }
 
-/// A column, and which leaf of the schema it is.
+/// A column, and the index of its leaf in the schema.
 #[derive(Clone, Copy, Debug)]
 struct Leaf {
     name: &'static str,
@@ -36,18 +36,19 @@ struct Leaf {
     scale: Scale,
 }
 
-/// What a number of the file is to be taken for.
+/// Conversion of a number in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scale {
     One,
-    /// 32 bits without a sign.
+    /// An unsigned number of 32 bits.
     Unsigned,
-    /// So many nanoseconds.
+    /// A unit of this many nanoseconds.
     Ns(i64),
 }
 
 impl Layout {
-    /// What the schema has; in words, what is missing or has another type.
+    /// Finds the columns in the schema; the error describes a column that is missing or has another
+    /// type.
     pub(super) fn of(schema: &SchemaDescriptor) -> std::result::Result<Self, String> {
         let missing: Vec<&str> =
             NEEDED.into_iter().filter(|name| find(schema, name).is_none()).collect();
@@ -76,7 +77,7 @@ fn is_number(kind: Type) -> bool {
     matches!(kind, Type::INT32 | Type::INT64 | Type::FLOAT | Type::DOUBLE)
 }
 
-/// A column of that name with one value a row at most.
+/// Returns the index of a column of that name with at most one value a row.
 fn find(schema: &SchemaDescriptor, name: &str) -> Option<usize> {
     let fits = |column: &ColumnDescriptor| {
         let path = column.path().parts();
@@ -101,7 +102,7 @@ fn typed(
         let can_be_null = column.max_def_level() > 0;
         return Ok(Some(Leaf { name, read, index, can_be_null, scale: scale(&column) }));
     }
-    // What a column of nulls only is written as by some.
+    // Some writers use such a type for a column of only nulls.
     if NEEDED.contains(&name) {
         return Err(format!("in which the column {name} is {kind}, not {wanted}"));
     }
@@ -127,7 +128,7 @@ fn scale(column: &ColumnDescriptor) -> Scale {
     }
 }
 
-/// The columns of one row group, and the rows that were taken last.
+/// Columns of one row group, and the rows that were taken last.
 pub(super) struct Columns {
     pub(super) numbers: Vec<Column<i64>>,
     pub(super) texts: Vec<Column<ByteArray>>,
@@ -141,7 +142,8 @@ pub(super) struct Column<V> {
 }
 
 impl Columns {
-    /// From the beginning of a row group of `source`; its pages are taken from `account`.
+    /// Opens the columns at the beginning of a row group of `source`; its pages are charged to
+    /// `account`.
     pub(super) fn open(
         group: &dyn RowGroupReader,
         layout: &Layout,
@@ -152,7 +154,7 @@ impl Columns {
         Ok(Self { numbers: all(&layout.numbers, open_one)?, texts: all(&layout.texts, open_one)? })
     }
 
-    /// Takes the next rows and says how many; 0 at the end.
+    /// Takes the next rows and returns their number; 0 at the end.
     pub(super) fn next_batch(&mut self) -> Result<usize> {
         let mut rows = None;
         for column in &mut self.numbers {
@@ -263,9 +265,9 @@ fn read<T: DataType, V>(
     Ok(())
 }
 
-/// Programs without whole numbers that can be null write them as fractions.
+/// Converts a fraction: programs without nullable integers write those as fractions.
 fn whole(n: f64) -> Option<i64> {
-    /// From here on not every whole number is a fraction.
+    /// Limit beyond which not every whole number is a fraction.
     const MOST: f64 = 9_007_199_254_740_992.0;
     #[expect(clippy::cast_possible_truncation, reason = "whole, and small enough")]
     (n.fract() == 0.0 && n.abs() <= MOST).then_some(n as i64)

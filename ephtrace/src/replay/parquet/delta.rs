@@ -1,5 +1,5 @@
-//! Texts that are kept as differences, made plain: the library reserves whatever their lengths
-//! claim, and a value may repeat all of the one before, so that a page of a MiB becomes gigabytes.
+//! Decoding of delta-encoded texts. The library reserves whatever their lengths claim, and a value
+//! may repeat all of the previous one, so that a page of a MiB becomes gigabytes.
 
 use bytes::Bytes;
 use parquet::{basic::Encoding, column::page::Page};
@@ -9,18 +9,18 @@ use crate::replay::{
     packed::take_number,
 };
 
-/// Bytes before a plain text, for its length.
+/// Bytes of the length before a plain text.
 const LENGTH_BYTES: usize = 4;
 
-/// Most values of a block: writers make 128, a few thousand at most.
+/// Maximum number of values in a block: writers make 128, a few thousand at most.
 const MAX_BLOCK: usize = 1 << 20;
 
-/// Whether texts of this encoding have to be made plain.
+/// Returns whether texts of this encoding have to be decoded here.
 pub(super) fn is_one(encoding: Encoding) -> bool {
     matches!(encoding, Encoding::DELTA_LENGTH_BYTE_ARRAY | Encoding::DELTA_BYTE_ARRAY)
 }
 
-/// The page with its texts plain, and what it takes.
+/// Returns the page with its texts plain, and the charge for it.
 pub(super) fn plain(
     mut page: Page,
     can_be_null: bool,
@@ -40,7 +40,7 @@ pub(super) fn plain(
     }
 }
 
-/// Where the values of a page begin: behind the levels, which say what is null.
+/// Returns the position of a page's values: behind the levels, which mark nulls.
 fn values_begin(page: &Page, can_be_null: bool) -> Result<usize, String> {
     match page {
         #[expect(deprecated, reason = "it is refused")]
@@ -58,13 +58,13 @@ fn values_begin(page: &Page, can_be_null: bool) -> Result<usize, String> {
     }
 }
 
-/// Texts, and how much of the one before each begins with.
+/// Texts, with the number of bytes that each shares with the previous one.
 struct Texts<'a> {
-    /// Empty if none does.
+    /// Shared lengths; empty if there are none.
     prefixes: Vec<u32>,
     lengths: Vec<u32>,
     bytes: &'a [u8],
-    /// For the numbers.
+    /// Charge for the numbers.
     _charge: Charge,
 }
 
@@ -89,7 +89,7 @@ impl<'a> Texts<'a> {
         Ok(Self { prefixes, lengths, bytes, _charge: charge })
     }
 
-    /// All of them, each behind its length, behind `levels`.
+    /// Returns all of them, each behind its length, behind `levels`.
     fn plain(&self, levels: &[u8], account: &Account) -> Result<(Vec<u8>, Charge), String> {
         let sum = |lengths: &[u32]| lengths.iter().map(|&len| u64::from(len)).sum::<u64>();
         let total = levels.len() as u64
@@ -119,7 +119,7 @@ impl<'a> Texts<'a> {
     }
 }
 
-/// Takes numbers as `DELTA_BINARY_PACKED` has them, `most` of them at most.
+/// Decodes `DELTA_BINARY_PACKED` numbers, `most` of them at most.
 fn numbers_of(bytes: &mut &[u8], most: u32) -> Result<Vec<u32>, String> {
     let damaged = || "its delta-encoded values are damaged".to_owned();
     let mut size = || take_number(bytes).and_then(|n| usize::try_from(n).ok()).ok_or_else(damaged);
@@ -158,7 +158,7 @@ fn numbers_of(bytes: &mut &[u8], most: u32) -> Result<Vec<u32>, String> {
     Ok(numbers)
 }
 
-/// The bytes of so many numbers of that width.
+/// Takes the bytes of `count` numbers of that width.
 fn packed<'a>(bytes: &mut &'a [u8], width: u8, count: usize) -> Option<&'a [u8]> {
     if width > 32 || !count.is_multiple_of(8) {
         return None;
@@ -166,7 +166,7 @@ fn packed<'a>(bytes: &mut &'a [u8], width: u8, count: usize) -> Option<&'a [u8]>
     bytes.split_off(..count / 8 * usize::from(width))
 }
 
-/// The number `at`, of `width` bits, the lowest first.
+/// Returns the number at index `at`, of `width` bits, the lowest first.
 fn bits(packed: &[u8], at: usize, width: u8) -> u32 {
     let from = at * usize::from(width);
     let bytes = packed.get(from / 8..).unwrap_or_default().iter().take(5).enumerate();
@@ -177,7 +177,7 @@ fn bits(packed: &[u8], at: usize, width: u8) -> u32 {
     bits
 }
 
-/// With the sign in the lowest bit.
+/// Decodes a number with the sign in the lowest bit.
 fn signed(bytes: &mut &[u8]) -> Option<i32> {
     let n = take_number(bytes)?;
     i32::try_from((n >> 1).cast_signed() ^ -((n & 1).cast_signed())).ok()

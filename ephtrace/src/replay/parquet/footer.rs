@@ -1,4 +1,4 @@
-//! What a footer would take in memory, before the library reads it.
+//! Memory that a footer would take, computed before the library reads it.
 
 use std::{io::Read as _, mem::size_of};
 
@@ -15,26 +15,26 @@ use super::{
     thrift::{Input, Kind, Value},
 };
 
-/// Groups in one another. The library follows them by recursion, and gives each column the names of
-/// all groups that it is in.
+/// Maximum depth of nested groups. The library follows them by recursion, and gives each column the
+/// names of all groups that it is in.
 const MAX_DEPTH: usize = 64;
 
-/// What the allocator adds to each piece, and what grows by doubling has in vain, in bytes.
+/// Overhead of the allocator for each piece, and of growth by doubling, in bytes.
 const PIECE_BYTES: u64 = 64;
 
-/// Behind the footer: its length, and the magic bytes.
+/// Bytes behind the footer: its length, and the magic bytes.
 const END_BYTES: u64 = 8;
 
-/// Why a footer can't be read, in words.
+/// Reason why a footer can't be read, in words.
 #[derive(Debug)]
 pub(super) enum Unusable {
     Damaged(String),
-    /// It is too large for what may be held.
+    /// The footer exceeds the memory limit.
     TooLarge(String),
 }
 
-/// Bytes that the footer takes once the library has read it, or why it must not. What is no footer
-/// takes nothing: the library says so.
+/// Returns the bytes that the footer takes once the library has read it, or why it must not. Data
+/// that is no footer costs nothing: the library reports it.
 pub(super) fn cost(source: &Source) -> Result<u64, Unusable> {
     let Some((start, len)) = place(source) else { return Ok(0) };
     let read = source.get_read(start).map_err(|error| Unusable::Damaged(error.to_string()))?;
@@ -47,7 +47,7 @@ pub(super) fn cost(source: &Source) -> Result<u64, Unusable> {
     }
 }
 
-/// Where the footer begins, and how long it is.
+/// Returns the position and the length of the footer.
 fn place(source: &Source) -> Option<(u64, u64)> {
     let end = source.len().checked_sub(END_BYTES)?;
     let mut len = [0; 4];
@@ -56,28 +56,29 @@ fn place(source: &Source) -> Option<(u64, u64)> {
     Some((end.checked_sub(len)?, len))
 }
 
-/// What was seen of a footer.
+/// Cost of a footer so far.
 #[derive(Default)]
 struct Cost {
     bytes: u64,
-    /// Elements of the schema that are still to come.
+    /// Number of elements of the schema that are still to come.
     elements: u64,
-    /// Of the element that is being read: its name, and how many are in it.
+    /// Length of the current element's name, and the number of its children.
     name_bytes: u64,
     children: i64,
-    /// Groups that the next element is in: how many of its elements are to come, and its name.
+    /// Groups around the next element: number of their elements still to come, and length of their
+    /// name.
     groups: Vec<(u64, u64)>,
     is_too_deep: bool,
 }
 
 impl Cost {
-    /// So many of that size, each in a piece of memory of its own.
+    /// Adds `count` items of that size, each in an allocation of its own.
     fn add(&mut self, count: u64, size: usize) {
         let each = (size as u64).saturating_mul(2).saturating_add(PIECE_BYTES);
         self.bytes = self.bytes.saturating_add(count.saturating_mul(each));
     }
 
-    /// An element of the schema ends.
+    /// Ends an element of the schema.
     fn element(&mut self) -> Result<(), String> {
         self.elements = self.elements.saturating_sub(1);
         self.add(1, size_of::<Type>());
@@ -115,14 +116,14 @@ impl Cost {
             (Kind::SchemaElement, 5, Value::Int(children)) => self.children = children,
             (Kind::SchemaElement, _, Value::End) => self.element()?,
             (Kind::File, 4, Value::List(count)) => self.add(count, size_of::<RowGroupMetaData>()),
-            // In one piece, without statistics.
+            // One allocation, without statistics.
             (Kind::RowGroup, 1, Value::List(count)) => {
                 self.bytes = self
                     .bytes
                     .saturating_add(count.saturating_mul(size_of::<ColumnChunkMetaData>() as u64));
             }
             (Kind::File, 5, Value::List(count)) => self.add(count, size_of::<KeyValue>()),
-            // Some numbers each. Of encodings the library keeps a bit for each that there can be.
+            // Some numbers each. For encodings, the library keeps one bit for each possible one.
             (_, _, Value::List(count)) if (kind, field) != (Kind::ColumnMetaData, 2) => {
                 self.add(count, size_of::<u64>());
             }

@@ -1,6 +1,6 @@
-//! Calls into the parquet crate on files of anybody: a panic there is an error here.
+//! Calls into the parquet crate on untrusted files: a panic there is an error here.
 //!
-//! The crate checks what it reads, but not all of it; a recording must not end the program.
+//! The crate checks most of what it reads, but not all of it; a recording must not end the program.
 
 use std::{
     cell::Cell,
@@ -10,11 +10,11 @@ use std::{
 };
 
 thread_local! {
-    /// A panic on this thread is being waited for and needs no message.
+    /// True while a panic on this thread is expected and needs no message.
     static IS_EXPECTED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// What `call` returns, or in words why it failed.
+/// Returns the result of `call`, or the reason of its failure.
 pub(super) fn guarded<T, E: Display>(call: impl FnOnce() -> Result<T, E>) -> Result<T, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
@@ -26,7 +26,7 @@ pub(super) fn guarded<T, E: Display>(call: impl FnOnce() -> Result<T, E>) -> Res
         }));
     });
     IS_EXPECTED.set(true);
-    // What was borrowed is not used again after a failure: the row group is given up.
+    // Borrowed state is not used again after a failure: the row group is given up.
     let result = panic::catch_unwind(AssertUnwindSafe(call));
     IS_EXPECTED.set(false);
     match result {
@@ -35,7 +35,7 @@ pub(super) fn guarded<T, E: Display>(call: impl FnOnce() -> Result<T, E>) -> Res
     }
 }
 
-/// What the library says, without its name for each kind of error, and no longer than a line.
+/// Shortens the library's message to one line, without its name for the kind of error.
 fn in_words(text: &str) -> String {
     let reason = match text.split_once(": ") {
         Some(("Parquet error" | "EOF" | "External" | "NYI", reason)) => reason,

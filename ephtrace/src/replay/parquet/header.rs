@@ -1,20 +1,20 @@
-//! What the header of a page claims.
+//! Claims in the header of a page.
 
 use std::io::Read;
 
 use super::thrift::{Input, Kind, Value};
 
-/// The kinds of pages.
+/// Kinds of pages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum PageKind {
     #[default]
     Data,
     Dictionary,
-    /// Of no use to anybody.
+    /// An index, which no reader uses.
     Index,
 }
 
-/// What a header claims. What is missing is zero here, and an error of the library.
+/// Claims of a header. Missing fields are zero here, and an error in the library.
 #[derive(Debug)]
 pub(super) struct Header {
     pub(super) kind: PageKind,
@@ -29,7 +29,7 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// The header that `read` begins with, and its length.
+    /// Parses the header at the beginning of `read`, and its length.
     pub(super) fn read(read: impl Read) -> Result<(Self, u64), String> {
         let mut header = Self {
             kind: PageKind::Data,
@@ -58,7 +58,7 @@ impl Header {
             }
             (Kind::Page, 2, Value::Int(n)) => self.uncompressed = size(n)?,
             (Kind::Page, 3, Value::Int(n)) => self.compressed = size(n)?,
-            // A page may have headers of several kinds: what any of them claims counts.
+            // A page may have headers of several kinds: the claims of any of them count.
             (Kind::DataPage | Kind::DataPageV2 | Kind::DictionaryPage, 1, Value::Int(n)) => {
                 self.values = self.values.max(size(n)?);
             }
@@ -71,7 +71,7 @@ impl Header {
     }
 }
 
-/// A size has 31 bits; the library would cut others off.
+/// Converts a size. It has 31 bits; the library would truncate others.
 fn size(n: i64) -> Result<u64, String> {
     i32::try_from(n).ok().and_then(|n| u64::try_from(n).ok()).ok_or_else(|| "it is damaged".into())
 }

@@ -1,13 +1,13 @@
-//! Parquet: recordings of `ephtrace record`, and files of anybody with the five columns `ts_ns`,
-//! `saddr`, `sport`, `daddr`, `dport`.
+//! Parquet: recordings of `ephtrace record`, and files of other tools with the five columns
+//! `ts_ns`, `saddr`, `sport`, `daddr`, `dport`.
 //!
 //! Other columns may be missing or null, unknown ones are skipped; numbers may have any width. Row
-//! group by row group, some thousand rows at a time. What can't be read of a row group is counted
-//! row by row. A recording whose writer was killed while it replaced the end is read with the end
-//! from the journal beside it.
+//! groups are read one by one, some thousand rows at a time. Unreadable rows of a row group are
+//! counted. A recording whose writer was killed while it replaced the end is read with the end from
+//! the journal beside it.
 //!
-//! What the library would reserve for a footer (`footer`) or a page (`pages`) is taken from an
-//! account before, so that a file can't make it hold more than `--max-memory` allows.
+//! Memory that the library would reserve for a footer (`footer`) or a page (`pages`) is charged to
+//! an account first, so that a file can't make it hold more than `--max-memory` allows.
 
 mod columns;
 mod delta;
@@ -48,7 +48,7 @@ use crate::{
     output::stream::parquet::{Journal, KEY_COMPLETE, KEY_HOST, KEY_KERNEL, KEY_LOSSES},
 };
 
-/// The first bytes of a Parquet file.
+/// First bytes of a Parquet file.
 pub const MAGIC: [u8; 4] = *b"PAR1";
 
 /// Reads assignments from rows.
@@ -57,11 +57,11 @@ pub struct Reader {
     layout: Layout,
     row: Row,
     losses: Losses,
-    /// The next row group.
+    /// Index of the next row group.
     group: usize,
-    /// The row group that is being read.
+    /// Row group being read.
     open: Option<Open>,
-    /// Rows so far, those that could not be read included.
+    /// Number of rows so far, unreadable ones included.
     rows: u64,
     meter: Meter,
     /// Bytes of the file for each of its rows: columns are read from many places at once.
@@ -73,27 +73,27 @@ struct Opened {
     file: SerializedFileReader<Source>,
     source: Source,
     account: Account,
-    /// For the footer.
+    /// Charge for the footer.
     _charge: Charge,
 }
 
 /// A row group of which some rows were taken.
 struct Open {
     columns: Columns,
-    /// Rows that the footer promises and that were not taken yet.
+    /// Number of rows that the footer promises and that were not taken yet.
     promised: u64,
-    /// Of the rows that were taken last.
+    /// Position in the rows that were taken last.
     next: usize,
     taken: usize,
 }
 
-/// Whether the file at `path` is a Parquet file with its end.
+/// Returns whether the file at `path` is a Parquet file with its end.
 pub fn is_whole(path: &Path, max: MaxMemory) -> io::Result<bool> {
     let source = Source::file(File::open(path)?)?;
     Ok(Opened::open(source, &Account::new(max)).is_ok())
 }
 
-/// Whether the file at `path` would be a Parquet file with the end from this journal.
+/// Returns whether the file at `path` would be a Parquet file with the end from this journal.
 pub fn is_whole_with(path: &Path, journal: Journal, max: MaxMemory) -> io::Result<bool> {
     let restored = Source::restored(File::open(path)?, journal)?;
     Ok(restored.is_some_and(|source| Opened::open(source, &Account::new(max)).is_ok()))
@@ -143,7 +143,7 @@ impl Reader {
         Err(unusable(name, &source, reason))
     }
 
-    /// Reads what is in memory, called `name` in messages.
+    /// Reads a file in memory, called `name` in messages.
     pub fn from_bytes(name: &str, bytes: Vec<u8>, max: MaxMemory) -> Result<Self, ReplayError> {
         let source = Source::memory(bytes);
         match Opened::open(source.clone(), &Account::new(max)) {
@@ -178,23 +178,23 @@ impl Reader {
         Self { meter, ..self }
     }
 
-    /// What is missing so far: what the recording says was lost, and what can't be read.
+    /// Returns the losses so far: those that the recording contains, and unreadable rows.
     pub fn losses(&self) -> Losses {
         self.losses
     }
 
-    /// Whether the recording says that it has not ended: its writer was killed, could not go on, or
-    /// is still at work.
+    /// Returns whether the recording is marked as not ended: its writer was killed, could not
+    /// continue, or is still at work.
     pub fn is_cut(&self) -> bool {
         told(&self.file.file, KEY_COMPLETE) == Some("false")
     }
 
-    /// The reason why the file has no row; `None` for one that ephtrace recorded.
+    /// Returns the reason why the file has no row; `None` for one that ephtrace recorded.
     pub fn instead(&self) -> Option<String> {
         told(&self.file.file, KEY_COMPLETE).is_none().then(|| "it has no rows".to_owned())
     }
 
-    /// The release of the kernel that was traced, where the recording tells.
+    /// Returns the release of the traced kernel, if the recording contains it.
     pub fn kernel_release(&self) -> Option<&str> {
         told(&self.file.file, KEY_KERNEL)
     }
@@ -251,7 +251,7 @@ impl Reader {
         let columns =
             guarded(|| Columns::open(&*file.get_row_group(group)?, layout, source, account));
         let promised = u64::try_from(file.metadata().row_group(group).num_rows()).unwrap_or(0);
-        // Also when it can't be opened: its rows are missing.
+        // The rows of a row group that can't be opened count as missing, too.
         let columns = columns.inspect_err(|_| {
             self.losses.unreadable = self.losses.unreadable.saturating_add(promised.max(1));
         })?;
@@ -259,7 +259,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Gives the rest of the row group up.
+    /// Gives up the rest of the row group.
     fn broken(&mut self, reason: String) -> Item {
         if let Some(open) = self.open.take() {
             self.losses.unreadable = self.losses.unreadable.saturating_add(open.promised.max(1));
@@ -294,7 +294,7 @@ fn whole(bytes: f64) -> u64 {
     bytes as u64
 }
 
-/// What the recording itself says was lost.
+/// Returns the losses that the recording contains.
 fn losses(file: &SerializedFileReader<Source>) -> Losses {
     let mut losses = Losses::default();
     let text = told(file, KEY_LOSSES).unwrap_or_default();
@@ -304,7 +304,7 @@ fn losses(file: &SerializedFileReader<Source>) -> Losses {
     losses
 }
 
-/// What the recording says of itself under `key`; the last one counts.
+/// Returns the recording's metadata under `key`; the first entry counts.
 fn told<'a>(file: &'a SerializedFileReader<Source>, key: &str) -> Option<&'a str> {
     let pairs = file.metadata().file_metadata().key_value_metadata();
     pairs.into_iter().flatten().find(|pair| pair.key == key)?.value.as_deref()

@@ -1,4 +1,4 @@
-//! Pages of a column, each looked at before the library unpacks it.
+//! Pages of a column, each checked before the library decompresses it.
 //!
 //! ```text
 //! header ─→ what it claims ─→ is there room? ─→ the library unpacks ─→ counted until it is dropped
@@ -26,7 +26,7 @@ use super::{
 };
 use crate::replay::budget::{Account, Charge};
 
-/// Most bytes that one byte of DEFLATE can stand for.
+/// Maximum number of bytes that one byte of DEFLATE can stand for.
 const MOST_PER_GZIP_BYTE: u64 = 1032;
 
 /// The pages of one column in one row group.
@@ -37,18 +37,18 @@ pub(super) struct Pages {
     is_text: bool,
     can_be_null: bool,
     is_gzip: bool,
-    /// Where the next header is, and where the column ends.
+    /// Position of the next header, and the end of the column.
     at: u64,
     end: u64,
-    /// Values that the row group still has, as its footer says.
+    /// Number of values that the row group still has, according to its footer.
     values_left: u64,
     account: Account,
-    /// What the library keeps to the end of the column: the values of its dictionary.
+    /// Charges that the library holds to the end of the column: the values of its dictionary.
     kept: Vec<Charge>,
 }
 
 impl Pages {
-    /// Of the column that is called `name`, as `inner` reads them.
+    /// Creates the pages of the column called `name`, as read by `inner`.
     pub(super) fn new(
         inner: Box<dyn PageReader>,
         source: &Source,
@@ -72,7 +72,7 @@ impl Pages {
         }
     }
 
-    /// What the next page claims, and where it begins; `None` at the end of the column.
+    /// Returns the claims of the next page, and its position; `None` at the end of the column.
     fn next_header(&mut self) -> Result<Option<(Header, u64)>, String> {
         while self.at < self.end {
             let read = self.source.get_read(self.at).map_err(|error| error.to_string())?;
@@ -82,7 +82,7 @@ impl Pages {
             if self.at > self.end {
                 return Err("a page is longer than its column".to_owned());
             }
-            // The library skips pages that are an index.
+            // The library skips index pages.
             if header.kind != PageKind::Index {
                 return Ok(Some((header, begin)));
             }
@@ -90,7 +90,7 @@ impl Pages {
         Ok(None)
     }
 
-    /// Takes what the library is about to reserve.
+    /// Charges the memory that the library is about to reserve.
     fn room(&mut self, header: &Header, begin: u64) -> Result<Charge, String> {
         let Header { kind, uncompressed, compressed, values, .. } = *header;
         let over = |over| format!("a page {over}");
@@ -106,8 +106,9 @@ impl Pages {
         }
         let charge = self.account.take(compressed + uncompressed).map_err(over)?;
         if self.is_gzip && header.is_packed {
-            // The library unpacks all there is, whatever the header says, into what grows by
-            // doubling. To reserve the most that it can be is cheaper than to unpack it twice.
+            // The library decompresses everything, whatever the header says, into a buffer that
+            // grows by doubling. Reserving the possible maximum is cheaper than decompressing
+            // twice.
             let most = compressed.saturating_mul(2 * MOST_PER_GZIP_BYTE);
             if let Ok(charge) = self.account.take(most) {
                 return Ok(charge);
@@ -117,7 +118,7 @@ impl Pages {
         Ok(charge)
     }
 
-    /// Unpacks a page to nowhere, as far as its header says.
+    /// Decompresses a page without storing it, up to the size that its header claims.
     fn check_gzip(&self, header: &Header, begin: u64) -> Result<(), String> {
         let packed = header.compressed.saturating_sub(header.levels);
         let claimed = header.uncompressed.saturating_sub(header.levels);
@@ -131,7 +132,7 @@ impl Pages {
         }
     }
 
-    /// The page, counted as long as a value of it is held; its texts plain.
+    /// Returns the page, charged as long as a value of it is held, with its texts plain.
     fn held(&mut self, page: Page, mut charge: Charge) -> Result<Page, String> {
         let page = match page {
             Page::DataPage { encoding, .. } | Page::DataPageV2 { encoding, .. }
@@ -159,7 +160,7 @@ impl Pages {
     }
 }
 
-/// Bytes of a page and what they take.
+/// Bytes of a page with their charge.
 struct Counted {
     buffer: Bytes,
     _charge: Charge,
@@ -171,7 +172,7 @@ impl AsRef<[u8]> for Counted {
     }
 }
 
-/// The page with what `replace` makes of its bytes.
+/// Returns the page with its bytes replaced by the result of `replace`.
 fn with_buffer(mut page: Page, replace: impl FnOnce(Bytes) -> Bytes) -> Page {
     match &mut page {
         Page::DataPage { buf, .. }

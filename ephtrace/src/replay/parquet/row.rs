@@ -1,4 +1,4 @@
-//! One row, walked column by column along the table of columns: the same as a line of NDJSON.
+//! One row, read column by column along the table of columns, like a line of NDJSON.
 
 use parquet::data_type::ByteArray;
 
@@ -11,18 +11,18 @@ use crate::{
     replay::names,
 };
 
-/// Longest value that is read, in bytes: as long as a line of NDJSON may be.
+/// Maximum length of a value, in bytes: that of a line of NDJSON.
 const MAX_VALUE_BYTES: usize = 64 << 10;
 
 /// A row while it is read.
 #[derive(Default)]
 pub(super) struct Row {
     draft: Draft,
-    /// What each column of text had in the last row: neighbours often share it.
+    /// Value of each text column in the last row: neighbours often share it.
     last: Vec<Last>,
 }
 
-/// What a column of text had; at first empty text, which no row is taken to share.
+/// Last value of a text column; at first empty text, which no row is taken to share.
 struct Last {
     is_null: bool,
     text: Vec<u8>,
@@ -46,7 +46,7 @@ impl Last {
 }
 
 impl Row {
-    /// The assignment of a row, or what is wrong with it.
+    /// Returns the assignment of a row, or the error in it.
     pub(super) fn read(&mut self, columns: &Columns, row: usize) -> Result<Assignment, String> {
         let Self { draft, last } = self;
         for column in &columns.numbers {
@@ -59,7 +59,7 @@ impl Row {
                 if let Some(text) = text.filter(|text| text.len() > MAX_VALUE_BYTES) {
                     return Err(too_long(column.name(), text));
                 }
-                // What can't be read is not shared by the next row.
+                // An unreadable value is not shared by the next row.
                 last.replace(Some(&[]));
                 set_text(draft, column, text)?;
                 last.replace(text);
@@ -73,10 +73,10 @@ fn too_long(name: &str, text: &[u8]) -> String {
     format!("`{name}` has {} bytes, but at most {MAX_VALUE_BYTES} are allowed", text.len())
 }
 
-/// Sets what a column of numbers has; nothing where it is larger than it can be.
+/// Sets a number column; unknown if the value is too large.
 fn set_number(draft: &mut Draft, column: &Column<i64>, row: usize) -> Result<(), String> {
     let value = column.value(row).copied();
-    // Ids are unsigned numbers of 64 bits, which Parquet has as signed ones; a time is none.
+    // Ids are unsigned numbers of 64 bits, which Parquet stores as signed ones; a time is not.
     if column.name() == TS_NS.name && value.is_some_and(i64::is_negative) {
         return Err(format!("`{}` is before 1970", TS_NS.name));
     }
@@ -94,7 +94,7 @@ fn set_number(draft: &mut Draft, column: &Column<i64>, row: usize) -> Result<(),
     Ok(())
 }
 
-/// Sets what a column of text has; nothing where it is no UTF-8.
+/// Sets a text column; unknown if the value is not UTF-8.
 fn set_text(
     draft: &mut Draft,
     column: &Column<ByteArray>,

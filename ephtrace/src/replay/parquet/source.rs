@@ -22,9 +22,9 @@ pub(super) struct Source(Arc<Parts>);
 
 struct Parts {
     front: Front,
-    /// How much of the front counts.
+    /// Number of valid bytes of the front.
     front_len: u64,
-    /// What comes behind it.
+    /// Bytes behind the front.
     tail: Vec<u8>,
 }
 
@@ -44,7 +44,7 @@ impl Source {
         Self(Arc::new(Parts { front: Front::Memory(bytes), front_len, tail: Vec::new() }))
     }
 
-    /// The file with the end from its journal; `None` if that is no end of it.
+    /// Returns the file with the end from its journal; `None` if that does not fit.
     pub(super) fn restored(file: File, journal: Journal) -> io::Result<Option<Self>> {
         let Journal { at, tail } = journal;
         let is_long_enough = file.metadata()?.len() >= at;
@@ -52,7 +52,7 @@ impl Source {
         Ok(is_long_enough.then(|| Self(Arc::new(parts))))
     }
 
-    /// Reads at most as much as fits, from `at` on; 0 at the end.
+    /// Reads at most as many bytes as fit, from `at` on; 0 at the end.
     fn read_at(&self, bytes: &mut [u8], at: u64) -> io::Result<usize> {
         let Parts { front, front_len, tail } = &*self.0;
         let Some(left) = front_len.checked_sub(at).filter(|&left| left > 0) else {
@@ -69,7 +69,7 @@ impl Source {
         }
     }
 
-    /// The last four bytes.
+    /// Returns the last four bytes.
     pub(super) fn ending(&self) -> io::Result<[u8; 4]> {
         let mut ending = [0; 4];
         let start = self.len().saturating_sub(4);
@@ -92,7 +92,7 @@ impl ChunkReader for Source {
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
-        // Lengths come from the file: nothing is reserved for more than there is.
+        // Lengths come from the file: never reserve more than it has.
         let end = start.checked_add(length as u64).filter(|&end| end <= self.len());
         if end.is_none() {
             return Err(ParquetError::EOF(
@@ -105,7 +105,7 @@ impl ChunkReader for Source {
     }
 }
 
-/// Reads on from a position.
+/// Reader that continues from a position.
 pub(super) struct Cursor {
     source: Source,
     at: u64,

@@ -1,4 +1,4 @@
-//! Files of anybody: damaged, cut short, of something else, with other types.
+//! Untrusted files: damaged, truncated, of something else, with other types.
 
 mod encodings;
 
@@ -25,7 +25,7 @@ use crate::{
     replay::Recording,
 };
 
-/// A recording of so many rows.
+/// Creates a recording of `rows` rows.
 fn recorded(rows: u64) -> Vec<u8> {
     let path = scratch("recorded");
     let options = Options { path: path.clone(), rotate: None, mode: None };
@@ -37,7 +37,7 @@ fn recorded(rows: u64) -> Vec<u8> {
     bytes
 }
 
-/// A file that no other test has.
+/// Returns the path of a file that no other test uses.
 fn scratch(name: &str) -> std::path::PathBuf {
     let thread = std::thread::current().id();
     std::env::temp_dir()
@@ -64,7 +64,7 @@ fn refused(bytes: Vec<u8>) -> String {
     Recording::from_parquet("f", bytes).err().map(|error| error.to_string()).unwrap_or_default()
 }
 
-/// All assignments, and the words on what is broken.
+/// Returns all assignments, and the messages about broken ones.
 fn read(bytes: Vec<u8>) -> (Vec<Assignment>, Vec<String>, Losses) {
     let mut recording = Recording::from_parquet("test", bytes).unwrap();
     let (mut assignments, mut broken) = (Vec::new(), Vec::new());
@@ -77,7 +77,7 @@ fn read(bytes: Vec<u8>) -> (Vec<Assignment>, Vec<String>, Losses) {
     (assignments, broken, recording.losses())
 }
 
-/// What a column of a foreign file holds.
+/// Values of a column in a foreign file.
 enum Values<'a> {
     Text(&'a [&'a str]),
     Int32(&'a [i32]),
@@ -87,7 +87,7 @@ enum Values<'a> {
     Micros(&'a [i64]),
 }
 
-/// A file as another program might write it.
+/// Creates a file as another program might write it.
 fn foreign(columns: &[(&str, Values<'_>)]) -> Vec<u8> {
     let leaf = |(name, values): &(&str, Values<'_>)| {
         let (physical, logical) = match values {
@@ -252,7 +252,7 @@ proptest! {
             bytes[at] = byte;
         }
         if let Ok(recording) = Recording::from_parquet("test", bytes) {
-            // A footer may name its row groups anew, but not more rows than its pages hold.
+            // A damaged footer may describe other row groups, but not more rows than pages hold.
             prop_assert!(recording.take(100_000).count() < 100_000);
         }
     }

@@ -1,12 +1,12 @@
-//! Thrift's compact protocol, as far as it takes to see what a footer or the header of a page
-//! claims before the library believes it.
+//! Thrift's compact protocol, as far as needed to check the claims of a footer or a page header
+//! before the library trusts them.
 //!
-//! The library takes a field by its number and does not look at its type. Here both must be as the
-//! format says, so that no file means one thing here and another there.
+//! The library takes a field by its number and ignores its type. Here both must match the format,
+//! so that no file means one thing here and another there.
 
 use std::io::{self, Read};
 
-/// The structures of a Parquet file; what is not named here is skipped.
+/// Structures of a Parquet file; unlisted ones are skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     File,
@@ -34,10 +34,10 @@ pub(super) enum Kind {
     DictionaryPage,
 }
 
-/// What a field has.
+/// Type of a field.
 #[derive(Clone, Copy)]
 enum Shape {
-    /// Of 16, 32 or 64 bits: they look the same.
+    /// A number of 16, 32 or 64 bits: they look alike.
     Int,
     Byte,
     Bool,
@@ -48,23 +48,23 @@ enum Shape {
     Many(Kind),
 }
 
-/// What a field has, as it is shown.
+/// Value of a field, as passed to [`See`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Value {
     Int(i64),
     Bool(bool),
     /// Text or bytes of this length.
     Bytes(u64),
-    /// A list of so many.
+    /// A list of this length.
     List(u64),
-    /// The structure ends.
+    /// The end of the structure.
     End,
 }
 
-/// Sees the fields of structures, with their number; 0 at the end of one.
+/// Function that receives the fields of structures, with their numbers; 0 at the end of one.
 pub(super) type See<'a> = dyn FnMut(Kind, i16, Value) -> Result<(), String> + 'a;
 
-/// Structures in one another that are followed; the format has seven.
+/// Maximum depth of nested structures; the format has seven.
 const MAX_DEPTH: u32 = 32;
 
 const INT: u8 = 6;
@@ -73,7 +73,7 @@ const MAP: u8 = 11;
 const STRUCT: u8 = 12;
 
 impl Kind {
-    /// The fields that are read, by number.
+    /// Returns the type of a field that is read, by its number.
     fn field(self, id: i16) -> Option<Shape> {
         use Shape::{Bool, Byte, Bytes, Double, Int, Ints, Many, One};
         Some(match (self, id) {
@@ -122,13 +122,13 @@ impl Kind {
             | (Self::ColumnMetaData, 1 | 4..=7 | 9..=11 | 14 | 15)
             | (Self::Page | Self::DataPage, 1..=4)
             | (Self::DataPageV2, 1..=6) => Int,
-            // What the library skips, too: statistics, paths, encryption, what is to come.
+            // Fields that the library skips, too: statistics, paths, encryption, future ones.
             _ => return None,
         })
     }
 }
 
-/// Bytes that are read once, and counted.
+/// Input whose bytes are read once, and counted.
 pub(super) struct Input<R> {
     read: R,
     len: u64,
@@ -139,12 +139,12 @@ impl<R: Read> Input<R> {
         Self { read, len: 0 }
     }
 
-    /// How many were read.
+    /// Number of bytes read.
     pub(super) fn len(&self) -> u64 {
         self.len
     }
 
-    /// Shows `see` a structure and what is in it.
+    /// Passes a structure and its contents to `see`.
     pub(super) fn structure(&mut self, kind: Kind, see: &mut See<'_>) -> Result<(), String> {
         self.fields(kind, 0, see)
     }
@@ -161,7 +161,7 @@ impl<R: Read> Input<R> {
         see(kind, 0, Value::End)
     }
 
-    /// The number and the type of the next field; `None` at the end.
+    /// Parses the number and the type of the next field; `None` at the end.
     fn field(&mut self, last: i16) -> Result<Option<(i16, u8)>, String> {
         let byte = self.byte()?;
         let (delta, wire) = (i16::from(byte >> 4), byte & 0xf);
@@ -212,7 +212,7 @@ impl<R: Read> Input<R> {
         see(kind, id, value)
     }
 
-    /// The length of a list of such elements; one without any may have another type.
+    /// Parses the length of a list of such elements; an empty one may have another type.
     fn list(&mut self, wires: std::ops::RangeInclusive<u8>) -> Result<u64, String> {
         let byte = self.byte()?;
         let count = match byte >> 4 {
@@ -223,7 +223,7 @@ impl<R: Read> Input<R> {
         (is_empty || wires.contains(&(byte & 0xf))).then_some(count).ok_or_else(damaged)
     }
 
-    /// Reads over what the library skips, too.
+    /// Skips data that the library skips, too.
     fn skip(&mut self, wire: u8, depth: u32) -> Result<(), String> {
         if depth >= MAX_DEPTH {
             return Err(damaged());
@@ -274,7 +274,7 @@ impl<R: Read> Input<R> {
         }
     }
 
-    /// Seven bits a byte, the lowest first; the top bit says that more follow.
+    /// Decodes seven bits a byte, the lowest first; the top bit marks that more follow.
     fn varint(&mut self) -> Result<u64, String> {
         let mut n = 0;
         for shift in (0..u64::BITS).step_by(7) {
@@ -287,7 +287,7 @@ impl<R: Read> Input<R> {
         Err(damaged())
     }
 
-    /// With the sign in the lowest bit.
+    /// Decodes a number with the sign in the lowest bit.
     fn number(&mut self) -> Result<i64, String> {
         let n = self.varint()?;
         Ok((n >> 1).cast_signed() ^ -((n & 1).cast_signed()))

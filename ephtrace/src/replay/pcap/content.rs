@@ -2,14 +2,14 @@
 
 use crate::model::PacketKind;
 
-/// The contents behind a header.
+/// Contents behind a header.
 pub(super) enum Content<'a> {
-    /// A frame of Ethernet.
+    /// An Ethernet frame.
     Ethernet(&'a [u8]),
-    /// A packet of this type of Ethernet.
+    /// A packet with this `EtherType`.
     OfType(u16, &'a [u8]),
     /// An IP packet.
     Ip(&'a [u8]),
-    /// Nothing that tells of ports.
+    /// Nothing that shows ports.
     Other(PacketKind),
 }

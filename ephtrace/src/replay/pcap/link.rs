@@ -3,38 +3,38 @@
 use super::{content::Content, tunnel, wireless};
 use crate::model::PacketKind;
 
-/// The header of a link (`LINKTYPE_` in the registry of tcpdump.org).
+/// Link-layer header (`LINKTYPE_` in the registry of tcpdump.org).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Link {
-    /// Ethernet, with VLAN tags if need be.
+    /// Ethernet, with optional VLAN tags.
     Ethernet,
-    /// Nothing.
+    /// No header.
     Raw,
     /// Four bytes with the family: loopback on BSD.
     Loopback,
     /// Linux "cooked", as on the interface `any`.
     LinuxSll,
-    /// The same, version 2.
+    /// Linux "cooked", version 2.
     LinuxSll2,
     /// Wi-Fi in monitor mode.
     Wireless,
-    /// The same behind a header of the radio's.
+    /// Wi-Fi in monitor mode, behind a radiotap header.
     Radiotap,
     /// PPP, with or without the address and control of HDLC.
     Ppp,
-    /// HDLC of Cisco's: four bytes that end with a type of Ethernet.
+    /// Cisco HDLC: four bytes that end with an `EtherType`.
     CiscoHdlc,
-    /// InfiniBand, with the type of Ethernet behind its addresses.
+    /// InfiniBand, with the `EtherType` behind its addresses.
     Infiniband,
     /// Apple's header with the number of another link.
     Pktap,
-    /// A ring of glass fibre, until 2000 or so.
+    /// A fibre optic ring, until 2000 or so.
     Fddi,
-    /// Packets that the firewall of Linux logs (`nflog`).
+    /// Packets that the Linux firewall logs (`nflog`).
     Nflog,
 }
 
-/// The reason why a capture with a link of this number can't be read.
+/// Returns the reason why a capture with this link number can't be read.
 pub(super) fn unknown(number: i32) -> String {
     let carries = match number {
         147 | 148 | 150..=162 => "a private-use type, unknown to other tools",
@@ -51,7 +51,7 @@ pub(super) fn unknown(number: i32) -> String {
 const HDLC: [u8; 2] = [0xff, 0x03];
 
 impl Link {
-    /// By its number in a capture.
+    /// Returns the link with this number in a capture.
     pub(super) fn from_number(number: i32) -> Option<Self> {
         Some(match number {
             0 | 108 => Self::Loopback,
@@ -71,7 +71,7 @@ impl Link {
         })
     }
 
-    /// The contents behind the header; `None` if the frame ends before.
+    /// Returns the contents behind the header; `None` if the frame ends before.
     pub(super) fn content(self, frame: &[u8]) -> Option<Content<'_>> {
         match self {
             Self::Ethernet => Some(Content::Ethernet(frame)),
@@ -80,13 +80,13 @@ impl Link {
             Self::LinuxSll => of_type(frame, 14, 16),
             Self::LinuxSll2 => of_type(frame, 0, 20),
             Self::CiscoHdlc => of_type(frame, 2, 4),
-            // Cisco's routers have their own HDLC on lines that are called PPP.
+            // Cisco's routers use their own HDLC on links that are marked as PPP.
             Self::Ppp if matches!(frame, [0x0f | 0x8f, 0, ..]) => of_type(frame, 2, 4),
             Self::Ppp => tunnel::ppp(frame.strip_prefix(&HDLC).unwrap_or(frame)),
             Self::Nflog => Some(nflog(frame)),
             Self::Infiniband => of_type(frame, 40, 44),
             Self::Pktap => pktap(frame),
-            // Its control, and two addresses.
+            // The frame control byte, and two addresses.
             Self::Fddi => {
                 let not_ip = Content::Other(PacketKind::NotIp);
                 Some(tunnel::snap(frame.get(13..)?).unwrap_or(not_ip))
@@ -97,8 +97,8 @@ impl Link {
     }
 }
 
-/// The frame of another link behind a header whose length comes first; the link's number is its
-/// third word.
+/// Returns the frame of another link behind a header that begins with its length; the link's number
+/// is its third word.
 fn pktap(frame: &[u8]) -> Option<Content<'_>> {
     let word = |at: usize| Some(u32::from_le_bytes(*frame.get(at..)?.first_chunk()?));
     let link = Link::from_number(i32::try_from(word(8)?).ok()?)?;
@@ -106,7 +106,7 @@ fn pktap(frame: &[u8]) -> Option<Content<'_>> {
     if link == Link::Pktap { None } else { link.content(inner) }
 }
 
-/// A frame with the type of its content at `at`, and the content at `payload`.
+/// Returns the content at `payload`, with its type at `at`.
 fn of_type(frame: &[u8], at: usize, payload: usize) -> Option<Content<'_>> {
     let ether_type = u16::from_be_bytes(*frame.get(at..)?.first_chunk()?);
     Some(Content::OfType(ether_type, frame.get(payload..)?))
@@ -119,15 +119,15 @@ fn wireless_content(frame: &[u8]) -> Option<Content<'_>> {
     }
 }
 
-/// A header of four bytes and values behind their length and type, in the order of the machine that
-/// captured: the packet is one of them (`NFULA_PAYLOAD`).
+/// Parses a header of four bytes and attributes with length and type, in the byte order of the
+/// capturing machine: the packet is one of them (`NFULA_PAYLOAD`).
 fn nflog(frame: &[u8]) -> Content<'_> {
     const HEADER: usize = 4;
     const PAYLOAD: u16 = 9;
     let mut rest = frame.get(HEADER..).unwrap_or_default();
     while let Some(&[a, b, c, d]) = rest.first_chunk() {
         let (native, other) = ([a, b], [c, d]);
-        // No type is as large as 256, so that the order shows.
+        // All types are below 256, so the byte order shows.
         let is_little = d == 0;
         let number =
             |bytes| if is_little { u16::from_le_bytes(bytes) } else { u16::from_be_bytes(bytes) };

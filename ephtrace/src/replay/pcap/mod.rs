@@ -1,14 +1,14 @@
 //! Captures of packets, pcap and pcapng: each connection that a host began, by its first SYN, and
 //! each flow of UDP.
 //!
-//! A SYN without ACK (an INIT of SCTP) tells source, port and destination: an assignment, whoever
-//! made it; so does a SYN-ACK whose SYN is not in the capture. Whether the kernel chose the port or
-//! the program named it can't be seen, so the origin is unknown. A SYN that was sent again, or
-//! captured on a second interface, has the sequence number of the first one and counts once; so
-//! does one that is captured again behind a NAT of the same host. UDP has no first packet: a
-//! datagram is a client's unless its ports look like an answer's, and one assignment until the flow
-//! was quiet for two minutes. Packets in tunnels are those of the hosts that use the tunnel. What
-//! all other packets were is counted.
+//! A SYN without ACK (an INIT of SCTP) shows source, port and destination: an assignment, whoever
+//! made it. A SYN-ACK whose SYN is not in the capture shows the same. Whether the kernel chose the
+//! port or the program named it is not visible, so the origin is unknown. A SYN that was sent
+//! again, or captured on a second interface, has the sequence number of the first one and counts
+//! once; so does one that is captured again behind a NAT of the same host. UDP has no first packet:
+//! a datagram is a client's unless its ports look like an answer's, and makes one assignment until
+//! the flow was quiet for two minutes. Packets in tunnels are those of the hosts that use the
+//! tunnel. All other packets are counted by kind.
 
 mod content;
 mod link;
@@ -33,11 +33,11 @@ use crate::model::{LeftOut, losses::Losses};
 /// Bytes of a capture that are held at once.
 const BUFFER_BYTES: usize = 512 << 10;
 
-/// Longest block of a capture, in bytes: no packet has more than 256 KiB (`MAXIMUM_SNAPLEN` of
-/// libpcap), but keys and names in pcapng may.
+/// Maximum length of a block in a capture, in bytes: no packet has more than 256 KiB
+/// (`MAXIMUM_SNAPLEN` of libpcap), but keys and names in pcapng may.
 const MAX_BLOCK_BYTES: usize = 16 << 20;
 
-/// Interfaces of a section that are told apart; Linux gives a host fewer.
+/// Maximum number of interfaces in a section; Linux gives a host fewer.
 const MAX_INTERFACES: usize = 65_536;
 
 /// Reads assignments from a capture.
@@ -55,7 +55,7 @@ enum Blocks<R: Read> {
     Pcapng(PcapNGReader<FullReads<R>>),
 }
 
-/// What is to be known of an interface to understand its packets.
+/// Properties of an interface that are needed to parse its packets.
 #[derive(Clone, Copy)]
 struct Interface {
     link: Option<Link>,
@@ -63,16 +63,16 @@ struct Interface {
     clock: Clock,
 }
 
-/// How an interface tells the time.
+/// Time format of an interface.
 #[derive(Clone, Copy)]
 struct Clock {
-    /// Units of a second.
+    /// Number of units in a second.
     per_second: u64,
-    /// To be added, in seconds.
+    /// Offset to add, in seconds.
     offset: i64,
 }
 
-/// Fills whatever it is asked to fill, which the crate takes for granted at the beginning.
+/// Reader that fills each buffer completely, as the crate assumes at the beginning.
 struct FullReads<R>(R);
 
 impl<R: Read> Read for FullReads<R> {
@@ -83,7 +83,7 @@ impl<R: Read> Read for FullReads<R> {
                 Ok(0) => break,
                 Ok(n) => filled += n,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // What came before is used first; the error comes again.
+                // The bytes read before are used first; the error will occur again.
                 Err(_) if filled > 0 => break,
                 Err(error) => return Err(error),
             }
@@ -95,11 +95,11 @@ impl<R: Read> Read for FullReads<R> {
 /// Type of a block about a process, which macOS writes.
 const PROCESS_BLOCK: u32 = 0x8000_0001;
 
-/// Bytes of a block of nothing: its type, and its length at both ends.
+/// Bytes of an empty block: its type, and its length at both ends.
 const EMPTY_BLOCK: u32 = 12;
 
-/// Whether such a block comes that is shorter than any: pcap-parser 0.17 subtracts from the length
-/// of this type alone without a look at it.
+/// Returns whether such a block comes next that is shorter than the minimum: only for this type,
+/// pcap-parser 0.17 subtracts from the length without a check.
 fn is_short_process_block(data: &[u8]) -> bool {
     let Some(([a, b, c, d, length @ ..], _)) = data.split_first_chunk::<8>() else { return false };
     [u32::from_le_bytes, u32::from_be_bytes]
@@ -107,7 +107,7 @@ fn is_short_process_block(data: &[u8]) -> bool {
         .any(|word| word([*a, *b, *c, *d]) == PROCESS_BLOCK && word(*length) < EMPTY_BLOCK)
 }
 
-/// What one block means, detached from the buffer.
+/// Contents of one block, detached from the buffer.
 enum Found {
     Nothing,
     Section,
@@ -116,7 +116,7 @@ enum Found {
 }
 
 impl<R: Read> Reader<R> {
-    /// From the beginning of a capture; `None` if that is no header of one.
+    /// Creates a reader at the beginning of a capture; `None` if it has no valid header.
     pub fn new(input: R, is_pcapng: bool) -> Option<Self> {
         let input = FullReads(input);
         let blocks = if is_pcapng {
@@ -134,17 +134,17 @@ impl<R: Read> Reader<R> {
         })
     }
 
-    /// What is missing so far: packets that can't be read.
+    /// Returns the losses so far: packets that can't be read.
     pub fn losses(&self) -> Losses {
         Losses { unreadable: self.unreadable, ..Losses::default() }
     }
 
-    /// All packets so far, and which were left out.
+    /// Returns all packets so far, and those that were left out.
     pub fn left_out(&self) -> LeftOut {
         self.connections.left_out
     }
 
-    /// What the next block means; `None` at the end.
+    /// Returns the contents of the next block; `None` at the end.
     fn found(&mut self) -> Option<Result<Found, String>> {
         let Self { blocks, interfaces, .. } = self;
         let is_pcapng = matches!(blocks, Blocks::Pcapng(_));
@@ -231,7 +231,7 @@ impl<R: Read> Iterator for Reader<R> {
     }
 }
 
-/// Why there is no next block.
+/// Reason why there is no next block.
 enum Problem {
     NeedsMore,
     CutOff,
@@ -248,7 +248,7 @@ impl Problem {
     }
 }
 
-/// Reads on, in a larger buffer if this one is full.
+/// Reads on, into a larger buffer if this one is full.
 fn read_more(reader: &mut dyn PcapReaderIterator) -> Result<(), String> {
     let before = reader.data().len();
     let failed = |_: PcapError<&[u8]>| "reading failed; the rest is missing".to_owned();
@@ -268,7 +268,7 @@ fn found(block: &PcapBlockOwned<'_>, interfaces: &[Interface]) -> Found {
         PcapBlockOwned::LegacyHeader(header) => {
             let per_second =
                 if header.is_nanosecond_precision() { 1_000_000_000 } else { 1_000_000 };
-            // The upper half may tell of checksums behind the packets.
+            // The upper half may describe checksums behind the packets.
             let number = header.network.0 & 0xffff;
             Found::Interface(Interface::new(number, Clock { per_second, offset: 0 }))
         }
@@ -306,8 +306,9 @@ fn told(interfaces: &[Interface], index: usize, data: &[u8]) -> Result<Told, Str
     }
 }
 
-/// Units of a second by `if_tsresol`: a power of ten, or of two if the upper bit is set. (The
-/// crate's own function knows no powers of two.) What fits no number counts as microseconds.
+/// Returns the units of a second from `if_tsresol`: a power of ten, or of two if the upper bit is
+/// set. (The crate's own function does not support powers of two.) A value that overflows counts as
+/// microseconds.
 fn per_second(resolution: u8) -> u64 {
     let exponent = u32::from(resolution & 0x7f);
     let power = if resolution & 0x80 == 0 {
@@ -325,7 +326,7 @@ impl Interface {
 }
 
 impl Clock {
-    /// Nanoseconds since the Unix epoch; 0 if that is before it.
+    /// Converts to nanoseconds since the Unix epoch; 0 if the time is before it.
     fn unix_ns(self, units: u64) -> u64 {
         let ns = i128::from(units) * 1_000_000_000 / i128::from(self.per_second.max(1));
         u64::try_from(ns + i128::from(self.offset) * 1_000_000_000).unwrap_or(0)

@@ -1,4 +1,4 @@
-//! One captured packet: whether a client's port is in it, and to whom it goes.
+//! One captured packet: detects a client's port in it, and its destination.
 
 use std::net::IpAddr;
 
@@ -10,17 +10,17 @@ use crate::{
     replay::connections::{Sent, Told},
 };
 
-/// Bytes of a TCP header up to the flags. Captures may be cut off right behind.
+/// Bytes of a TCP header up to the flags. Captures may be truncated right behind.
 const TCP_FLAGS_END: usize = 14;
 
 /// Bytes of a UDP header.
 const UDP_HEADER: usize = 8;
 
-/// Bytes of an SCTP header, and of its first chunk up to the first number of the sender's.
+/// Bytes of an SCTP header, and of its first chunk up to the sender's initial number.
 const SCTP_INIT_END: usize = 12 + 4 + 12;
 const SCTP_INIT: u8 = 1;
 
-/// Tunnels within tunnels that are opened.
+/// Maximum depth of nested tunnels.
 const MAX_TUNNELS: u32 = 4;
 
 const FIN: u8 = 0x01;
@@ -29,7 +29,7 @@ const RST: u8 = 0x04;
 const ACK: u8 = 0x10;
 const SYN_ACK: u8 = SYN | ACK;
 
-/// One packet's news of a client's port.
+/// Returns the information in one packet about a client's port.
 pub(super) fn read(link: Link, frame: &[u8]) -> Told {
     link.content(frame).map_or(Told::Nothing(PacketKind::Damaged), |it| inside(&it, MAX_TUNNELS))
 }
@@ -53,7 +53,7 @@ fn inside(content: &Content<'_>, tunnels: u32) -> Told {
     }
 }
 
-/// The packet in a tunnel, unless there are too many around it.
+/// Parses the packet in a tunnel, unless it is nested too deeply.
 fn deeper(content: &Content<'_>, tunnels: u32) -> Told {
     match tunnels.checked_sub(1) {
         Some(left) => inside(content, left),
@@ -87,8 +87,9 @@ fn sliced(packet: &LaxSlicedPacket<'_>, tunnels: u32) -> Told {
     transport(addresses, payload, tunnels)
 }
 
-/// True if this IPv6 packet is a fragment but the first. By hand: the crate's own walk over the
-/// headers (0.21) reads behind the end of a packet that is cut off in one of them.
+/// Returns whether this IPv6 packet is a fragment other than the first. Parsed by hand: the crate's
+/// own walk over the headers (0.21) reads past the end of a packet that is truncated in one of
+/// them.
 fn is_later_fragment(first: IpNumber, mut headers: &[u8]) -> bool {
     let mut kind = first;
     while let Some(&[next, len, high, low, ..]) = headers.first_chunk::<8>() {
@@ -104,7 +105,7 @@ fn is_later_fragment(first: IpNumber, mut headers: &[u8]) -> bool {
     false
 }
 
-/// A frame of Ethernet with something else in it than IP.
+/// Handles an Ethernet frame without IP.
 fn without_net(packet: &LaxSlicedPacket<'_>, tunnels: u32) -> Told {
     if packet.stop_err.is_some() {
         return Told::Nothing(PacketKind::Damaged);
@@ -130,7 +131,7 @@ fn transport(addresses: (IpAddr, IpAddr), packet: &LaxIpPayloadSlice<'_>, tunnel
 }
 
 fn tcp(addresses: (IpAddr, IpAddr), data: &[u8]) -> Option<Told> {
-    // By hand, for a header whose options are cut off is as good as a whole one.
+    // Parsed by hand, since a header with truncated options is as good as a whole one.
     let tcp: &[u8; TCP_FLAGS_END] = data.first_chunk()?;
     let sequence = u32::from_be_bytes([tcp[4], tcp[5], tcp[6], tcp[7]]);
     let acknowledged = u32::from_be_bytes([tcp[8], tcp[9], tcp[10], tcp[11]]);
@@ -162,12 +163,12 @@ fn udp(addresses: (IpAddr, IpAddr), data: &[u8], tunnels: u32) -> Option<Told> {
     if !tunnel::has_port(datagram.dport) {
         return Some(Told::Datagram(datagram));
     }
-    // The port that a tunnel sends from is a hash of what is in it.
+    // The source port of a tunnel is a hash of its contents.
     let inner = tunnel::in_udp(datagram.dport, data.get(UDP_HEADER..)?);
     Some(inner.map_or(Told::Nothing(PacketKind::Udp), |inner| deeper(&inner, tunnels)))
 }
 
-/// From the ports, with which the headers of all three protocols begin.
+/// Parses the ports, with which the headers of all three protocols begin.
 fn sent(
     protocol: Protocol,
     (saddr, daddr): (IpAddr, IpAddr),

@@ -1,4 +1,4 @@
-//! Captures that are made here, packet by packet.
+//! Captures that are built here, packet by packet.
 
 use std::io::Cursor;
 
@@ -12,7 +12,7 @@ mod beyond_syns;
 
 const SEQUENCE: u32 = 77;
 
-/// From the IP header on.
+/// Creates a SYN, from the IP header on.
 fn ip_syn(sport: u16, sequence: u32) -> Vec<u8> {
     let tcp =
         PacketBuilder::ipv4([10, 0, 0, 1], [10, 0, 0, 2], 64).tcp(sport, 443, sequence, 64_240);
@@ -36,7 +36,7 @@ fn other(sport: u16, with_ack: bool) -> Vec<u8> {
     packet
 }
 
-/// The SYN-ACK to [`ip_syn`].
+/// Creates the SYN-ACK to [`ip_syn`].
 fn answer(sport: u16, sequence: u32) -> Vec<u8> {
     let tcp = PacketBuilder::ipv4([10, 0, 0, 2], [10, 0, 0, 1], 64).tcp(443, sport, 7, 64_240);
     let mut packet = Vec::new();
@@ -67,7 +67,7 @@ fn pcap(link: u32, packets: &[Vec<u8>]) -> Vec<u8> {
     bytes
 }
 
-/// Big-endian, nanoseconds since 2^-9 units: `if_tsresol` 0x89.
+/// Creates a big-endian capture with times in units of 2^-9 s: `if_tsresol` 0x89.
 fn pcapng(link: u16, packets: &[Vec<u8>]) -> Vec<u8> {
     let block = |kind: u32, body: &[u8]| {
         let padding = vec![0; body.len().next_multiple_of(4) - body.len()];
@@ -86,7 +86,7 @@ fn pcapng(link: u16, packets: &[Vec<u8>]) -> Vec<u8> {
     bytes
 }
 
-/// Assignments, what is broken, and the packets that were left out.
+/// Returns assignments, messages about broken packets, and the packets that were left out.
 fn read(bytes: Vec<u8>) -> (Vec<Assignment>, Vec<String>, LeftOut) {
     let mut recording = super::super::Recording::from_reader("test", Cursor::new(bytes)).unwrap();
     let (mut assignments, mut broken) = (Vec::new(), Vec::new());
@@ -144,7 +144,7 @@ fn an_answer_tells_of_a_connection_whose_syn_is_missing() {
     assert_eq!(assignments.iter().map(ends).collect::<Vec<_>>(), known);
     assert_eq!(left_out.known_by_answer, 2);
     assert!(left_out.lines()[0].starts_with("2 connections are known only from their SYN-ACK"));
-    // What a SYN carries (TCP Fast Open) is acknowledged with it.
+    // Data in a SYN (TCP Fast Open) is acknowledged with it.
     assert_eq!(sports(pcap(101, &[ip_syn(40_006, 1), answer(40_006, 9)])), [Some(40_006)]);
     // Captured on two interfaces, the answer may come first.
     assert_eq!(sports(pcap(101, &[answer(40_008, 1), ip_syn(40_008, 1)])), [Some(40_008)]);
@@ -193,7 +193,7 @@ fn a_syn_that_is_sent_again_counts_once() {
     assert_eq!((assignments.len(), left_out.repeated), (2, 2));
 }
 
-/// A SYN from `saddr`, on the interface `any`.
+/// Creates a SYN from `saddr`, on the interface `any`.
 fn syn_from(saddr: [u8; 4], sport: u16, sequence: u32) -> Vec<u8> {
     let tcp = PacketBuilder::ipv4(saddr, [192, 0, 2, 1], 64).tcp(sport, 443, sequence, 64_240);
     let mut packet = Vec::new();
@@ -210,7 +210,7 @@ fn a_connection_counts_once_before_and_behind_nat() {
         syn_from(inside, 40_002, 8),
         // Another client has that port of the outside address.
         syn_from(outside, 1_024, 8),
-        // The packet is sent again, and both looks are.
+        // The packet is sent again, and is captured twice again.
         syn_from(inside, 40_002, 8),
         syn_from(outside, 1_024, 8),
     ];
@@ -227,7 +227,7 @@ fn what_only_looks_like_nat_counts() {
     // A scanner has one sequence number for all of its ports.
     let scanner = [syn_from(one, 40_001, 7), syn_from(one, 40_002, 7)];
     assert_eq!(read(pcap(113, &scanner)).0.len(), 2);
-    // The same number by chance, seconds later.
+    // Equal sequence numbers by chance, seconds later.
     let later = [
         syn_from(one, 40_001, 7),
         syn_from(one, 40_002, 8),

@@ -1,45 +1,45 @@
-//! Packets within packets: what a host of a virtual network, or behind a tunnel, sent.
+//! Packets within packets, sent by a host of a virtual network, or behind a tunnel.
 
 use super::content::Content;
 use crate::model::PacketKind;
 
-/// VXLAN as registered, and as Linux has it unless told otherwise.
+/// VXLAN ports: the registered one, and Linux's default.
 const VXLAN_PORTS: [u16; 2] = [4789, 8472];
 const GENEVE_PORT: u16 = 6081;
-/// GRE in UDP (RFC 8086).
+/// Port of GRE in UDP (RFC 8086).
 const GRE_PORT: u16 = 4754;
-/// VXLAN that names the protocol in it (draft-ietf-nvo3-vxlan-gpe).
+/// Port of VXLAN with a protocol field (draft-ietf-nvo3-vxlan-gpe).
 const VXLAN_GPE_PORT: u16 = 4790;
-/// User data of mobile networks (3GPP TS 29.281).
+/// Port of GTP-U, the user data of mobile networks (3GPP TS 29.281).
 const GTP_PORT: u16 = 2152;
 const HEADER_BYTES: usize = 8;
 
-/// Types of Ethernet.
+/// `EtherType` values.
 const BRIDGED: u16 = 0x6558;
 const MPLS: [u16; 2] = [0x8847, 0x8848];
 const PPPOE_SESSION: u16 = 0x8864;
-/// Ethernet in Ethernet of providers (IEEE 802.1ah), behind four bytes.
+/// Provider backbone bridging, Ethernet in Ethernet behind four bytes (IEEE 802.1ah).
 const BACKBONE: u16 = 0x88e7;
-/// A number below is a length: LLC follows (IEEE 802.3).
+/// Limit below which the number is a length, and LLC follows (IEEE 802.3).
 const TYPES_BEGIN: u16 = 0x600;
-/// LLC and SNAP: what follows is a type of Ethernet.
+/// LLC and SNAP; an `EtherType` follows.
 const SNAP: [u8; 6] = [0xaa, 0xaa, 3, 0, 0, 0];
 /// Mirrors of a switch, behind headers of 8 and 12 bytes (draft-foschiano-erspan).
 const ERSPAN_II: u16 = 0x88be;
 const ERSPAN_III: u16 = 0x22eb;
 
-/// Whether a tunnel in UDP has this port.
+/// Returns whether a tunnel in UDP has this port.
 pub(super) fn has_port(dport: u16) -> bool {
     [GENEVE_PORT, GRE_PORT, VXLAN_GPE_PORT, GTP_PORT].contains(&dport)
         || VXLAN_PORTS.contains(&dport)
 }
 
-/// What is in a UDP datagram to port `dport`; `None` if it is no tunnel's.
+/// Returns the contents of a UDP datagram to port `dport`; `None` if it is no tunnel's.
 pub(super) fn in_udp(dport: u16, datagram: &[u8]) -> Option<Content<'_>> {
     let header: &[u8; HEADER_BYTES] = datagram.first_chunk()?;
     let inner = datagram.get(HEADER_BYTES..)?;
     match dport {
-        // A network is named, and all other flags are reserved.
+        // A network id is given, and all other flags are reserved.
         _ if VXLAN_PORTS.contains(&dport) => {
             (header[0] == 0x08).then_some(Content::Ethernet(inner))
         }
@@ -55,7 +55,7 @@ pub(super) fn in_udp(dport: u16, datagram: &[u8]) -> Option<Content<'_>> {
 }
 
 fn vxlan_gpe<'a>(header: &[u8; HEADER_BYTES], inner: &'a [u8]) -> Option<Content<'a>> {
-    /// The header names a network, and the protocol that follows.
+    /// Flags of a header with a network id, and with the protocol of the content.
     const NETWORK: u8 = 0x08;
     const PROTOCOL: u8 = 0x04;
     match (header[0] & (NETWORK | PROTOCOL), header[3]) {
@@ -66,7 +66,7 @@ fn vxlan_gpe<'a>(header: &[u8; HEADER_BYTES], inner: &'a [u8]) -> Option<Content
     }
 }
 
-/// The packet of a subscriber's, behind the extensions that GTP version 1 lists.
+/// Returns the packet of a subscriber, after the extensions of GTP version 1.
 fn gtp<'a>(header: &[u8; HEADER_BYTES], mut inner: &'a [u8]) -> Option<Content<'a>> {
     /// Version 1 of GTP, not of GTP'.
     const VERSION: u8 = 0x30;
@@ -89,13 +89,13 @@ fn gtp<'a>(header: &[u8; HEADER_BYTES], mut inner: &'a [u8]) -> Option<Content<'
     Some(Content::Ip(inner))
 }
 
-/// What is behind a GRE header (RFC 2784, RFC 2890), a mirror of a switch among it.
+/// Returns the contents behind a GRE header (RFC 2784, RFC 2890), including mirrors of a switch.
 pub(super) fn gre(packet: &[u8]) -> Option<Content<'_>> {
     let &[flags, version, high, low] = packet.first_chunk()?;
     if version & 0x07 != 0 {
         return None;
     }
-    // Checksum, key and sequence number: four bytes each, where they are.
+    // Checksum, key and sequence number: four bytes each, if present.
     let fields = usize::try_from((flags & 0b1011_0000).count_ones()).ok()?;
     let inner = packet.get(4 + 4 * fields..)?;
     match u16::from_be_bytes([high, low]) {
@@ -110,7 +110,7 @@ pub(super) fn gre(packet: &[u8]) -> Option<Content<'_>> {
     }
 }
 
-/// What a type of Ethernet wraps; `None` if it wraps nothing.
+/// Returns the contents of an `EtherType` that wraps others; `None` if it wraps nothing.
 pub(super) fn in_type(ether_type: u16, payload: &[u8]) -> Option<Content<'_>> {
     match ether_type {
         BRIDGED => Some(Content::Ethernet(payload)),
@@ -122,13 +122,13 @@ pub(super) fn in_type(ether_type: u16, payload: &[u8]) -> Option<Content<'_>> {
     }
 }
 
-/// What is behind LLC and SNAP.
+/// Returns the contents behind LLC and SNAP.
 pub(super) fn snap(frame: &[u8]) -> Option<Content<'_>> {
     let (ether_type, payload) = frame.strip_prefix(&SNAP)?.split_first_chunk()?;
     Some(of_type(u16::from_be_bytes(*ether_type), payload))
 }
 
-/// What is behind the protocol's number of PPP, of one byte if it is odd.
+/// Returns the contents behind the PPP protocol number, which has one byte if it is odd.
 pub(super) fn ppp(frame: &[u8]) -> Option<Content<'_>> {
     const IPV4: u16 = 0x21;
     const IPV6: u16 = 0x57;
@@ -145,7 +145,8 @@ pub(super) fn ppp(frame: &[u8]) -> Option<Content<'_>> {
     }
 }
 
-/// What is behind the last label (RFC 3032); its own kind is not told, but by its first bits.
+/// Returns the contents behind the last label (RFC 3032); their kind shows only in their first
+/// bits.
 fn mpls(mut labels: &[u8]) -> Option<Content<'_>> {
     loop {
         let (label, rest) = labels.split_first_chunk::<4>()?;
@@ -156,7 +157,7 @@ fn mpls(mut labels: &[u8]) -> Option<Content<'_>> {
     }
     match labels.first()? >> 4 {
         4 | 6 => Some(Content::Ip(labels)),
-        // A control word before a frame of Ethernet (RFC 4448).
+        // A control word before an Ethernet frame (RFC 4448).
         0 => Some(Content::Ethernet(labels.get(4..)?)),
         _ => None,
     }

@@ -19,10 +19,10 @@ use crate::{
     },
 };
 
-/// Room for number and name of a process.
+/// Width of number and name of a process.
 const PROCESS: u16 = 18;
 
-/// The heading of a column.
+/// Returns the heading of a column.
 pub(super) fn title(by: ByDestination) -> &'static str {
     match by {
         ByDestination::Name => "DESTINATION",
@@ -36,7 +36,7 @@ pub(super) fn title(by: ByDestination) -> &'static str {
     }
 }
 
-/// The columns. Below 80, the first to go is the one that is rarely other than 1.
+/// The columns. Below 80, the first one to go is the one that is rarely other than 1.
 const COLUMNS: [Column; 12] = [
     Column::left("", 1),
     Column::left("DESTINATION", 0),
@@ -49,7 +49,7 @@ const COLUMNS: [Column; 12] = [
     Column::right("LAT(us)", 7).from(76),
     Column::left("VERDICT", 15).from(54),
     Column::left("LAST PROCESS", PROCESS).from(110),
-    // Where there is any.
+    // Shown only if there are containers.
     Column::left(CONTAINER, CONTAINER_WIDTH).from(124),
 ];
 
@@ -112,8 +112,8 @@ fn cells(
     shown(&COLUMNS, width, cells)
 }
 
-/// How much of its range a destination has in use, and what that is past: `½` the half mark, `!`
-/// all.
+/// Returns the share of its range that a destination has in use, with the mark that it exceeds: `½`
+/// the half mark, `!` all.
 pub(super) fn in_use(in_use: Option<InUse>) -> Cell {
     let Some(in_use) = in_use else { return UNKNOWN.to_owned().into() };
     let percent = in_use.percent().min(100);

@@ -1,11 +1,11 @@
-//! Numbers and names in little room.
+//! Compact numbers and names.
 
 use crate::output::width::width;
 
-/// What is not known.
+/// Sign for an unknown value.
 pub(super) const UNKNOWN: &str = "–";
 
-/// A count: exact up to six digits.
+/// Returns a count, exact up to six digits.
 pub(super) fn count(n: u64) -> String {
     match n {
         0..1_000_000 => n.to_string(),
@@ -18,7 +18,7 @@ fn tenths(n: u64, unit: &str) -> String {
     if n < 1000 { format!("{}.{}{unit}", n / 10, n % 10) } else { format!("{}{unit}", n / 10) }
 }
 
-/// A rate or a mean: with a tenth below ten, in five characters at most up to 999 million.
+/// Returns a rate or a mean: with a tenth below ten, in at most five characters up to 999 million.
 pub(super) fn mean(value: f64) -> String {
     match value {
         value if value <= 0.0 => "0".to_owned(),
@@ -29,7 +29,7 @@ pub(super) fn mean(value: f64) -> String {
     }
 }
 
-/// Nanoseconds in microseconds, in seven characters at most up to a quarter of an hour.
+/// Returns nanoseconds in microseconds, in at most seven characters up to a quarter of an hour.
 pub(super) fn micros(ns: f64) -> String {
     match ns / 1000.0 {
         us if us < 999.95 => format!("{us:.1}"),
@@ -38,17 +38,17 @@ pub(super) fn micros(ns: f64) -> String {
     }
 }
 
-/// `value` as `show` writes it.
+/// Returns `value` as `show` writes it, or the sign for unknown.
 pub(super) fn known<T>(value: Option<T>, show: impl FnOnce(T) -> String) -> String {
     value.map_or_else(|| UNKNOWN.to_owned(), show)
 }
 
-/// A length of time in seconds, as `1:02:03`.
+/// Returns a duration in seconds, as `1:02:03`.
 pub(super) fn clock(seconds: u64) -> String {
     format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
-/// At most `columns` of a terminal; what is left out at the end is a `…`.
+/// Returns at most `columns` columns of a text; `…` replaces a missing end.
 pub(super) fn cut(text: &str, columns: usize) -> String {
     if width(text) <= columns {
         return text.to_owned();
@@ -58,7 +58,7 @@ pub(super) fn cut(text: &str, columns: usize) -> String {
     cut
 }
 
-/// The same with the end kept, where the port is.
+/// Returns at most `columns` columns of a text, with the end kept, where the port is.
 pub(super) fn cut_middle(text: &str, columns: usize) -> String {
     let tail = text.rfind(':').map_or("", |at| &text[at..]);
     if width(text) <= columns || width(tail) + 2 > columns {
@@ -67,15 +67,15 @@ pub(super) fn cut_middle(text: &str, columns: usize) -> String {
     format!("{}…{tail}", head(text, columns - width(tail) - 1))
 }
 
-/// As many characters of the beginning of `text` as fit into `columns`.
+/// Returns the longest beginning of `text` that fits into `columns`.
 fn head(text: &str, columns: usize) -> &str {
     let ends = text.char_indices().map(|(at, c)| at + c.len_utf8());
     let end = ends.take_while(|&end| width(&text[..end]) <= columns).last();
     &text[..end.unwrap_or(0)]
 }
 
-/// Lines of at most `columns`, broken at blanks, each with `indent` blanks before it, and two more
-/// where a sentence goes on.
+/// Returns lines of at most `columns`, broken at blanks, each with `indent` blanks before it, and
+/// two more in the lines that continue a sentence.
 pub(super) fn wrap(text: &str, indent: usize, columns: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = " ".repeat(indent);
@@ -95,13 +95,14 @@ pub(super) fn wrap(text: &str, indent: usize, columns: usize) -> Vec<String> {
     lines
 }
 
-/// The last values as bars, one character each.
+/// Returns the last values as bars, one character each.
 pub(super) fn bars(values: &[u64]) -> String {
     const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let most = values.iter().copied().max().unwrap_or(0).max(1);
     let bar = |value: u64| match value {
         0 => ' ',
-        // Rounded up, so that the highest is full; the product fits, for no rate has 61 bits.
+        // Rounded up, so that the highest bar is full; the product fits, because no rate has 61
+        // bits.
         value => usize::try_from(value.saturating_mul(8).div_ceil(most))
             .ok()
             .and_then(|eighths| BARS.get(eighths.saturating_sub(1)))

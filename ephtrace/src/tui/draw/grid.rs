@@ -1,4 +1,4 @@
-//! Columns that stand one below the other.
+//! Aligned columns.
 
 use ratatui::{
     style::{Modifier, Style},
@@ -8,10 +8,10 @@ use ratatui::{
 use super::{figures::cut, style::STRONG};
 use crate::output::width::{Left, Right};
 
-/// The column of containers, which is there where there is any.
+/// Heading of the column of containers, shown if there are any.
 pub(super) const CONTAINER: &str = "CONTAINER";
 
-/// Room for the short id of one.
+/// Width of a container's short id.
 pub(super) const CONTAINER_WIDTH: u16 = 12;
 
 /// One column.
@@ -20,7 +20,7 @@ pub(super) struct Column {
     pub(super) title: &'static str,
     pub(super) width: u16,
     pub(super) right: bool,
-    /// The narrowest view that has it.
+    /// Width of the narrowest view that shows it.
     pub(super) from: u16,
 }
 
@@ -33,7 +33,7 @@ impl Column {
         Self { title, width, right: true, from: 0 }
     }
 
-    /// The same, for views of this width or more.
+    /// Restricts the column to views of this width or more.
     pub(super) const fn from(self, from: u16) -> Self {
         Self { from, ..self }
     }
@@ -57,7 +57,7 @@ impl Cell {
     }
 }
 
-/// Those of `items` whose column a view of this width has; each column has one.
+/// Returns those of `items`, one for each column, whose column is shown in a view of this width.
 pub(super) fn shown<T>(
     columns: &[Column],
     width: u16,
@@ -67,7 +67,7 @@ pub(super) fn shown<T>(
     all.filter(|(column, _)| width >= column.from).map(|(_, item)| item).collect()
 }
 
-/// One line: each text in its column, cut if it must be.
+/// Returns one line: each text in its column, cut if necessary.
 pub(super) fn line(columns: &[Column], cells: Vec<Cell>) -> Line<'static> {
     let mut line = Line::default();
     for (n, (column, Cell { text, style })) in columns.iter().zip(cells).enumerate() {
@@ -86,7 +86,7 @@ pub(super) fn line(columns: &[Column], cells: Vec<Cell>) -> Line<'static> {
     line
 }
 
-/// The headings; the one that is sorted by is underlined.
+/// Returns the headings; that of the sort column is underlined.
 pub(super) fn heading(columns: &[Column], sorted: &str) -> Line<'static> {
     let cells = columns.iter().map(|column| {
         let is_sorted = column.title == sorted;
@@ -96,7 +96,7 @@ pub(super) fn heading(columns: &[Column], sorted: &str) -> Line<'static> {
     line(columns, cells.collect())
 }
 
-/// What is sorted by, in words.
+/// Describes the sort order in words.
 pub(super) fn sorted(title: &str, reversed: bool) -> String {
     format!("by {title}{}", if reversed { ", reversed" } else { "" })
 }

@@ -1,4 +1,4 @@
-//! The first lines: what is traced, what is lost, how fast, and the verdict.
+//! The first lines: what is traced, the losses, the rate, and the verdict.
 
 use jiff::Timestamp;
 use ratatui::{
@@ -21,16 +21,16 @@ use crate::{
     tui::{state::State, view_model::ViewModel},
 };
 
-/// How many seconds the bars show.
+/// Number of seconds that the bars show.
 const BARS: u64 = 10;
 
-/// From this width on there are bars.
+/// Least width with bars.
 const WITH_BARS: u16 = 80;
 
-/// Draws it, and returns the first line below.
+/// Draws the header, and returns the first line below it.
 pub(super) fn draw(area: Rect, buffer: &mut Buffer, state: &State) -> u16 {
     let seen = state.seen();
-    // The verdict matters more, and columns have the latency, too.
+    // The verdict is more important, and the latency is also in a column.
     let has_room = verdict(seen).width() + latency(seen).width() < usize::from(area.width);
     let latency = if has_room { latency(seen) } else { Line::default() };
     let lines = [
@@ -63,7 +63,7 @@ fn source(state: &State, seen: &ViewModel) -> Line<'static> {
     line
 }
 
-/// What must not be overlooked, and the time.
+/// Returns the line of warnings that must not be overlooked, and of the time.
 fn standing(state: &State, seen: &ViewModel) -> Line<'static> {
     let mut line = Line::default();
     let mut flag = |text: &str| {
@@ -129,7 +129,7 @@ fn verdict(seen: &ViewModel) -> Line<'static> {
     Line::from(vec![Span::styled("verdict ", QUIET), Span::raw(text)])
 }
 
-/// Pattern and algorithm, and how sure both are.
+/// Returns pattern and algorithm with their confidence.
 fn in_short(verdict: &Verdict) -> String {
     let Verdict { pattern, pattern_confidence, algorithm, algorithm_confidence, .. } = verdict;
     let sure = |confidence: f64| percent(confidence);

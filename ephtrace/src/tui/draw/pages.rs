@@ -32,8 +32,8 @@ use crate::{
     },
 };
 
-/// What was seen so few seconds ago is said to be so now: findings are looked for every second, and
-/// more rarely where looking takes long.
+/// Age in seconds up to which a finding counts as current: findings are looked for every second,
+/// and less often if that takes long.
 const NOW_S: u64 = 10;
 
 /// A piece of a page.
@@ -55,7 +55,7 @@ fn text(text: impl Into<String>) -> Piece {
     Piece::Text(Line::from(text.into()))
 }
 
-/// Draws the part of a page that is scrolled to.
+/// Draws the visible part of a page.
 pub(super) fn draw(area: Rect, buffer: &mut Buffer, state: &State, page: &[Piece]) -> Drawn {
     let height = page.iter().fold(0_u16, |sum, piece| sum.saturating_add(piece.height()));
     let last = height.saturating_sub(area.height);
@@ -88,7 +88,7 @@ fn row(piece: &Piece, line: u16, area: Rect, buffer: &mut Buffer) {
     }
 }
 
-/// The plots of the last assignments.
+/// Returns the plots of the last assignments.
 pub(super) fn plots(state: &State, width: u16) -> Vec<Piece> {
     match &state.seen().summary {
         Some(summary) => picture(&summary.picture, width, state),
@@ -104,7 +104,7 @@ fn picture(picture: &PlotData, width: u16, state: &State) -> Vec<Piece> {
     rows.into_iter().flat_map(|row| [Piece::Plot(row), text("")]).collect()
 }
 
-/// All that is known of one destination.
+/// Returns all that is known of one destination.
 pub(super) fn destination(state: &State, lane: &LaneKey, width: u16) -> Vec<Piece> {
     let seen = state.seen();
     let Some(entry) = seen.rows.get(lane) else {
@@ -262,7 +262,7 @@ pub const HELP: &[(&str, &str)] = &[
     ("× –", "on the axis: a failed assignment; in a column: unknown"),
 ];
 
-/// What keys do and columns mean.
+/// Returns the meaning of keys and columns.
 pub(super) fn help() -> Vec<Piece> {
     let line = |(key, means): &(&str, &str)| {
         if key.is_empty() && means.starts_with(char::is_uppercase) {

@@ -1,4 +1,4 @@
-//! The ports of the last minute, and each port by the one before to the same destination.
+//! The ports of the last minute, and each port against the previous one of the same destination.
 
 use std::collections::HashSet;
 
@@ -28,16 +28,17 @@ use crate::{
     },
 };
 
-/// From this width on the port by the one before has room beside.
+/// Least width at which the plot against the previous port fits beside.
 const SIDE_BY_SIDE: u16 = 110;
 
-/// Columns at the right for the letters of the destinations.
+/// Columns on the right for the letters of the destinations.
 const GUTTER: u16 = 2;
 
 /// Lines of title and x axis.
 const AROUND: u16 = 3;
 
-/// How many seconds are plotted: the fewest that hold the whole run, else a minute.
+/// Choices for the number of plotted seconds: the least one that holds the whole run, else a
+/// minute.
 const SPANS: [u64; 4] = [10, 20, 30, SECONDS];
 
 /// Columns between the two plots.
@@ -47,7 +48,7 @@ const SECOND_NS: u64 = 1_000_000_000;
 
 type Serials = HashSet<u32, FxBuildHasher>;
 
-/// What is plotted: the rows that are shown, unless that is all.
+/// Plotted assignments: those of the shown rows, unless these are all.
 struct Plotted<'a> {
     seen: &'a ViewModel,
     shown: Option<Serials>,
@@ -58,7 +59,7 @@ impl Plotted<'_> {
         self.shown.as_ref().is_none_or(|shown| shown.contains(&serial))
     }
 
-    /// Ranges in force.
+    /// Returns the ranges in force.
     fn ranges(&self) -> impl Iterator<Item = PortRange> {
         let rows = self.seen.rows.iter().filter(|(_, entry)| self.has(entry.serial));
         rows.filter_map(|(_, entry)| entry.value.range)
@@ -137,7 +138,8 @@ fn title(area: Rect, buffer: &mut Buffer, title: &str, hint: &str) {
     line.render(Rect { height: 1, ..area }, buffer);
 }
 
-/// The letter of each destination where its last port is: so it can be told without colours.
+/// Draws the letter of each destination at its last port, so that it can be recognised without
+/// colours.
 fn letters(area: Rect, buffer: &mut Buffer, last: &[Option<u32>], shown: u32) {
     let lines = u32::from(area.height.saturating_sub(AROUND));
     for (mark, place) in last.iter().enumerate() {
@@ -156,7 +158,7 @@ fn letters(area: Rect, buffer: &mut Buffer, last: &[Option<u32>], shown: u32) {
     }
 }
 
-/// A cross on the axis wherever an assignment failed.
+/// Draws a cross on the axis wherever an assignment failed.
 fn crosses(chart: Rect, buffer: &mut Buffer, seen: &ViewModel, labels: &[String]) {
     let labels = labels.iter().map(String::len).max().unwrap_or(0);
     let left = chart.x + u16::try_from(labels).unwrap_or(0) + 1;

@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// The heading of a column.
+/// Returns the heading of a column.
 pub(super) fn title(by: ByProcess) -> &'static str {
     match by {
         ByProcess::Pid => "PID",
@@ -31,7 +31,7 @@ pub(super) fn title(by: ByProcess) -> &'static str {
     }
 }
 
-/// From this width on there is room for all columns.
+/// Least width at which all columns fit.
 const WITH_CONFIDENCE: u16 = 88;
 
 pub(super) fn draw(area: Rect, buffer: &mut Buffer, state: &State) {
@@ -45,7 +45,8 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, state: &State) {
     ];
     let processes = state.processes();
     let has_containers = processes.iter().any(|one| one.container.is_some());
-    // Where there is room for one of both, it matters more which of two alike a process is.
+    // If only one of both fits, the container is more useful: it tells which of two equal processes
+    // it is.
     let has_confidence = !has_containers || area.width >= WITH_CONFIDENCE;
     if has_confidence {
         columns.push(Column::left("CONFIDENCE", 10).from(75));
@@ -68,7 +69,7 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, state: &State) {
     }
 }
 
-/// How sure the word is; nothing is said of how sure it is that there is none.
+/// Returns the confidence of the word; without a word, returns the sign for unknown.
 fn confidence(verdict: &Verdict) -> String {
     match (verdict.algorithm, verdict.pattern) {
         (Algorithm::Undetermined, Pattern::Undetermined) => figures::UNKNOWN.to_owned(),

@@ -11,8 +11,8 @@
 //! In less than 80 columns or 24 lines: lists without plots, and fewer columns
 //! ```
 //!
-//! Only the colours of the terminal's own palette, and none that black or white could swallow; what
-//! a colour says, a letter or a word says too.
+//! Uses only colours of the terminal's own palette, and none that is invisible on black or white; a
+//! letter or a word says the same as each colour.
 
 use ratatui::{
     Frame,
@@ -29,37 +29,37 @@ use super::{
 };
 use crate::tui::state::{Drawn, Page, Panel, State};
 
-/// Fewest columns in which the table of destinations tells anything.
+/// Least number of columns in which the table of destinations is useful.
 pub const MIN_WIDTH: u16 = 40;
 
-/// Fewest lines: three of the header, tabs, headings, a row, keys, and an alert.
+/// Least number of lines: three of the header, tabs, headings, a row, keys, and an alert.
 pub const MIN_HEIGHT: u16 = 8;
 
-/// Fewest lines of the body in which both plot and list show something.
+/// Least number of lines of the body in which both plot and list are useful.
 const WITH_PLOT: u16 = 14;
 
-/// From so many lines on, alerts take two of them, and else one.
+/// Number of lines from which alerts take two of them, instead of one.
 const WITH_ALERTS: u16 = 20;
 
 /// Lines that are neither dots nor rows: title and axis of the plot, tabs, headings.
 const AROUND: u16 = 5;
 
-/// Fewest rows that the list has room for.
+/// Least number of rows that the list has room for.
 const FEWEST_ROWS: u16 = 5;
 
-/// Most lines of the area of the dots.
+/// Maximum number of lines of the area of the dots.
 const MAX_GRAPH: u16 = 24;
 
-/// From this width on the keys in the footer stand apart.
+/// Least width at which the keys in the footer have gaps.
 const WITH_GAPS: u16 = 90;
 
-/// Characters of the filter that are shown beside the tabs.
+/// Number of characters of the filter that are shown beside the tabs.
 const FILTER: usize = 12;
 
-/// Alerts that are shown beside everything else.
+/// Number of alerts that are shown beside everything else.
 const ALERTS: u16 = 2;
 
-/// Draws all of it, and says how much room there was.
+/// Draws the view, and returns how much room there was.
 pub fn draw(frame: &mut Frame<'_>, state: &State) -> Drawn {
     let area = frame.area();
     let buffer = frame.buffer_mut();
@@ -111,7 +111,7 @@ fn all(area: Rect, buffer: &mut Buffer, state: &State) -> Drawn {
 }
 
 fn list(body: Rect, buffer: &mut Buffer, state: &State, panel: Panel) -> Drawn {
-    // Half of the room for each, unless the list needs less. All lists have the same.
+    // Half of the room for each, unless the list needs less. All lists have the same room.
     let rows = state.destinations();
     let room = if body.height < WITH_PLOT { 0 } else { body.height - AROUND };
     let known = u16::try_from(state.seen().rows.len()).unwrap_or(u16::MAX);
@@ -144,7 +144,7 @@ fn too_small(area: Rect, buffer: &mut Buffer) {
     }
 }
 
-/// How many lines the alerts take.
+/// Draws the alerts, and returns the number of lines that they take.
 fn alerts(area: Rect, buffer: &mut Buffer, state: &State) -> u16 {
     let alerts = state.seen().alerts.all();
     let most = if buffer.area.height < WITH_ALERTS { 1 } else { ALERTS };
@@ -166,7 +166,7 @@ fn alerts(area: Rect, buffer: &mut Buffer, state: &State) -> u16 {
     u16::try_from(shown).unwrap_or(0)
 }
 
-/// The lists with how much is in them, and what the current one is sorted by.
+/// Draws the lists with their lengths, and the sort order of the current one.
 fn tabs(area: Rect, buffer: &mut Buffer, state: &State) {
     let seen = state.seen();
     let processes = seen.summary.as_ref().map_or(0, |summary| summary.processes.len());

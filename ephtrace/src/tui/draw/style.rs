@@ -9,7 +9,7 @@ pub(super) const STRONG: Style = Style::new().add_modifier(Modifier::BOLD);
 pub(super) const ALARM: Style = Style::new().fg(Color::Red).add_modifier(Modifier::BOLD);
 pub(super) const CURSOR: Style = Style::new().add_modifier(Modifier::REVERSED);
 
-/// Text from outside, with everything escaped that a terminal would not show as it is.
+/// Returns text from outside with escapes for everything that a terminal would not show as it is.
 pub(super) fn safe(text: &str) -> String {
     let mut safe = Vec::new();
     printable(&mut safe, text);

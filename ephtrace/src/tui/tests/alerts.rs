@@ -1,4 +1,4 @@
-//! What is wrong: two lines beside everything else, and a page with all of it.
+//! Alerts: two lines beside everything else, and a page with all of them.
 
 use insta::assert_snapshot;
 

@@ -1,8 +1,8 @@
-//! Where processes run in containers, and where they do not.
+//! Views with and without processes in containers.
 
 use super::*;
 
-/// Two destinations for 10 seconds, of which only the first is connected to from a container.
+/// Two destinations for 10 seconds; only connects to the first come from a container.
 fn recording() -> Scene {
     let mut scene = Scene::new();
     let mut ports = [34_000, 42_000];
@@ -19,7 +19,7 @@ fn recording() -> Scene {
     scene
 }
 
-/// The list, without what is above it.
+/// Returns the list without the lines above it.
 fn list(scene: &mut Scene, width: u16) -> String {
     let text = scene.text(width, 24);
     text.lines().skip(16).map(|line| line.to_owned() + "\n").collect()

@@ -1,4 +1,4 @@
-//! What keys do, and what colours and sizes change.
+//! Effects of keys, colours and sizes.
 
 use super::*;
 

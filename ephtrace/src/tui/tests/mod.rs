@@ -1,4 +1,4 @@
-//! The view as it is looked at: scripted keys and recordings in, pictures out.
+//! The view on a screen: scripted keys and recordings in, pictures out.
 
 mod alerts;
 mod containers;
@@ -24,7 +24,7 @@ const START_NS: u64 = 1_767_268_800 * SECOND_NS;
 
 const RANGE: RangeInForce = RangeInForce::of_netns(32_768, 60_999);
 
-/// A view with all that feeds it, as `run` does.
+/// A view with all its sources, as in `run`.
 struct Scene {
     state: State,
     lanes: StepTracker,
@@ -59,7 +59,7 @@ impl Scene {
         self.state.apply(Input::Event(&assignment));
     }
 
-    /// What `run` does once a second.
+    /// Does the work that `run` does once a second.
     fn look(&mut self, now_ns: u64) {
         self.now_ns = now_ns;
         self.state.apply(Input::Tick(now_ns));
@@ -72,7 +72,7 @@ impl Scene {
         self.state.apply(Input::TallySnapshot(TallySnapshot { now_ns, summary, destinations }));
     }
 
-    /// Presses the keys of `typed`, where `\n`, `\t`, `\x1b` and `\x7f` are keys of their own.
+    /// Presses the keys of `typed`; `\n`, `\t`, `\x1b` and `\x7f` are keys of their own.
     fn press(&mut self, typed: &str) {
         for c in typed.chars() {
             let key = match c {
@@ -94,7 +94,7 @@ impl Scene {
         terminal.backend().clone()
     }
 
-    /// What it looks like, without colours. The verdicts on what the screen shows come first.
+    /// Returns the picture, without colours. The verdicts on the shown items are made first.
     fn text(&mut self, width: u16, height: u16) -> String {
         self.draw(width, height);
         self.look(self.now_ns);
@@ -131,8 +131,8 @@ fn assignment(ts_ns: u64, last_octet: u8, dport: u16, sport: Option<u16>) -> Ass
     }
 }
 
-/// Forty seconds: three destinations with counters as in Linux 5.18 and later, one that draws at
-/// random, and failures at the end.
+/// Forty seconds: three destinations with counters as in Linux 5.18 and later, one with random
+/// ports, and failures at the end.
 fn recording() -> Scene {
     let (mut scene, mut rng) = (Scene::new(), Rng::with_seed(7));
     let mut counters = [34_000, 42_000, 52_000];

@@ -1,4 +1,4 @@
-//! Whatever is typed, seen and drawn, at whatever size: nothing breaks.
+//! Any keys, events and sizes: the view never breaks.
 
 use std::net::IpAddr;
 
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Keys that do something, and one that does nothing.
+/// Keys with an effect, and one without.
 fn key() -> impl Strategy<Value = Key> {
     let chars = prop::sample::select(
         "q?/sSfr jkgG1234h443a\u{202e}".chars().map(Key::Char).collect::<Vec<_>>(),

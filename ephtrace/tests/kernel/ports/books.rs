@@ -1,4 +1,4 @@
-//! What was opened, and where: in network namespaces that belong to a thread each.
+//! Books of opened sockets, in network namespaces that belong to one thread each.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,13 +14,13 @@ use socket2::{Domain, Socket, Type};
 
 use crate::mounts::on_a_thread;
 
-/// A small one, so that shares are large.
+/// A small range, so that shares are large.
 pub(crate) const RANGE: PortRange = PortRange::new(40_000, 40_099);
 
-/// Inside the range.
+/// Reserved ports inside the range.
 pub(crate) const RESERVED: [u16; 3] = [40_010, 40_011, 40_050];
 
-/// What was opened, as the kernel told by `getsockname`.
+/// Books of the opened sockets, as the kernel told by `getsockname`.
 #[derive(Default)]
 pub(crate) struct Books {
     /// Ports by destination and state.
@@ -67,7 +67,7 @@ impl Books {
         Ok(())
     }
 
-    /// Connects and has the other end close.
+    /// Connects, and makes the other end close first.
     fn connect_and_be_left(&mut self, to: SocketAddr) -> Result<()> {
         let (client, server) = self.pair(Domain::IPV4, to)?;
         drop(server);
@@ -114,7 +114,7 @@ impl Books {
         Ok(())
     }
 
-    /// Some of everything.
+    /// Opens some sockets of every kind.
     pub(crate) fn fill(&mut self) -> Result<()> {
         let localhost = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         let plain = self.listen(localhost(2001))?;
@@ -157,7 +157,7 @@ pub(crate) fn in_new_netns<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> 
         for (name, value) in [
             ("ip_local_port_range", &*range),
             ("ip_local_reserved_ports", &*reserved),
-            // Else a port in TIME_WAIT is given again.
+            // Otherwise a port in TIME_WAIT is given again.
             ("tcp_tw_reuse", "0"),
         ] {
             let path = format!("/proc/sys/net/ipv4/{name}");
@@ -175,7 +175,7 @@ fn loopback_up() -> io::Result<()> {
         *to = libc::c_char::from_ne_bytes([from]);
     }
     request.ifr_ifru.ifru_flags = libc::c_short::try_from(libc::IFF_UP).unwrap_or(1);
-    // SAFETY: `request` is what SIOCSIFFLAGS reads, and outlives the call.
+    // SAFETY: `request` is of the type that SIOCSIFFLAGS reads, and outlives the call.
     let done = unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request) };
     if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

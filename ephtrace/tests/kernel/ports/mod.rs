@@ -1,6 +1,6 @@
-//! `ephtrace ports` beside books of what was opened: the figures must be equal, those of `ss`, too.
+//! `ephtrace ports` beside books of the opened sockets, and beside `ss`: the figures must be equal.
 //!
-//! All in network namespaces of their own, each of which belongs to a thread.
+//! All run in network namespaces of their own, each of which belongs to a thread.
 
 pub(crate) mod books;
 
@@ -39,10 +39,10 @@ tests! {
         the_namespace_of_another_user_is_looked_at, what_lies_over_a_namespace_is_not_opened;
 }
 
-/// Somebody without rights.
+/// A user without rights.
 const NOBODY: u32 = 65_534;
 
-/// What `ephtrace ports --json` says, run from this thread's namespace.
+/// Returns the output of `ephtrace ports --json`, run from this thread's namespace.
 fn ports(args: &[&str]) -> Result<Value> {
     ports_by(Command::new(setup::ephtrace()).args(["ports", "--json"]).args(args))
 }
@@ -55,7 +55,7 @@ fn ports_by(command: &mut Command) -> Result<Value> {
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 
-/// The only namespace, once all connections are in their last state.
+/// Returns the only namespace, once all connections are in their last state.
 fn settled(books: &Books, args: &[&str]) -> Result<Value> {
     let mut last = Value::Null;
     let settled = wait::until("connections do not get to their last state", || {
@@ -71,7 +71,7 @@ fn settled(books: &Books, args: &[&str]) -> Result<Value> {
     settled.with_context(|| last.to_string())
 }
 
-/// How many are even, and how many odd.
+/// Returns the number of even and of odd ports.
 fn parity(ports: &BTreeSet<u16>) -> (usize, usize) {
     let even = ports.iter().filter(|port| port.is_multiple_of(2)).count();
     (even, ports.len() - even)
@@ -87,7 +87,7 @@ fn list<'a>(value: &'a Value, what: &str) -> Result<&'a Vec<Value>> {
     value[what].as_array().with_context(|| format!("no list {what} in {value}"))
 }
 
-/// Whether what is bound and nothing else is listed: by Linux 6.8 and later, and not in `/proc`.
+/// Returns true if sockets that are only bound are listed: by Linux 6.8 and later, not in `/proc`.
 fn lists_bound(namespace: &Value) -> Result<bool> {
     Ok(setup::kernel()? >= (6, 8) && namespace["source"] == "sock_diag")
 }
@@ -165,7 +165,7 @@ fn compare_bound(found: &Value, books: &Books) -> Result<()> {
     held.iter().try_for_each(|one| same("holder", &one["holder"]["pid"], process::id()))
 }
 
-/// From `/proc` first, where the kernel can do without the modules that list sockets by netlink.
+/// From `/proc` first, if the kernel can do without the modules that list sockets by netlink.
 fn figures_are_those_of_the_books() -> Result<()> {
     if modules::are_here("sock_diag") {
         compare_all(Some("proc"))?;
@@ -184,7 +184,7 @@ fn compare_all(source: Option<&str>) -> Result<()> {
             same("source", &found["source"], source)?;
         }
         compare(&found, &books).with_context(|| found.to_string())?;
-        // The first only, and the others summed up.
+        // Only the first destination is shown, and the others are summed up.
         let first = settled(&books, &["--limit", "1"])?;
         let (shown, others) = (&first["destinations"][0], &first["others"]);
         let sum = |what| shown[what].as_u64().zip(others[what].as_u64()).map(|(a, b)| a + b);
@@ -269,8 +269,8 @@ fn own_netns() -> Result<u64> {
     Ok(fs::metadata("/proc/thread-self/ns/net")?.ino())
 }
 
-/// A namespace that no process is in: only a file stands for it, and sockets of this process are in
-/// it. To be called on a thread in a mount namespace of its own, which takes the file away with it.
+/// Makes a namespace without processes: only a file stands for it, and sockets of this process are
+/// in it. Call it on a thread in a mount namespace of its own, which takes the file away with it.
 fn namespace_without_process(file: &Path) -> Result<(u64, Books)> {
     fs::write(file, "")?;
     in_new_netns(|| {
@@ -309,7 +309,7 @@ fn a_namespace_without_processes_is_looked_at() -> Result<()> {
     })
 }
 
-/// Opening a FIFO would wait for good.
+/// Opening a FIFO would block for ever.
 fn what_lies_over_a_namespace_is_not_opened() -> Result<()> {
     let scratch = Scratch::new()?;
     let (file, fifo) = (scratch.file("netns"), scratch.file("fifo"));
@@ -350,7 +350,7 @@ fn without_rights_a_namespace_is_listed_with_the_reason() -> Result<()> {
         ensure!(reason.contains("root"), "{found}");
         let hidden = all["hidden_processes"].as_u64();
         ensure!(hidden.is_some_and(|n| n > 0), "processes of root can be looked at: {all}");
-        // Asked for by name, it is an error.
+        // Naming it is an error.
         let output = run(&file.display().to_string()).output()?;
         let stderr = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.code() == Some(1), "{}\n{stderr}", output.status);
@@ -360,7 +360,7 @@ fn without_rights_a_namespace_is_listed_with_the_reason() -> Result<()> {
 }
 
 fn the_namespace_of_another_user_is_looked_at() -> Result<()> {
-    // Says when it is there, and keeps the namespace until its input ends.
+    // The command says when the namespace is there, and keeps it until its input ends.
     let child = Command::new("unshare")
         .args(["--user", "--net", "sh", "-c", "echo there; read line"])
         .stdin(Stdio::piped())

@@ -1,5 +1,5 @@
-//! `cargo xtask bench callgrind`: instructions of a row, by stage, where a recording is read and
-//! where this kernel is traced: the user side alone, without what the kernel does for it.
+//! `cargo xtask bench callgrind`: instructions of a row, by stage, for reading a recording and for
+//! tracing this kernel: the user side alone, without the kernel's work for it.
 
 mod profile;
 mod recording;
@@ -24,18 +24,19 @@ use crate::{
     workspace,
 };
 
-/// The table's place.
+/// Document with the table.
 const DOCUMENT: &str = "docs/performance.md";
 const LINES: (&str, &str) =
     ("<!-- printed by `cargo xtask bench callgrind --write` -->", "<!-- end of stages -->");
 
-/// Two runs each, and the difference counts: starting and ending cost the same in both. The verdict
-/// looks at the first thousands of rows more closely than at the rest, so both are long; live, the
-/// kernel keeps the second of them while ephtrace, which valgrind slows down, has yet to read it,
-/// in a ring that they do not half fill: beyond that, a busy process stands back.
+/// Rows of the two runs of each command; their difference counts: starting and ending cost the same
+/// in both. The verdict examines the first thousands of rows more closely than the rest, so both
+/// runs are long. In the live run, the kernel keeps the rows of the longer run while ephtrace,
+/// slowed down by valgrind, has yet to read them, in a ring that they fill less than half: beyond
+/// that, a busy process is limited.
 const ROWS: (u32, u32) = (15_000, 45_000);
 
-/// What is measured: name, and arguments, `@` for the recording.
+/// Measured commands: name, and arguments, with `@` for the recording.
 const COMMANDS: [(&str, &str); 5] = [
     ("report", "report @ --json"),
     ("report, page", "report @ --html page.html"),
@@ -44,13 +45,13 @@ const COMMANDS: [(&str, &str); 5] = [
     ("trace, NDJSON", "trace -o json --hook sock_ops --ring-size 32M --count"),
 ];
 
-/// What ephtrace says when it traces.
+/// Message of ephtrace when it traces.
 const TRACES: &str = "tracing with hook";
 
-/// What callgrind writes.
+/// Output file of callgrind.
 const OUT: &str = "callgrind.out";
 
-/// Stages with fewer instructions a row, over all commands, have no line of their own.
+/// Instructions a row, over all commands, below which a stage has no line of its own.
 const NEGLIGIBLE: f64 = 2.0;
 
 /// What `bench callgrind` takes.
@@ -61,7 +62,7 @@ pub(super) struct CallgrindArgs {
     write: bool,
 }
 
-/// Instructions a row, of one command.
+/// Instructions a row of one command.
 struct Column {
     name: &'static str,
     stages: BTreeMap<String, f64>,
@@ -107,7 +108,7 @@ pub(super) fn main(args: &CallgrindArgs) -> Result<()> {
     Ok(())
 }
 
-/// A command of ephtrace's under callgrind.
+/// Returns a command of ephtrace under callgrind.
 fn callgrind(ephtrace: &Path, words: &str, recording: &Path, folder: &Path) -> Command {
     let mut valgrind = Command::new("valgrind");
     valgrind
@@ -132,8 +133,8 @@ fn replayed(mut valgrind: Command, folder: &Path) -> Result<Profile> {
     finished(&valgrind, ended.status, &String::from_utf8_lossy(&ended.stderr), folder)
 }
 
-/// Runs a command that traces this kernel until it has seen so many connects, and makes them. Some
-/// more, for it would wait for ever if one were lost.
+/// Runs a command that traces this kernel until it has seen `rows` connects, and makes them. Some
+/// more are made, since the command would wait forever if one were lost.
 fn live(mut valgrind: Command, assign: &Path, rows: u32, folder: &Path) -> Result<Profile> {
     let mut child = valgrind.arg(rows.to_string()).spawn().context("cannot start valgrind")?;
     let mut stderr = BufReader::new(child.stderr.take().context("valgrind has no stderr")?);
@@ -151,7 +152,7 @@ fn live(mut valgrind: Command, assign: &Path, rows: u32, folder: &Path) -> Resul
     finished(&valgrind, status, &said, folder)
 }
 
-/// What callgrind wrote about a run that went well.
+/// Returns callgrind's profile of a successful run.
 fn finished(valgrind: &Command, status: ExitStatus, said: &str, folder: &Path) -> Result<Profile> {
     if !status.success() {
         bail!("{} failed: {status}\n{said}", process::spell(valgrind));
@@ -160,7 +161,7 @@ fn finished(valgrind: &Command, status: ExitStatus, said: &str, folder: &Path) -
     Profile::parse(&String::from_utf8_lossy(&text))
 }
 
-/// Instructions of each stage for a row more.
+/// Returns the instructions of each stage for one more row.
 fn a_row(fewer: &BTreeMap<String, f64>, more: BTreeMap<String, f64>) -> BTreeMap<String, f64> {
     let rows = f64::from(ROWS.1 - ROWS.0);
     let stages = more.into_iter();
@@ -172,7 +173,7 @@ fn a_row(fewer: &BTreeMap<String, f64>, more: BTreeMap<String, f64>) -> BTreeMap
         .collect()
 }
 
-/// In Markdown: a line for each stage, the most expensive first.
+/// Formats a Markdown table: a line for each stage, the most expensive first.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rounded, not below 0")]
 fn table(columns: &[Column]) -> Result<String> {
     let mut stages: BTreeMap<&str, f64> = BTreeMap::new();

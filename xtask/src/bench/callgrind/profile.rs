@@ -1,4 +1,4 @@
-//! What `callgrind` wrote: instructions by function and source file, and who calls whom.
+//! Output of `callgrind`: instructions by function and source file, and calls.
 //!
 //! Format: <https://valgrind.org/docs/manual/cl-format.html>
 
@@ -6,12 +6,12 @@ use std::collections::HashMap;
 
 use anyhow::{Context as _, Result};
 
-/// Code of a function, in the file that the line is from: another one where it was inlined.
+/// Code of a function, in the file of its line: another file if it was inlined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Place {
-    /// The function's number.
+    /// Number of the function.
     pub(super) function: u64,
-    /// The file's number.
+    /// Number of the file.
     pub(super) file: u64,
 }
 
@@ -20,29 +20,29 @@ pub(super) struct Place {
 pub(super) struct Profile {
     /// Paths of source files, by number.
     pub(super) files: HashMap<u64, String>,
-    /// The file that each function is defined in.
+    /// File in which each function is defined.
     pub(super) homes: HashMap<u64, u64>,
     /// Instructions of the code itself.
     pub(super) own: HashMap<Place, u64>,
-    /// Instructions of calls from a place to a function, all that it calls included.
+    /// Instructions of calls from a place to a function, its own calls included.
     pub(super) calls: HashMap<(Place, u64), u64>,
 }
 
-/// Where the reader of a file is.
+/// State of the reader of a file.
 #[derive(Default)]
 struct Cursor {
     function: Option<u64>,
-    /// The file of the function.
+    /// File of the function.
     home: u64,
-    /// The file of the lines that follow.
+    /// File of the lines that follow.
     file: u64,
     callee: Option<u64>,
-    /// The next line tells the cost of a call.
+    /// True if the next line has the cost of a call.
     is_call: bool,
 }
 
 impl Profile {
-    /// Reads a file.
+    /// Parses a file.
     pub(super) fn parse(text: &str) -> Result<Self> {
         let mut profile = Self::default();
         let mut cursor = Cursor::default();
@@ -79,7 +79,7 @@ impl Profile {
         Ok(())
     }
 
-    /// A position and a number of instructions, which is missing where it is 0.
+    /// Parses a position and a number of instructions, which is missing if it is 0.
     fn cost(&mut self, line: &str, at: &mut Cursor) -> Result<()> {
         let cost = line.split_whitespace().nth(1).map_or(Ok(0), str::parse::<u64>)?;
         let function = at.function.context("a cost of no function")?;
@@ -93,7 +93,7 @@ impl Profile {
         Ok(())
     }
 
-    /// The number of a file, whose name stands only where it comes first.
+    /// Returns the number of a file, whose name is given only the first time.
     fn file(&mut self, value: &str) -> Result<u64> {
         let number = number(value)?;
         if let Some((_, name)) = value.split_once(") ") {
@@ -103,7 +103,7 @@ impl Profile {
     }
 }
 
-/// `(7)` or `(7) name`.
+/// Parses `(7)` or `(7) name`.
 fn number(value: &str) -> Result<u64> {
     let inner = value.strip_prefix('(').and_then(|rest| rest.split_once(')'));
     let (number, _) = inner.context("no number")?;

@@ -1,21 +1,21 @@
-//! The recording that is read: as ephtrace writes one, the same each time.
+//! The recording that is read: in ephtrace's own format, the same each time.
 
 use std::fmt::Write as _;
 
 use anyhow::Result;
 
-/// Destinations that are connected to.
+/// Number of destinations.
 const DESTINATIONS: usize = 32;
 
-/// First time in the recording, and the time between two rows.
+/// Time of the first row, and the time between two rows.
 const START_NS: u64 = 1_795_000_000_000_000_000;
 const APART_NS: u64 = 20_000;
 
-/// Ports of the range.
+/// Number of ports in the range.
 const RANGE: u32 = 28_232;
 
-/// Assignments as Linux 5.18 and later makes them: to one of the destinations by chance, two to
-/// sixteen ports after the last one.
+/// Makes assignments like Linux 5.18 and later: to a random destination, two to sixteen ports after
+/// its last one.
 pub(super) fn make(rows: u32) -> Result<String> {
     let mut random = Random(7);
     let mut offsets: Vec<u32> = (0..DESTINATIONS).map(|_| 2 * random.below(RANGE / 2)).collect();
@@ -48,7 +48,7 @@ pub(super) fn make(rows: u32) -> Result<String> {
     Ok(text)
 }
 
-/// Numbers that look like chance: a multiplication by Knuth's constant, and its high half.
+/// Pseudorandom numbers: a multiplication by Knuth's constant, and its high half.
 struct Random(u64);
 
 impl Random {

@@ -1,28 +1,28 @@
-//! Instructions by stage: the folder of the code that spent them, or had them spent by a library.
+//! Instructions by stage: the folder of the code that spent them, or had a library spend them.
 //!
-//! What a library does counts for those who call it, by the share of the instructions that each of
-//! them has it spend: a copy or an allocation is part of what it is needed for.
+//! A library's instructions count for its callers, in proportion to the instructions that each has
+//! it spend: a copy or an allocation is part of the stage that needs it.
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::profile::{Place, Profile};
 
-/// The sources whose folders are stages.
+/// Sources whose folders are stages.
 const SOURCES: &str = "ephtrace/src/";
 
-/// A folder that is told apart by its own folders and files.
+/// A folder that is divided by its own folders and files.
 const JUDGES: &str = "analyse";
 
-/// What belongs to no stage: starting, and the runtime.
+/// Name for instructions of no stage: starting, and the runtime.
 const OUTSIDE: &str = "outside of ephtrace";
 
-/// Libraries call each other: how many calls deep a share is followed.
+/// Number of nested library calls that a share is followed through.
 const DEPTH: usize = 60;
 
 /// Shares of stages, which add up to 1.
 type Shares = HashMap<usize, f64>;
 
-/// Instructions of each stage.
+/// Returns the instructions of each stage.
 #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
 pub(super) fn by_stage(profile: &Profile) -> BTreeMap<String, f64> {
     let stages = Stages::new(profile);
@@ -42,11 +42,11 @@ pub(super) fn by_stage(profile: &Profile) -> BTreeMap<String, f64> {
     stages.names.into_iter().zip(sums).filter(|(_, sum)| *sum > 0.0).collect()
 }
 
-/// The stages, and which file is part of which.
+/// The stages, and the stage of each file.
 struct Stages {
     names: Vec<String>,
     files: HashMap<u64, usize>,
-    /// Those of functions, where they are no library's.
+    /// Stages of functions that are not in a library.
     functions: HashMap<u64, usize>,
     outside: usize,
 }
@@ -70,12 +70,12 @@ impl Stages {
         stages
     }
 
-    /// By the file of the line, else by that of the function into which it was inlined.
+    /// Returns the stage of the line's file, or else of the function into which it was inlined.
     fn of(&self, place: Place) -> Option<usize> {
         self.files.get(&place.file).or_else(|| self.functions.get(&place.function)).copied()
     }
 
-    /// Which stages each library function works for.
+    /// Returns the stages that each library function works for.
     #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
     fn of_libraries(&self, profile: &Profile) -> HashMap<u64, Shares> {
         let mut callers: HashMap<u64, Vec<(Place, f64)>> = HashMap::new();
@@ -95,7 +95,7 @@ impl Stages {
         shares
     }
 
-    /// The shares of the callers, by weight. Of those that are not known yet, nothing is taken.
+    /// Mixes the shares of the callers, by weight. Unknown ones contribute nothing.
     fn mixed(&self, callers: &[(Place, f64)], known: &HashMap<u64, Shares>) -> Shares {
         let mut mixed = Shares::new();
         for (place, weight) in callers {
@@ -117,7 +117,8 @@ impl Stages {
     }
 }
 
-/// `output` of `…/ephtrace/src/output/json.rs`, `analyse/pattern` of a file in that folder.
+/// Returns `output` for `…/ephtrace/src/output/json.rs`, `analyse/pattern` for a file in that
+/// folder.
 fn stage_of(path: &str) -> Option<String> {
     let (_, below) = path.rsplit_once(SOURCES)?;
     let mut parts = below.trim_end_matches(".rs").split('/');

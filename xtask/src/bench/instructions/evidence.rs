@@ -1,11 +1,12 @@
-//! That a tracer traced every connect, and lost none: a figure of one that did not is no figure.
+//! Check that a tracer traced every connect, and lost none: the figures of one that did not are
+//! invalid.
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use super::wire::Measured;
 
-/// An error if ephtrace's own account of a run lacks a connect. Others have none.
+/// Fails if ephtrace's own account of a run lacks a connect. Other tracers have no account.
 pub(super) fn check(run: &Measured) -> Result<()> {
     let Some(connects) = run.made.filter(|_| run.is_ephtrace) else { return Ok(()) };
     let accounted = match serde_json::from_str::<Value>(&run.last_line) {
@@ -21,14 +22,14 @@ pub(super) fn check(run: &Measured) -> Result<()> {
     Ok(())
 }
 
-/// What ephtrace says it has seen.
+/// ephtrace's account of what it has seen.
 #[derive(Debug, PartialEq, Eq)]
 struct Account {
     seen: u64,
     lost: u64,
 }
 
-/// In the last object that `trace` or `storm` writes.
+/// Returns the account in the last object that `trace` or `storm` writes.
 fn account(summary: &Value) -> Option<Account> {
     let seen = [&["kernel_counts", "seen"], &["all", "assignments"]]
         .iter()
@@ -37,7 +38,7 @@ fn account(summary: &Value) -> Option<Account> {
     Some(Account { seen, lost: losses.map(Value::as_u64).sum::<Option<u64>>()? })
 }
 
-/// In the words of `trace` and `record`: `36000 searches`, `lost 0 events`.
+/// Returns the account in the messages of `trace` and `record`: `36000 searches`, `lost 0 events`.
 fn account_in_words(said: &str) -> Option<Account> {
     let words: Vec<_> = said.split_whitespace().map(|word| word.replace(',', "")).collect();
     let number = |word: Option<&String>| word?.parse().ok();

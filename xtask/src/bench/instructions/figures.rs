@@ -1,4 +1,4 @@
-//! The figures: what each run came to, against the untraced one of the same guest.
+//! The figures: the result of each run, compared with the untraced one of the same guest.
 
 use std::{fs, path::PathBuf};
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{runs::UNTRACED, wire::Measured};
 use crate::workspace;
 
-/// Where the committed figures are.
+/// File with the committed figures.
 pub(super) const FILE: &str = "docs/instructions.json";
 
 const NS_A_SECOND: i64 = 1_000_000_000;
@@ -16,66 +16,66 @@ const NS_A_SECOND: i64 = 1_000_000_000;
 /// The committed file.
 #[derive(Debug, Default, Deserialize, Serialize)]
 pub(super) struct Committed {
-    /// All runs.
+    /// Figures of all runs.
     pub(super) full: Option<Figures>,
-    /// Those of each check.
+    /// Figures of the reduced runs of each check.
     pub(super) reduced: Option<Figures>,
 }
 
-/// What was measured at one time.
+/// Figures that were measured at one time.
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct Figures {
-    /// The guests' kernel.
+    /// Kernel of the guests.
     pub(super) kernel: String,
-    /// What emulated the processor.
+    /// Emulator of the processor.
     pub(super) emulator: String,
-    /// What compiled the user side.
+    /// Compiler of the user side.
     pub(super) compiler: String,
-    /// The runs with connects.
+    /// Runs with connects.
     pub(super) rows: Vec<Row>,
-    /// Those without.
+    /// Runs without connects.
     pub(super) idle: Vec<Idle>,
 }
 
 /// Instructions of one connect.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub(super) struct Row {
-    /// What was connected to.
+    /// Target of the connects.
     pub(super) load: String,
-    /// What traced.
+    /// Tracer of the run.
     pub(super) tracer: String,
-    /// How many connects were measured.
+    /// Number of measured connects.
     pub(super) connects: u64,
-    /// `connect()` alone: tenth, half and nine tenths of the calls take no more.
+    /// 10th percentile of `connect()` alone.
     pub(super) p10: u64,
-    /// The median.
+    /// Median of `connect()` alone.
     pub(super) p50: u64,
-    /// See `p10`.
+    /// 90th percentile of `connect()` alone.
     pub(super) p90: u64,
-    /// The whole run, divided by the number of connects.
+    /// Instructions of the whole run, divided by the number of connects.
     pub(super) all: u64,
-    /// `p50` less that of the untraced run.
+    /// Difference of `p50` to that of the untraced run.
     pub(super) added_connect: i64,
-    /// `all` less that of the untraced run.
+    /// Difference of `all` to that of the untraced run.
     pub(super) added_all: i64,
 }
 
 /// Instructions while nothing connects.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub(super) struct Idle {
-    /// What traced.
+    /// Tracer of the run.
     pub(super) tracer: String,
-    /// Instructions a second that it takes all the same.
+    /// Instructions a second that it takes nevertheless.
     pub(super) added_a_second: i64,
 }
 
 impl Figures {
-    /// Figures of no runs yet.
+    /// Creates figures without runs.
     pub(super) fn new(kernel: String, emulator: String, compiler: String) -> Self {
         Self { kernel, emulator, compiler, rows: Vec::new(), idle: Vec::new() }
     }
 
-    /// Adds what one guest measured; each load was measured untraced first.
+    /// Adds the results of one guest; each load must have been measured untraced first.
     pub(super) fn add(&mut self, measured: &[Measured]) -> Result<()> {
         for run in measured {
             let is_base = |base: &&Measured| base.load == run.load && base.tracer == UNTRACED;
@@ -96,8 +96,7 @@ impl Figures {
         Ok(())
     }
 
-    /// Takes in figures that were measured later, in place of those under the same loads; the
-    /// others stay.
+    /// Replaces the figures of the loads that were measured later; the others stay.
     pub(super) fn replace(&mut self, newer: Self) -> Result<()> {
         let versions = |figures: &Self| {
             [figures.kernel.clone(), figures.emulator.clone(), figures.compiler.clone()]
@@ -113,7 +112,7 @@ impl Figures {
         Ok(())
     }
 
-    /// Takes of each row that was measured again the lesser figures.
+    /// Takes the lower figures of each row that was measured again.
     pub(super) fn take_less(&mut self, again: &Self) {
         for row in &mut self.rows {
             if let Some(new) = again.row(&row.load, &row.tracer) {
@@ -123,7 +122,7 @@ impl Figures {
         }
     }
 
-    /// The row of a run.
+    /// Returns the row of a run.
     pub(super) fn row(&self, load: &str, tracer: &str) -> Option<&Row> {
         self.rows.iter().find(|row| row.load == load && row.tracer == tracer)
     }
@@ -171,7 +170,7 @@ impl Committed {
         serde_json::from_str(&text).with_context(|| format!("{FILE} is not as it is written"))
     }
 
-    /// Writes it.
+    /// Writes the file.
     pub(super) fn write(&self) -> Result<()> {
         let text = serde_json::to_string_pretty(self)? + "\n";
         fs::write(path(), text).with_context(|| format!("cannot write {FILE}"))

@@ -1,4 +1,4 @@
-//! Boots guests and has them measure, two at a time.
+//! Boots guests for the measurements, two at a time.
 
 use std::{
     fs,
@@ -26,16 +26,16 @@ use crate::{
     workspace,
 };
 
-/// Guests at a time: a guest has one processor.
+/// Number of guests at a time: a guest has one processor.
 const AT_A_TIME: usize = 2;
 
-/// For all of a guest's runs.
+/// Timeout for all of a guest's runs.
 const TIMEOUT: Duration = Duration::from_hours(3);
 
-/// After boot a kernel has other work for a while: waiting takes no time.
+/// Time to wait after boot, in seconds, while a kernel has other work: waiting takes no time.
 const SETTLE_S: u64 = 120;
 
-/// Untraced runs that don't count, before all others.
+/// Number of untraced runs before all others that don't count.
 const UNCOUNTED: usize = 2;
 const UNCOUNTED_CONNECTS: u32 = 20_000;
 
@@ -121,7 +121,7 @@ fn one_guest(guests: &Guests, programs: &Executables, runs: Vec<Run>) -> Result<
     Ok(counted)
 }
 
-/// The host's programs among what the runs call.
+/// Returns the host's programs that the runs call.
 fn peers_of(runs: &[Run]) -> Vec<PathBuf> {
     PEERS.iter().filter(|name| calls(runs, name)).filter_map(|name| peer(name)).collect()
 }
@@ -130,13 +130,13 @@ fn calls(runs: &[Run], name: &str) -> bool {
     runs.iter().any(|run| run.command.first().is_some_and(|program| program.ends_with(name)))
 }
 
-/// Debian's libbpf-tools install in a folder that only root has on PATH.
+/// Finds a peer. Debian's libbpf-tools install in a folder that only root has on PATH.
 fn peer(name: &str) -> Option<PathBuf> {
     let places = process::find(name).into_iter().chain([Path::new("/usr/sbin").join(name)]);
     places.into_iter().find(|place| place.is_file())
 }
 
-/// The peers that can be had here; which can not is said.
+/// Returns the peers that are available here, and reports those that are not.
 pub(super) fn peers() -> Vec<PathBuf> {
     if PEERS.iter().any(|name| peer(name).is_none())
         && let Err(why) = apt::require("measuring peers", &["libbpf-tools"])
@@ -157,7 +157,7 @@ pub(super) fn peers() -> Vec<PathBuf> {
 fn write_order(order: &Order) -> Result<PathBuf> {
     let folder = workspace::target().join("guest");
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    // Guests beside each other begin with another run each.
+    // Each of several parallel guests begins with another run.
     let id = format!("{:?}", thread::current().id()).replace(['(', ')'], "-");
     let path = folder.join(format!("order-{}-{id}.json", std::process::id()));
     fs::write(&path, serde_json::to_vec(order)?).context("cannot write the order")?;

@@ -1,8 +1,8 @@
-//! What may grow, and by how much.
+//! Limits of growth.
 //!
-//! Compared is what a tracer adds to an untraced connect of the same guest. That hardly depends on
-//! the kernel's version, which moves inside of Debian's suite; where it differs from the committed
-//! one, that is said.
+//! The comparison uses the instructions that a tracer adds to an untraced connect of the same
+//! guest. They hardly depend on the kernel's version, which moves inside of Debian's suite; a
+//! difference from the committed version is reported.
 
 use super::{
     figures::{Figures, Row},
@@ -13,18 +13,19 @@ use crate::{
     tally::Tally,
 };
 
-/// `connect()` alone, and all of it, may grow by so many percent.
+/// Maximum growth of `connect()` alone, and of the total, in percent.
 const SHARE: i64 = 3;
 
-/// All of it may grow by so many instructions in any case: what the reader does differs by less
-/// than a hundred from one reduced run to another, or by one of the totals of `storm`.
+/// Allowed growth of the total, in instructions: the reader's work differs by less than a hundred
+/// from one reduced run to another, or by one of the totals of `storm`.
 const SLACK_ALL: i64 = 300;
 
-/// `connect()` alone is the same to the instruction, but where a program's cost is a few hundred, a
-/// share of it is next to nothing.
+/// Allowed growth of `connect()` alone, in instructions: the figure is exact, but for a program
+/// that costs a few hundred, a percentage of it is next to nothing.
 const SLACK_CONNECT: i64 = 8;
 
-/// A test for each traced row of the committed figures. What was not measured has failed.
+/// Makes a test for each traced row of the committed figures. A row that was not measured has
+/// failed.
 pub(super) fn compare(measured: &Figures, committed: &Figures) -> Tally {
     for (what, now, then) in [
         ("kernel", &measured.kernel, &committed.kernel),
@@ -51,7 +52,7 @@ pub(super) fn compare(measured: &Figures, committed: &Figures) -> Tally {
     tests
 }
 
-/// The tracers of rows that have grown too much.
+/// Returns the tracers of rows that have grown too much.
 pub(super) fn grown<'a>(measured: &Figures, committed: &'a Figures) -> Vec<&'a str> {
     let traced = committed.rows.iter().filter(|row| row.tracer != UNTRACED);
     let has_grown = |then: &&Row| {
@@ -60,7 +61,7 @@ pub(super) fn grown<'a>(measured: &Figures, committed: &'a Figures) -> Vec<&'a s
     traced.filter(has_grown).map(|row| row.tracer.as_str()).collect()
 }
 
-/// How a row compares with the committed one; an error if it has grown too much.
+/// Compares a row with the committed one; fails if it has grown too much.
 fn judge(now: &Row, then: &Row) -> Result<String, String> {
     let connect = Growth::of(now.added_connect, then.added_connect, SLACK_CONNECT);
     let all = Growth::of(now.added_all, then.added_all, SLACK_ALL);
@@ -68,7 +69,7 @@ fn judge(now: &Row, then: &Row) -> Result<String, String> {
     if connect.is_too_much() || all.is_too_much() { Err(text) } else { Ok(text) }
 }
 
-/// Instructions that are added now, and were then.
+/// Added instructions, now and then.
 struct Growth {
     now: i64,
     then: i64,
@@ -89,7 +90,7 @@ impl std::fmt::Display for Growth {
     fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { now, then, limit } = self;
         write!(to, "{now:+}, was {then:+}, limit {:+}", then + limit)?;
-        // Committed figures that are too high would let it grow again unseen.
+        // Committed figures that are too high would hide later growth.
         if then - now > *limit {
             write!(
                 to,

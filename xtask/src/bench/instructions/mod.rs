@@ -1,8 +1,9 @@
-//! `cargo xtask bench --instructions`: what one connect costs, to the instruction.
+//! `cargo xtask bench --instructions`: cost of one connect, to the instruction.
 //!
-//! An emulated guest scatters in time, but not in instructions. Where QEMU lets one take a
-//! nanosecond and no time pass while all wait, the guest's own clock counts them: the same figure
-//! again and again, however busy the host is. So CI can compare figures with committed ones.
+//! An emulated guest scatters in time, but not in instructions. If QEMU makes each instruction take
+//! a nanosecond and no time pass while everything waits, the guest's own clock counts instructions:
+//! the same figure again and again, however busy the host is. Therefore CI can compare figures with
+//! committed ones.
 //!
 //! runs → order → guests (`guest-meter` runs tracer and `assign cost`) → figures → table, or
 //! limits.
@@ -27,11 +28,11 @@ use crate::{
     tally::Tally,
 };
 
-/// Figures depend on the kernel: committed ones are of this series.
+/// Kernel series of the committed figures, which depend on the kernel.
 const KERNEL: &str = "6.12";
 
-/// How often a row that seems to have grown is measured again: whether two or three of the totals
-/// of `storm` fall into a run is chance, and one is a tenth of what it costs. Growth stays.
+/// Number of repeated measurements of a row that seems to have grown: whether two or three of the
+/// totals of `storm` fall into a run is chance, and one is a tenth of its cost. Growth stays.
 const ONCE_MORE: usize = 2;
 
 /// What `bench --instructions` takes.
@@ -77,8 +78,8 @@ pub(super) fn main(args: &InstructionsArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The reduced runs against the committed figures: a test for each. What seems to have grown is
-/// measured again, and the least counts.
+/// Compares the reduced runs with the committed figures, in a test for each. A row that seems to
+/// have grown is measured again, and the minimum counts.
 pub(crate) fn check() -> Result<Tally> {
     let committed = Committed::read()?.reduced.context("no committed figures to compare with")?;
     let programs = artifacts::programs()?;

@@ -1,18 +1,18 @@
-//! Which runs there are: what traces, and what is connected to.
+//! The list of runs: tracers and loads.
 
 use std::path::PathBuf;
 
 use super::wire::{Ready, Run};
 
-/// The row that the others are compared with.
+/// Name of the row that the others are compared with.
 pub(super) const UNTRACED: &str = "untraced";
-/// The same once more, at the end: how exact the figures are.
+/// Name of another untraced run at the end, which shows the accuracy of the figures.
 pub(super) const UNTRACED_AGAIN: &str = "untraced, once more";
 
 /// ephtrace's hooks.
 const HOOKS: [&str; 3] = ["fentry", "kprobe", "sock_ops"];
 
-/// How ephtrace can be run: name, and arguments without the hook.
+/// Modes of running ephtrace: name, and arguments without the hook.
 const MODES: [(&str, &str); 5] = [
     ("NDJSON", "trace -o json"),
     ("text", "trace"),
@@ -21,7 +21,7 @@ const MODES: [(&str, &str); 5] = [
     ("filtered", "trace -o json --port 1"),
 ];
 
-/// Programs that do nothing, by the arguments of `floor`.
+/// Programs that do nothing, given by the arguments of `floor`.
 const FLOORS: [&str; 7] = [
     "fentry",
     "fentry fexit",
@@ -35,38 +35,38 @@ const FLOORS: [&str; 7] = [
 /// Peers of libbpf-tools.
 pub(super) const PEERS: [&str; 2] = ["tcpconnect", "tcpstates"];
 
-/// How long a peer gets to attach: it does not say when it has.
+/// Time for a peer to attach, in seconds: it does not report it.
 const PEER_START_S: u64 = 5;
 
-/// Destinations of the loads with many.
+/// Number of destinations of the loads with many.
 const MANY: u32 = 100;
 
-/// Rounds of the empty loop that is measured where nothing connects: some ten seconds.
+/// Rounds of the empty loop that is measured without connects: some ten seconds.
 const IDLE_ROUNDS: u64 = 2_000_000_000;
 const IDLE: &str = "nothing";
 
-/// How many connects make a figure.
+/// Number of connects behind a figure.
 #[derive(Clone, Copy)]
 struct Size {
-    /// Connects that are measured.
+    /// Number of measured connects.
     connects: u32,
-    /// Connects before, of the same process, under the same tracer: it judges the first ones more
-    /// thoroughly than the rest.
+    /// Number of connects before, of the same process, under the same tracer: it judges the first
+    /// ones more thoroughly than the rest.
     warm_up: u32,
 }
 
-/// Enough that how a tracer starts does not count.
+/// Size that makes the start of a tracer negligible.
 const FULL: Size = Size { connects: 100_000, warm_up: 20_000 };
-/// Enough to notice what has changed. What the reader has not read yet at the beginning and at the
-/// end differs by up to the 20 ms between two drains, a hundredth of this.
+/// Size that is enough to notice a change. The unread rest at the beginning and at the end differs
+/// by up to the 20 ms between two drains, a hundredth of this.
 const REDUCED: Size = Size { connects: 40_000, warm_up: 12_000 };
-/// The same for totals, which are made once a second, so that some six fall into a run, but
-/// judge nothing.
+/// Size for totals, which are computed once a second, so that some six fall into a run, but judge
+/// nothing.
 const REDUCED_STORM: Size = Size { connects: 180_000, warm_up: 2_000 };
-/// For what has no state that could grow: peers, and programs that do nothing.
+/// Size for tracers without a growing state: peers, and programs that do nothing.
 const SHORT: Size = Size { connects: 10_000, warm_up: 2_000 };
 
-/// What connects to what.
+/// Kind and number of destinations.
 #[derive(Clone, Copy)]
 struct Load {
     ipv6: bool,
@@ -111,12 +111,12 @@ fn name(hook: &str, mode: &str) -> String {
     format!("{mode}, {hook}")
 }
 
-/// Everything: for each guest its runs.
+/// Returns all runs, by guest.
 pub(super) fn full(peers: &[PathBuf]) -> Vec<Vec<Run>> {
     let mut guests = Vec::new();
     for ipv6 in [false, true] {
         for destinations in [1, MANY] {
-            // Peers don't look at what is connected to.
+            // Peers don't look at the destination.
             let peers = if ipv6 || destinations > 1 { &[] } else { peers };
             guests.extend(complete(Load { ipv6, destinations }, peers));
         }
@@ -125,7 +125,7 @@ pub(super) fn full(peers: &[PathBuf]) -> Vec<Vec<Run>> {
     guests
 }
 
-/// All tracers under one load, in two guests.
+/// Returns the runs of all tracers under one load, in two guests.
 fn complete(load: Load, peers: &[PathBuf]) -> [Vec<Run>; 2] {
     let modes = |hook| MODES.map(|mode| load.ephtrace(hook, mode, FULL));
     let untraced = load.run(UNTRACED, "", Ready::Says, FULL);
@@ -150,7 +150,7 @@ fn floor(load: Load, hooks: &str) -> Run {
     load.run(&name, &format!("/bin/floor {hooks}"), Ready::Says, SHORT)
 }
 
-/// Nothing connects; what a tracer does all the same.
+/// Returns runs without connects, which show a tracer's work nevertheless.
 fn idle() -> Vec<Run> {
     let run = |tracer: String, command: String| Run {
         load: IDLE.into(),
@@ -170,7 +170,8 @@ fn idle() -> Vec<Run> {
     runs
 }
 
-/// What is compared with each change: one destination, and what users run most. Two guests.
+/// Returns the runs that are compared with each change: one destination, and the most used modes.
+/// Two guests.
 pub(super) fn reduced() -> Vec<Vec<Run>> {
     let load = Load { ipv6: false, destinations: 1 };
     let [ndjson, _, _, storm, filtered] = MODES;
@@ -185,7 +186,7 @@ pub(super) fn reduced() -> Vec<Vec<Run>> {
     ]
 }
 
-/// Of these runs the ones of some tracers, with the untraced ones that they are compared with.
+/// Returns the runs of some tracers, with the untraced ones that they are compared with.
 pub(super) fn only(guests: Vec<Vec<Run>>, tracers: &[&str]) -> Vec<Vec<Run>> {
     let is_wanted = |run: &Run| tracers.contains(&run.tracer.as_str());
     let mut guests: Vec<_> = guests.into_iter().filter(|runs| runs.iter().any(is_wanted)).collect();

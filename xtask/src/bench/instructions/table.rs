@@ -1,4 +1,4 @@
-//! The committed figures as a table of docs/performance.md.
+//! The committed figures as tables of docs/performance.md.
 
 use std::fmt::Write as _;
 
@@ -10,12 +10,12 @@ use super::{
     runs::UNTRACED,
 };
 
-/// Between these lines the document has the tables.
+/// Document with the tables, and the lines around them.
 pub(super) const DOCUMENT: &str = "docs/performance.md";
 pub(super) const BEGIN: &str = "<!-- printed by `cargo xtask bench --instructions --write` -->";
 pub(super) const END: &str = "<!-- end of instructions -->";
 
-/// Tables in Markdown: one for each load, and one for where nothing connects.
+/// Formats Markdown tables: one for each load, and one without connects.
 pub(super) fn render(figures: &Figures) -> Result<String> {
     let mut text = String::new();
     writeln!(

@@ -1,4 +1,4 @@
-//! What takes ports: states of sockets, binds and UDP, bound ports, connection tracking.
+//! Holders of ports: states of sockets, binds and UDP, bound ports, connection tracking.
 
 use insta::assert_snapshot;
 
@@ -76,7 +76,7 @@ fn a_few_sockets_in_a_state_are_of_a_moment() {
     for rule in ["syn-sent", "close-wait", "fin-wait"] {
         assert!(!text.contains(rule), "{text}");
     }
-    // Without a SYN sent again nothing says that nobody answers.
+    // Without a repeated SYN, nothing shows that the peer does not answer.
     let text = of_states(StateFacts { syn_sent: 90, ..StateFacts::default() });
     assert!(!text.contains("[syn-sent]"), "{text}");
 }

@@ -1,4 +1,4 @@
-//! Remedies: settings where they hold, and what has to be kept.
+//! Remedies: settings in the right namespace, and ports that must stay reserved.
 
 use insta::assert_snapshot;
 

@@ -1,4 +1,4 @@
-//! When models rest, and which: never the one that tells how the ports come about.
+//! Choice of the models that rest: never the one that explains the ports.
 
 use fastrand::Rng;
 
@@ -28,11 +28,12 @@ fn models_rest_between_probes_as_it_was_decided_behind_one() {
     for as_decided in [FIRST + PROBE + 1, FIRST + CYCLE - 1, 9 * CYCLE + PROBE + 1] {
         assert_eq!(rests(as_decided), decided, "event {as_decided}");
     }
-    // Behind each probe it is decided anew: nothing has been seen that makes these rest.
+    // After each probe the decision is made anew: these models have not scored any event yet.
     assert_ne!(rests(FIRST + PROBE), decided);
 }
 
-/// What rests behind the first probe of a stream in which `next` gives the offset of each port.
+/// Returns the models that rest after the first probe of a stream in which `next` gives the offset
+/// of each port.
 fn resting(mut next_offset: impl FnMut(u64, u64, &mut Rng) -> u32) -> Resting {
     let (mut ensemble, mut rng) = (Ensemble::new(), Rng::with_seed(7));
     for nth in 0..=FIRST + PROBE {

@@ -1,4 +1,4 @@
-//! What certainty is left of the models' own, and what counts as a pair.
+//! Remaining certainty of the models, and the count of pairs.
 
 use super::*;
 
@@ -36,7 +36,7 @@ fn pairs_are_what_the_pattern_can_be_told_by() {
     let pairs = |pattern, algorithm| informative_pairs(&ensemble, pattern, algorithm);
     assert_eq!(pairs(Pattern::Sequential, Algorithm::LinuxDhash64k), 1);
     assert_eq!(pairs(Pattern::Fixed, Algorithm::Other), 1);
-    // A new secret starts the counters of these anew.
+    // A new secret restarts the counters of these algorithms.
     for restarts in [Algorithm::LinuxDhash64k, Algorithm::LinuxLpr, Algorithm::Mixed] {
         assert_eq!(pairs(Pattern::PerDestination, restarts), 2, "{restarts:?}");
     }

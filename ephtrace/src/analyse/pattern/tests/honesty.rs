@@ -1,4 +1,4 @@
-//! What a verdict must not claim: each kind of recording that looks like what it isn't.
+//! Claims that a verdict must not make: recordings that look like something else.
 #![expect(clippy::cast_possible_truncation, reason = "small numbers, written here")]
 
 use std::collections::HashMap;
@@ -15,7 +15,8 @@ use crate::{
 const YEAR_2023: u64 = 1_672_531_200_000_000_000;
 const YEAR_2025: u64 = 1_735_689_600_000_000_000;
 
-/// Even ports two apart, to one destination: Linux counts so for each, by whichever rule.
+/// Even ports two apart, to one destination: Linux counts like this for each destination, under
+/// several rules.
 #[test]
 fn a_pattern_that_is_told_is_not_said_to_be_open() {
     let verdict = verdict((0..3000_u64).map(|i| event(i, 0, port(u32::try_from(2 * i).unwrap()))));
@@ -23,7 +24,7 @@ fn a_pattern_that_is_told_is_not_said_to_be_open() {
     assert!(!verdict.evidence.iter().any(|s| s.contains("look the same")), "{verdict:#?}");
 }
 
-/// Algorithm 3: each lane goes on by one at its returns, and still it is nobody's sequence.
+/// Algorithm 3: each lane continues by one on its returns, yet the ports are not one sequence.
 #[test]
 fn switches_that_jump_refute_a_counter_for_everybody() {
     // Four destinations in bursts, so that most steps are +1: three switches jump.
@@ -37,7 +38,7 @@ fn switches_that_jump_refute_a_counter_for_everybody() {
     assert_eq!(verdict.predictable, Predictable::Yes);
 }
 
-/// A port scanner's source ports, whatever it scans.
+/// A port scanner uses one source port, whatever it scans.
 #[test]
 fn ports_that_a_program_names_are_fixed() {
     let one = verdict((0..21).map(|i| event(i, i, 55_443)));
@@ -57,7 +58,7 @@ fn tries_from_the_same_port_are_one_assignment() {
     assert!(verdict.evidence.iter().any(|s| s.starts_with("60 assignments are retries")));
 }
 
-/// One server's view of a host whose counter serves others, too.
+/// One server's view of a host whose counter has other users.
 #[test]
 fn gaps_to_one_address_tell_no_owner_of_the_counter() {
     let mut rng = Rng::with_seed(4);
@@ -78,8 +79,8 @@ fn gaps_to_one_address_tell_no_owner_of_the_counter() {
     assert_eq!(many.pattern, Pattern::Sequential, "{many:#?}");
 }
 
-/// … but two services of that address that take turns tell: their counters would not follow each
-/// other.
+/// … but two services of that address that take turns are decisive: their counters would not follow
+/// each other.
 #[test]
 fn destinations_of_one_address_that_take_turns_share_a_counter() {
     let mut rng = Rng::with_seed(4);
@@ -92,7 +93,7 @@ fn destinations_of_one_address_that_take_turns_share_a_counter() {
         .collect();
     let shared = verdict(events.clone());
     assert_eq!(shared.pattern, Pattern::Sequential, "{shared:#?}");
-    // Whether it has gaps or random increments does not show.
+    // The ports don't show whether the counter has gaps or random increments.
     assert_eq!(shared.algorithm, Algorithm::Undetermined);
     assert!(
         !shared.evidence.iter().any(|s| s.contains("only one address was seen")),
@@ -105,7 +106,7 @@ fn destinations_of_one_address_that_take_turns_share_a_counter() {
     assert_ne!(verdict(apart).pattern, Pattern::Sequential);
 }
 
-/// The same steps are of a rule of 2024 only if they were recorded since.
+/// Steps of a rule from 2024 count as that rule only if they were recorded since.
 #[test]
 fn a_rule_is_not_older_than_its_kernel() {
     let range = RangeInForce::of_netns(40_000, 41_999);
@@ -149,7 +150,7 @@ fn rows_out_of_order_cost_confidence() {
     assert!(by_end.evidence.iter().any(|s| s.contains("out of order")), "{by_end:#?}");
 }
 
-/// The confidence that is shown is the one that decided.
+/// The confidence shown is the one that decided.
 #[test]
 fn nothing_is_withheld_at_high_confidence() {
     let few = verdict((0..4).map(|i| event(i, i, port(hash(i)))));
@@ -185,7 +186,7 @@ fn ranges_of_several_namespaces_are_told_apart() {
     assert_eq!(verdict.algorithm, Algorithm::LinuxDhash64k, "{verdict:#?}");
 }
 
-/// Each origin by itself, but no verdict over all where one of them is not known.
+/// Each origin is judged by itself; there is no overall verdict if one of them is not known.
 #[test]
 fn rules_that_nobody_knows_are_not_said_to_differ() {
     let mut judge = Judge::new(WHOLE);
@@ -221,7 +222,7 @@ fn a_verdict_is_withheld_where_its_destinations_or_the_kernel_contradict_it() {
     assert!(whole.evidence[0].starts_with("withheld: 2 of the 3 busiest"), "{whole:#?}");
 }
 
-/// Connects to a destination that has more than half of its range: the search ends in its second
+/// Connects to a destination that uses more than half of its range: the search ends in its second
 /// pass, among the ports of the other parity.
 #[test]
 fn the_second_pass_is_no_second_rule() {
@@ -231,7 +232,7 @@ fn the_second_pass_is_no_second_rule() {
     let mut word = 17;
     let events: Vec<Observation> = (0..64)
         .map(|i| {
-            // All even ports are taken: the first pass is in vain.
+            // All even ports are taken: the first pass finds none.
             let first = (word % 500) & !1;
             let tried = (0..250).find(|n| !taken[(first + 1 + 2 * n) % 500]).unwrap();
             let offset = (first + 1 + 2 * tried) % 500;
@@ -249,8 +250,8 @@ fn the_second_pass_is_no_second_rule() {
         verdict.patterns
     );
 }
-/// One counter by two that skips an occupied port now and again, and counters by two with one step
-/// in 16 by four, look the same where a search is likely to meet occupied ports.
+/// One counter by two that skips an occupied port now and then looks like counters by two with one
+/// step in 16 by four, if a search is likely to meet occupied ports.
 #[test]
 fn a_narrow_range_does_not_tell_how_many_counters_there_are() {
     let named = |ports: u16| {
@@ -313,7 +314,7 @@ fn counters_that_take_turns_are_said_to() {
     assert!(turns.evidence[1].contains("follows one of several counters"), "{turns:#?}");
 }
 
-/// A few ports that come again and again have no counter.
+/// A few ports that are used again and again have no counter.
 #[test]
 fn few_ports_are_not_said_to_have_a_counter() {
     let mut rng = Rng::with_seed(11);

@@ -1,5 +1,5 @@
-//! Whole verdicts on small, literal streams. How well they do under trouble is measured by
-//! `benches/patterns`, not here.
+//! Whole verdicts on small, literal streams. `benches/patterns` measures the accuracy under
+//! disturbances.
 
 mod honesty;
 mod streams;
@@ -43,7 +43,8 @@ fn verdict(events: impl IntoIterator<Item = Observation>) -> Verdict {
     judge.verdict()
 }
 
-/// `n` assignments to `destinations` in turn at random; `next` gets the key and gives the offset.
+/// Makes `n` assignments to `destinations` in random turn; `next` gets the key and gives the
+/// offset.
 fn stream(
     n: u64,
     destinations: u64,
@@ -63,7 +64,7 @@ fn hash(key: u64) -> u32 {
     Rng::with_seed(key + 1000).u32(..1 << 28) & !1
 }
 
-/// A counter for each destination that grows by `growth`.
+/// Makes assignments with a counter for each destination that grows by `growth`.
 fn by_lane(n: u64, destinations: u64, growth: impl Fn(&mut Rng) -> u32) -> Vec<Observation> {
     let mut counters = HashMap::new();
     stream(n, destinations, |key, rng| {
@@ -93,7 +94,7 @@ fn every_policy_is_named() {
         last
     });
     assert_eq!(named(down), (P::Sequential, A::SeqGlobal));
-    // No system is known to do so, and a counter of which a part is not seen looks alike: it is the
+    // No system is known to do so, and a counter of which a part is unseen looks alike: it is the
     // best guess, and no more.
     let alg5 = verdict(stream(64, 5, |_, rng| {
         last += rng.u32(1..=500);
@@ -159,7 +160,7 @@ fn sctp_is_judged_by_itself_and_expected_to_be_uniform() {
     for (connect, sctp) in connects.iter().zip(others.chunks(2)) {
         judge.observe(&Observation { origin: Some(Origin::Connect), ..*connect });
         judge.observe(&Observation { origin: Some(Origin::Sctp), ..sctp[0] });
-        // Captures tell the protocol only.
+        // Captures show the protocol only.
         judge.observe(&Observation { protocol: Some(Protocol::Sctp), ..sctp[1] });
     }
     let verdicts = judge.by_origin();
@@ -357,8 +358,8 @@ proptest! {
     }
 }
 
-/// A new hash secret can begin anywhere, thus also just behind where the old one had got to: seen
-/// on Linux 6.12 in a socket's range of 2000 ports.
+/// A new hash secret can begin anywhere, thus also just behind the old counter: seen on Linux 6.12
+/// in a socket's range of 2000 ports.
 #[test]
 fn a_new_secret_just_behind_the_old_counter_is_no_late_port() {
     let mut rng = Rng::with_seed(11);

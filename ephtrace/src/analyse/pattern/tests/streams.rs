@@ -10,7 +10,7 @@ use crate::{
     model::{Origin, RangeInForce},
 };
 
-/// The origins of a stream that is partly by sockets with a range of their own, Linux 6.8 or later.
+/// Origins of a stream that is partly by sockets with a range of their own, Linux 6.8 or later.
 #[test]
 fn socket_ranges_are_judged_apart() {
     let own = RangeInForce::of_socket(40_000, 41_999);
@@ -51,7 +51,7 @@ fn streams_weigh_by_what_was_seen_not_by_what_was_judged() {
     assert_eq!(judge.verdict().pattern, Pattern::PerDestination);
 }
 
-/// Recordings from elsewhere tell no namespaces: each source address is a host then.
+/// Recordings from elsewhere have no namespaces: each source address is a host then.
 #[test]
 fn hosts_of_one_recording_have_a_counter_each() {
     for hosts in [2, 7, 50] {
@@ -83,7 +83,7 @@ fn ping_sockets_of_linux_take_the_next_port() {
     assert_eq!(named(events.collect()), (Pattern::Sequential, Algorithm::SeqGlobal));
 }
 
-/// In a range of 20 ports every first visit is near the port before.
+/// In a range of 20 ports every first visit is near the previous port.
 #[test]
 fn a_range_that_is_hardly_wider_than_near_says_nothing_about_first_visits() {
     let range = RangeInForce::of_socket(40_000, 40_019);

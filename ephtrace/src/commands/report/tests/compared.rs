@@ -6,7 +6,8 @@ use crate::{
     output::tables::comparison::write,
 };
 
-/// `count` connects in ten seconds, of which those from the `port_count`th on find no port.
+/// Returns a recording of `count` connects in ten seconds, of which those from number `port_count`
+/// on find no port.
 fn recorded(count: u64, port_count: u64) -> Report {
     let mut lines = String::new();
     for n in 0..count {

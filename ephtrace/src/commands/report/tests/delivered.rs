@@ -1,5 +1,5 @@
 //! Recordings whose rows are not the assignments in their order: written at the end of connections,
-//! repeated, with rows that come too late.
+//! repeated, or with late rows.
 
 use std::fmt::Write as _;
 
@@ -19,8 +19,8 @@ struct Row {
     server: u8,
 }
 
-/// One host with one counter, +1 for each connect, ten a second to eight servers, each connection
-/// with a lifetime of `mean_s` seconds in the mean.
+/// Returns the connects of one host with one counter: +1 for each connect, ten per second to eight
+/// servers, with a mean lifetime of `mean_s` seconds.
 fn counter(n: u32, mean_s: f64, seed: u64) -> Vec<Row> {
     let mut rng = Rng::with_seed(seed);
     let mut ts_ns = START_NS;
@@ -48,7 +48,7 @@ fn lines(rows: &[Row]) -> String {
     text
 }
 
-/// In the order in which the connections ended.
+/// Returns the rows in the order in which the connections ended.
 fn by_end(rows: &[Row]) -> Vec<Row> {
     let mut rows = rows.to_vec();
     rows.sort_by_key(|row| row.ended_ns);
@@ -82,8 +82,8 @@ fn attempts_from_one_port_count_once() {
     assert_eq!(retried, json(&lines(&rows)));
 }
 
-/// More rows than a window holds, and the first ones of them at the end: a pipe shows too late that
-/// they are not in order, a file is read again.
+/// More rows than a window holds, with the first ones at the end: on a pipe, the disorder shows too
+/// late; a file is read again.
 #[test]
 fn rows_that_come_too_late_are_counted_on_a_pipe_and_sorted_in_a_file() {
     let rows = counter(70_000, 0.0, 3);
@@ -112,8 +112,8 @@ fn rows_that_come_too_late_are_counted_on_a_pipe_and_sorted_in_a_file() {
     assert_eq!(again.summary, sorted.summary);
 }
 
-/// As a thousand connects a second with lives of half a minute: far more than a window is open at
-/// once, and the first window shows it.
+/// A thousand connects per second with lifetimes of half a minute: far more are open at once than a
+/// window holds, and the first window shows it.
 #[test]
 fn a_long_log_in_the_order_of_ends_is_sorted_as_a_whole() {
     let rows = counter(90_000, 2000.0, 9);
@@ -123,8 +123,8 @@ fn a_long_log_in_the_order_of_ends_is_sorted_as_a_whole() {
     assert_eq!(ended.summary, sorted.summary);
 }
 
-/// A list by conntrack: a host with a counter, in the order of the tracker's hash table, behind a
-/// NAT that takes every third port away.
+/// Returns a list by conntrack: a host with a counter, in the order of the tracker's hash table,
+/// behind a NAT that changes every third port.
 fn list(n: u16) -> String {
     let line = |at: u16| {
         let (sport, dport) =

@@ -12,17 +12,17 @@ use crate::{
     replay::{Meter, Recording, sorting::Reach},
 };
 
-/// How a client of the capture chooses its ports.
+/// Rule by which a client of the capture chooses its ports.
 #[derive(Clone, Copy, PartialEq)]
 enum Choice {
-    /// +1 for everybody.
+    /// +1 for every connect.
     Counter,
-    /// Anywhere.
+    /// Random.
     Random,
 }
 
-/// A capture at one server with two services: each client connects `each` times, in turn with the
-/// others, to both services by chance.
+/// Returns a capture at one server with two services: each client connects `each` times, in turn
+/// with the others, to a random one of both services.
 fn capture(rules: &[Choice], each: u32) -> String {
     let mut rng = Rng::with_seed(77);
     let mut counters: Vec<u16> = rules.iter().map(|_| rng.u16(49_152..64_000)).collect();
@@ -102,8 +102,8 @@ fn one_client_of_many_can_be_reported_on() {
     assert_eq!(report.summary.verdict.pattern.as_str(), "sequential");
 }
 
-/// One namespace: sockets with the namespace's range, which is searched by the hash, beside others
-/// with a range of their own, whose ports are drawn at random.
+/// One namespace: sockets with the namespace's range, which is searched by the hash, beside sockets
+/// with a range of their own, whose ports are random.
 #[test]
 fn ranges_of_one_namespace_are_judged_apart() {
     let mut rng = Rng::with_seed(4);

@@ -20,7 +20,7 @@ use crate::{
     replay::{MaxMemory, Meter, Recording, sorting::Reach},
 };
 
-/// What a report says of `lines`, and what was said on the way.
+/// Returns the report on `lines`, and the notices.
 fn report(lines: &str) -> (Result<Report>, String) {
     let mut notices = Vec::new();
     let recording = Recording::from_reader("test.ndjson", Cursor::new(lines.to_owned())).unwrap();
@@ -41,7 +41,8 @@ fn json(lines: &str) -> serde_json::Value {
     serde_json::from_slice(&out).unwrap()
 }
 
-/// Three destinations by turns, each with a counter of its own that moves by 2 to 16.
+/// Returns a recording of three destinations in turn, each with a counter of its own that moves by
+/// 2 to 16.
 fn double_hash(n: u32) -> String {
     let mut text = String::new();
     let mut offsets = [4000, 20_000, 11_000];
@@ -163,7 +164,7 @@ fn a_report_as_data() {
     insta::assert_snapshot!(report, @r#"{"assignments":301,"cpu":null,"destinations_evicted":0,"destinations_known":3,"disordered":0,"duration_ns":900000000,"errors":[{"count":1,"errno":99,"error":"EADDRNOTAVAIL"}],"explicit":0,"failures":1,"findings":[{"evidence":["1 of 121 assignments failed: no free port; the range has 28232 ports"],"remedies":["reuse connections: a connection pool, HTTP keep-alive","inside netns 7: sysctl -w net.ipv4.ip_local_port_range=\"10240 65535\"","to make it permanent: docker run --sysctl net.ipv4.ip_local_port_range=\"10240 65535\"; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: \"10240 65535\"}]}","use more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT), or more destination addresses or ports"],"rule":"exhausted","sentence":"curl (100) finds no free port (connect) for 10.0.0.1 -> 10.0.1.1:443","severity":"critical"},{"evidence":["3 ring_full"],"remedies":[],"rule":"losses","sentence":"3 events were lost: all counts here are too low by that number","severity":"critical"}],"first_ns":1795000000000000000,"fitted_range":null,"format":"ndjson","hook":null,"hosts":{"busiest":[{"algorithm":"linux_dhash64k","algorithm_confidence":0.998901,"algorithms":[{"name":"linux_dhash64k","probability":0.998901},{"name":"mixed","probability":0.001099},{"name":"linux_dhash256","probability":0.0},{"name":"linux_lpr","probability":0.0},{"name":"other","probability":0.0},{"name":"linux_hint_even","probability":0.0},{"name":"alg4_dhash","probability":0.0},{"name":"alg3_hash","probability":0.0},{"name":"seq_global","probability":0.0},{"name":"alg5_randinc","probability":0.0},{"name":"random_uniform","probability":0.0},{"name":"random_odd","probability":0.0},{"name":"fixed","probability":0.0}],"assignments":301,"complete":true,"confirmed_by_kernel":null,"evidence":["predictable: yes (99.9 %), the ports follow a counter","297 of 297 repeat connects landed 2 to 16 ports above the previous one (0.06 % expected by chance); small steps ignoring destination: 0 of 299; 300 of 300 even: double hash with random increments, Linux 5.18 or later","an attacker who knows the last port needs about 8 guesses for the next one (3.0 bits)"],"failures":1,"fitted_range":null,"informative_pairs":297,"n":300,"netns":7,"next_port_bits":3.0,"pattern":"per_destination","pattern_confidence":0.998901,"patterns":[{"name":"per_destination","probability":0.998901},{"name":"mixed","probability":0.001099},{"name":"sequential","probability":0.0},{"name":"random","probability":0.0},{"name":"fixed","probability":0.0}],"predictable":"yes","predictable_confidence":0.998901,"saddr":null}],"evicted":0,"judged":1,"known":1,"only_predictable":0,"patterns":[{"count":1,"pattern":"per_destination"}]},"instead":null,"kernel_cost":null,"kernel_counts":null,"known_by_answer":0,"lanes_evicted":0,"last_ns":1795000000900000000,"latency":null,"losses":{"hook_missed":0,"in_flight_full":0,"return_missed":0,"ring_full":3,"undecodable":0,"unreadable":0},"notes":[],"other_assignments":0,"overflow":null,"packets":{"damaged":0,"datagrams":0,"encrypted":0,"fragments":0,"icmp":0,"mid_stream":0,"not_ip":0,"other_ip":0,"syn":0,"syn_ack":0},"per_second":334.44444444444446,"processes_evicted":0,"provenance":{"hook_names":[],"host_names":[],"kernel_releases":[],"tells_losses":true},"recording":"test.ndjson","repeated":0,"retried":0,"reuse":{"after_assignments":null,"after_ns":null,"forgotten":0,"reuses":0,"soonest":null,"warning":null},"schema_version":1,"self_connects":{"at_risk":0,"count":0,"explanation":null,"risk":null},"translated":0,"translated_kept_port":0,"type":"report","unseen_failures":null,"verdict":null}"#);
 }
 
-/// The searches of a recording tell how far the kernel's counters moved, without the counters.
+/// The searches of a recording reveal the steps of the kernel's counters, without the counters.
 #[test]
 fn the_kernel_s_own_searches_confirm_a_verdict() {
     let began = |line: &str| {
@@ -284,7 +285,7 @@ fn ten_million_rows_make_a_page_of_bounded_size() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
-    /// Whatever the numbers: ports outside of the range, ranges of one port, time that goes back.
+    /// Any numbers: ports outside of the range, ranges of one port, time that goes back.
     #[test]
     fn arbitrary_recordings_do_not_panic(
         range in prop::option::of((any::<u16>(), any::<u16>())),

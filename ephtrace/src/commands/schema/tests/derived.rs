@@ -1,4 +1,4 @@
-//! The schema as it follows from the types that are written, and from the table of columns.
+//! The schema derived from the written types and from the table of columns.
 
 use clap::ValueEnum as _;
 use schemars::{JsonSchema as _, Schema, SchemaGenerator, generate::SchemaSettings};
@@ -24,7 +24,7 @@ use crate::{
     },
 };
 
-/// All of it.
+/// Returns the whole schema.
 pub(super) fn schema() -> Value {
     let settings = SchemaSettings::draft2020_12().for_serialize().with(|settings| {
         settings.meta_schema = None;
@@ -68,7 +68,7 @@ fn of_kind(kind: Kind, generator: &mut SchemaGenerator) -> Value {
     schema.to_value()
 }
 
-/// The first line, which has an empty value of each column that may be null.
+/// Returns the schema of the first line, which has an empty value of each column that may be null.
 fn stream(generator: &mut SchemaGenerator) -> Schema {
     let mut schema = Begin::json_schema(generator);
     let object = schema.ensure_object();
@@ -85,7 +85,7 @@ fn stream(generator: &mut SchemaGenerator) -> Schema {
     schema
 }
 
-/// What every object but an assignment begins with.
+/// Adds the keys with which every object but an assignment begins.
 fn begin(schema: &mut Schema, kind: Kind) {
     let r#type = match kind {
         Kind::Storm => json!({ "enum": [kind.name(), WHOLE], "type": "string" }),
@@ -110,7 +110,7 @@ fn described(mut schema: Value, text: &str) -> Value {
     schema
 }
 
-/// The line of one assignment, from the table of columns.
+/// Returns the schema of an assignment's line, from the table of columns.
 fn assignment() -> Value {
     let r#type = json!({ "const": Kind::Assignment.name(), "type": "string" });
     let mut properties =
@@ -150,12 +150,12 @@ fn of_column(column: &Column) -> Value {
     described(schema, &format!("{}{rest}{unit}", first.to_uppercase()))
 }
 
-/// Nothing is there that is not named; comments of the source become plain text.
+/// Forbids keys that are not named, and turns comments of the source into plain text.
 fn tidy(schema: &mut Value) {
     match schema {
         Value::Object(object) => {
             object.remove("title");
-            // Sizes of Rust's integers, of which the bounds stay.
+            // Sizes of Rust's integers are removed; their bounds stay.
             let is_size = |format: &str| format.starts_with("int") || format.starts_with("uint");
             let format = object.get("format").and_then(Value::as_str);
             if format.is_some_and(|format| is_size(format) || matches!(format, "double" | "ip")) {
@@ -174,7 +174,7 @@ fn tidy(schema: &mut Value) {
     }
 }
 
-/// A comment without links and lines.
+/// Returns a comment without links and line breaks.
 fn plain(text: &str) -> String {
     let mut text = text.replace('\n', " ").replace("`None`", "null");
     while let Some((before, after)) = text.split_once("[`") {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::super::DEFS;
 use crate::output::Kind;
 
-/// A table for each kind, then one for each object inside of them.
+/// Returns a table for each kind, then one for each object inside of them.
 pub(super) fn tables(schema: &Value) -> String {
     let defs = schema[DEFS].as_object().unwrap();
     let kinds = Kind::value_variants().iter().map(|kind| kind.name());
@@ -39,7 +39,7 @@ fn may_be_null(schema: &Value) -> bool {
         .any(|all| all.iter().any(is_null))
 }
 
-/// What stands in the column of types.
+/// Returns the text of the column of types.
 fn kind_of(schema: &Value, defs: &Map<String, Value>) -> String {
     if let Some(path) = schema["$ref"].as_str() {
         let name = path.rsplit('/').next().unwrap();

@@ -1,4 +1,4 @@
-//! The schema is what is written, it is strict, and a key has one type everywhere.
+//! The schema agrees with the output, it is strict, and a key has the same type everywhere.
 
 mod derived;
 mod documented;
@@ -17,15 +17,15 @@ use serde_json::Value;
 use super::{SCHEMA, of};
 use crate::output::Kind;
 
-/// Where the file is that `SCHEMA` has the text of.
+/// Path of the file that is the text of `SCHEMA`.
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/schema.json");
 
-/// The page for people, and what its tables stand between.
+/// The page for people, and the marks around its tables.
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/json.md");
 const MARKS: (&str, &str) =
     ("<!-- written by the test of the schema -->\n", "<!-- end of tables -->");
 
-/// Files are written where this variable of the environment is set, for a change that is meant.
+/// Environment variable that makes the test write the files, for an intended change.
 const WRITE: &str = "EPHTRACE_WRITE_SCHEMA";
 
 #[test]
@@ -53,7 +53,7 @@ fn the_documentation_has_every_key() {
     assert!(tables == derived, "docs/json.md is not current; {WRITE}=1 writes it");
 }
 
-/// A space for each level: half of the file would be blanks with more.
+/// Returns the schema as text, indented by one space: more would make half of the file blanks.
 fn text(schema: &Value) -> String {
     let mut bytes = Vec::new();
     let formatter = serde_json::ser::PrettyFormatter::with_indent(b" ");
@@ -63,7 +63,7 @@ fn text(schema: &Value) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-/// The schema of all kinds, which has as many objects as there are types.
+/// Returns the schema of all kinds, which has as many objects as there are types.
 fn whole() -> Value {
     let whole = serde_json::from_str(SCHEMA).unwrap();
     let mut count = 0;
@@ -113,7 +113,7 @@ fn every_key_is_described() {
     });
 }
 
-/// The types that a value may have, null left out.
+/// Returns the types that a value may have, without null.
 fn types(schema: &Value, defs: &Value) -> BTreeSet<String> {
     if let Some(name) = schema["$ref"].as_str() {
         return types(&defs[name.rsplit('/').next().unwrap()], defs);

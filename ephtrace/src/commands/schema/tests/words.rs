@@ -1,4 +1,4 @@
-//! Schemas of what is written as one of a few words, and of ranges.
+//! Schemas of enumerations that are written as words, and of ranges.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ use crate::{
     model::PortRange,
 };
 
-/// One of these, or null.
+/// Returns the schema of one of these words or null.
 fn or_null(words: impl Iterator<Item = &'static str>) -> Schema {
     let words: Vec<Option<&str>> = words.map(Some).chain([None]).collect();
     json_schema!({ "type": ["string", "null"], "enum": words })

@@ -1,5 +1,5 @@
-//! Kernels of several distributions and machines: where each keeps the fields, as [`offsets`] found
-//! them in its BTF. docs/testing.md says where that came from and how a row is made.
+//! Kernels of several distributions and machines: offsets of their fields, as [`offsets`] found
+//! them in their BTF. docs/testing.md describes the sources and how to add a row.
 
 use std::{env, fs, path::Path};
 
@@ -9,10 +9,10 @@ use super::*;
 
 const COUNT: usize = size_of::<Offsets>() / size_of::<u32>();
 
-/// Stands for a field that a kernel lacks.
+/// Value of a field that a kernel lacks.
 const NONE: u32 = Offsets::ABSENT;
 
-/// A kernel, and the fields of [`Offsets`] in their order.
+/// Name of a kernel, and the fields of [`Offsets`] in their order.
 type Row = (&'static str, [u32; COUNT]);
 
 const KERNELS: &[Row] = &[
@@ -116,8 +116,8 @@ fn found(path: &Path) -> [u32; COUNT] {
     words(&offsets(&Btf::parse(fs::read(path).unwrap()).unwrap()).unwrap())
 }
 
-/// What the kernel half takes for granted: only what [`Offsets`] calls absent may be, and numbers
-/// are read whole, at multiples of their sizes.
+/// Checks assumptions of the kernel half: only fields that [`Offsets`] calls absent may be, and
+/// numbers are read whole, at multiples of their sizes.
 #[test]
 fn fields_can_be_read_on_each_kernel() {
     for (kernel, row) in KERNELS {
@@ -144,7 +144,7 @@ fn fields_can_be_read_on_each_kernel() {
     }
 }
 
-/// With `EPHTRACE_BTF_FILES`, a folder of BTF files that are named as the rows are.
+/// Compares the table with `EPHTRACE_BTF_FILES`, a directory of BTF files named like the rows.
 #[test]
 fn each_kernel_keeps_its_fields_where_the_table_says() {
     let Some(folder) = env::var_os("EPHTRACE_BTF_FILES") else { return };

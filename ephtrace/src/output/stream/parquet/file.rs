@@ -1,16 +1,16 @@
 //! A file whose end is replaced again and again without ever being lost.
 //!
-//! Parquet has its footer at the end, so whoever adds a row group overwrites it. The end that is
-//! about to be overwritten is saved in a journal beside the file first, and the journal is removed
-//! when the new end is complete:
+//! Parquet has its footer at the end, so that a new row group overwrites it. The end is first saved
+//! in a journal beside the file, and the journal is removed when the new end is complete:
 //!
 //! ```text
 //! FILE          [ row groups that stay | last row group, footer ]  ← replaced as a whole
 //! FILE.journal  [ where, how long, checksum | the end before ]     ← for a millisecond
 //! ```
 //!
-//! So whatever kills the writer, either the file is whole or the journal beside it is. What a
-//! machine that loses power had not yet written to its disk is not in it: nothing is synced.
+//! Therefore, however the writer is killed, either the file is whole or the journal beside it is.
+//! After a loss of power, data that the machine had not yet written to its disk is missing: nothing
+//! is synced.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -29,63 +29,64 @@ use crate::{
 
 const JOURNAL_MAGIC: &[u8; 8] = b"EPHJRNL1";
 
-/// Magic, offset, checksum.
+/// Length of the header: magic, offset, checksum.
 const JOURNAL_HEADER_BYTES: usize = 8 + 8 + 4;
 
-/// Longest journal that is read: several times as long as the longest row group and its footer.
+/// Maximum length of a journal that is read: several times that of the longest row group and its
+/// footer.
 const MAX_JOURNAL_BYTES: u64 = 32 << 20;
 
-/// The file, and what stands at its end.
+/// The file, and its end.
 pub(super) struct Rewritten {
     file: OpenFile,
     journal: Place,
-    /// Where the end begins that is replaced next.
+    /// Start of the end that is replaced next.
     at: u64,
-    /// The end as it stands in the file.
+    /// The end as it is in the file.
     tail: Vec<u8>,
 }
 
 impl Rewritten {
-    /// Empties the file; a journal left by an earlier one goes.
+    /// Empties the file, and removes a journal left by an earlier one.
     ///
-    /// A file that was not there before goes again unless it is [kept](Self::keep).
+    /// A new file is removed again unless it is [kept](Self::keep).
     pub(super) fn begin(prepared: PendingFile) -> io::Result<Self> {
         let journal = prepared.place().beside(journal_name(prepared.place().name()));
-        // First: beside an emptied file it would bring back the end of the one before.
+        // First: beside an emptied file, the journal would bring back the old end.
         journal.remove()?;
         Ok(Self { file: prepared.begin()?, journal, at: 0, tail: Vec::new() })
     }
 
-    /// It stays whatever happens.
+    /// Keeps the file in any case.
     pub(super) fn keep(&mut self) {
         self.file.keep();
     }
 
-    /// Fails if somebody else has done something to the file.
+    /// Fails if another process has changed the file.
     pub(super) fn check(&self) -> io::Result<()> {
         self.file.check(self.len())
     }
 
-    /// Where the next end will begin.
+    /// Returns the start of the next end.
     pub(super) fn at(&self) -> u64 {
         self.at
     }
 
-    /// Bytes of the file.
+    /// Returns the length of the file in bytes.
     pub(super) fn len(&self) -> u64 {
         self.at + self.tail.len() as u64
     }
 
-    /// Puts `tail` in place of the end. Of it, the first `keep` bytes stay for good.
+    /// Puts `tail` in place of the end. The first `keep` bytes of it stay for good.
     ///
-    /// After an error the file is as it was before.
+    /// After an error, the file is as it was before.
     pub(super) fn replace(&mut self, mut tail: Vec<u8>, keep: usize) -> io::Result<()> {
         self.file.check(self.len())?;
         self.file.reserve((tail.len() + self.tail.len()) as u64)?;
         self.save().inspect_err(|_| drop(self.journal.remove()))?;
         let written = self.write(&tail);
         if written.is_err() {
-            // There was room for it a moment ago, and its blocks are still there.
+            // There was room for it a moment ago, and its blocks are still allocated.
             self.write(&self.tail)?;
         }
         self.journal.remove()?;
@@ -109,7 +110,7 @@ impl Rewritten {
         bytes.extend_from_slice(&self.at.to_le_bytes());
         bytes.extend_from_slice(&checksum(self.at, &self.tail).to_le_bytes());
         bytes.extend_from_slice(&self.tail);
-        // A link or a FIFO that somebody has put there goes, and is not followed.
+        // Removes a link or a FIFO that another user has put there, without following it.
         self.journal.remove()?;
         let written = self.file.new_beside(self.journal.name());
         written.and_then(|mut journal| journal.write_all(&bytes)).map_err(|error| {
@@ -121,7 +122,7 @@ impl Rewritten {
     }
 }
 
-/// Refuses what a recording can't be written to.
+/// Refuses files that a recording can't be written to.
 pub(super) fn regular(prepared: PendingFile) -> io::Result<PendingFile> {
     if !prepared.file().metadata()?.is_file() {
         let why = "it is not a regular file, and a recording can't be written to a pipe";
@@ -137,14 +138,14 @@ pub(super) fn regular(prepared: PendingFile) -> io::Result<PendingFile> {
 /// The end that a killed writer was about to replace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Journal {
-    /// Where it begins.
+    /// Offset at which it begins.
     pub at: u64,
     /// The end: a footer, and the row group before it if that was still growing.
     pub tail: Vec<u8>,
 }
 
 impl Journal {
-    /// The journal beside the recording at `path`, if there is one and it is whole.
+    /// Returns the journal beside the recording at `path`, if there is one and it is whole.
     pub fn beside(path: &Path) -> Option<Self> {
         let mut options = OpenOptions::new();
         options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
@@ -156,7 +157,7 @@ impl Journal {
         Self::parse(&bytes)
     }
 
-    /// The journal in these bytes, if it is whole.
+    /// Parses a journal; returns `None` if it is not whole.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let (magic, rest) = bytes.split_first_chunk::<8>()?;
         let (at, rest) = rest.split_first_chunk::<8>()?;
@@ -175,7 +176,7 @@ impl Journal {
     }
 }
 
-/// `FILE.journal`.
+/// Returns the path `FILE.journal`.
 pub fn journal_path(path: &Path) -> PathBuf {
     PathBuf::from(journal_name(path.as_os_str()))
 }
@@ -227,7 +228,7 @@ mod tests {
         let path = scratch("killed");
         let mut file = Rewritten::begin(prepare(&path).unwrap()).unwrap();
         file.replace(b"PAR1the end".to_vec(), 4).unwrap();
-        // As the lock of one that is killed is.
+        // The lock of a killed process is released like this, too.
         file.file.file().unlock().unwrap();
         let before = fs::read(&path).unwrap();
         let after = b"a new and longer end";

@@ -1,4 +1,4 @@
-//! The footer: where the row groups are, and what is known beside the rows.
+//! The footer: the places of the row groups, and the metadata.
 
 use parquet::{
     errors::Result,
@@ -14,13 +14,13 @@ use crate::model::{SCHEMA_VERSION, losses::Losses};
 /// The first and the last bytes of a Parquet file.
 pub(super) const MAGIC: &[u8; 4] = b"PAR1";
 
-/// Version of the format, which is the first as long as pages have the first one's headers.
+/// Version of the format: the first one, as long as pages have its headers.
 const FORMAT_VERSION: i32 = 1;
 
-/// Key of what was lost: an object with a number for each stage.
+/// Key of the losses: an object with a number for each stage.
 pub const KEY_LOSSES: &str = "ephtrace.losses";
 
-/// Key of whether the recording ended as it should: `true` or `false`.
+/// Key of the regular end of the recording: `true` or `false`.
 pub const KEY_COMPLETE: &str = "ephtrace.complete";
 
 /// Key of the hook.
@@ -29,22 +29,22 @@ pub const KEY_HOOK: &str = "ephtrace.hook";
 /// Key of the name of the host that was traced.
 pub const KEY_HOST: &str = "ephtrace.hostname";
 
-/// The release of the kernel that was traced, as `uname -r` has it.
+/// Key of the release of the traced kernel, as `uname -r` gives it.
 pub const KEY_KERNEL: &str = "ephtrace.kernel";
 
 /// A key of the metadata and its value: text, or JSON.
 pub type Fact = (&'static str, String);
 
-/// What stands in the footer beside the row groups.
+/// Content of the footer beside the row groups.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Footer {
-    /// Of the host and the way of recording.
+    /// Metadata of the host and the way of recording.
     pub(super) facts: Vec<Fact>,
-    /// What was lost while this file was written.
+    /// Losses while this file was written.
     pub(super) losses: Losses,
     /// The summary as JSON, once there is one.
     pub(super) summary: Option<String>,
-    /// Whether the recording ended as it should.
+    /// True if the recording ended regularly.
     pub(super) is_complete: bool,
 }
 

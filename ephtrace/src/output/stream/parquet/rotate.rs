@@ -1,4 +1,4 @@
-//! Several files in place of one: when the next one begins, and what it is called.
+//! Several files in place of one: the start and the name of the next one.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -9,16 +9,17 @@ use std::{
 
 use crate::output::files::{PendingFile, Place};
 
-/// When the next file begins.
+/// Limit at which the next file begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rotate {
-    /// When the file has so many bytes: it gets a row group longer at most.
+    /// Size of a file in bytes: it gets at most one row group longer.
     Bytes(u64),
-    /// When the file covers so much time.
+    /// Time span of a file.
     Time(Duration),
 }
 
-/// `ports.parquet` with number 7 is `ports-000007.parquet`, so that names sort by time.
+/// Returns the name with a number: `ports.parquet` with number 7 is `ports-000007.parquet`, so that
+/// names sort by time.
 fn numbered(name: &OsStr, number: u32) -> OsString {
     let name = Path::new(name);
     let mut numbered = OsString::from(name.file_stem().unwrap_or_default());
@@ -30,8 +31,8 @@ fn numbered(name: &OsStr, number: u32) -> OsString {
     numbered
 }
 
-/// A new file beside `base`, with the first number from `from` on that nothing has: an earlier
-/// recording is not overwritten.
+/// Creates a file beside `base`, with the first unused number from `from` on: an earlier recording
+/// is not overwritten.
 pub(super) fn create(base: &Place, from: u32, mode: Option<u32>) -> io::Result<(u32, PendingFile)> {
     for number in from..u32::MAX {
         match PendingFile::create(base.beside(numbered(base.name(), number)), mode) {

@@ -1,4 +1,4 @@
-//! The rows of the row group that is being filled, column by column; and that group in bytes.
+//! Rows of the growing row group, column by column; and that group in bytes.
 
 use std::{fmt::Display, net::IpAddr, sync::Arc};
 
@@ -16,17 +16,17 @@ use rustc_hash::FxHashMap;
 use super::schema::{FIELDS, Field, Plan, Storage};
 use crate::model::{Assignment, columns::Value};
 
-/// Rows by columns. Takes 20 MiB when full.
+/// Rows by columns; 20 MiB when full.
 pub(super) struct Rows {
     columns: Vec<Cells>,
     len: usize,
 }
 
-/// The values of one column that are not null, and for each row whether there is one.
+/// Non-null values of one column, and for each row whether it has one.
 struct Cells {
     field: Field,
     values: Values,
-    /// 1 or 0 for each row (a definition level); empty where nothing can be null.
+    /// 1 or 0 for each row (a definition level); empty if the column has no nulls.
     defined: Vec<i16>,
 }
 
@@ -37,7 +37,7 @@ enum Values {
     Text(Texts),
 }
 
-/// Texts by number, each kept once.
+/// Texts by number, each stored once.
 #[derive(Default)]
 struct Texts {
     numbers: Vec<u32>,
@@ -68,7 +68,7 @@ impl Rows {
         self.len = 0;
     }
 
-    /// The rows as row group number `ordinal`, which is to stand at `offset` of the file.
+    /// Encodes the rows as row group number `ordinal`, which is to be at `offset` of the file.
     pub(super) fn encode(
         &self,
         plan: &Plan,
@@ -142,7 +142,8 @@ fn write<T: DataType>(
 }
 
 impl Values {
-    /// A column has one kind of value (see `columns`); one of 64 bits is kept bit by bit.
+    /// Appends a value. A column has one kind of value (see `columns`); one of 64 bits is stored
+    /// bit by bit.
     fn push(&mut self, value: Value<'_>) {
         match (self, value) {
             (Self::Int32(values), Value::U64(n)) => {
@@ -161,8 +162,8 @@ impl Values {
         }
     }
 
-    /// A column that was given another kind of value in `columns` than here. The lengths must fit
-    /// all the same.
+    /// Appends a placeholder for a value of another kind than `columns` says. The lengths must
+    /// still fit.
     fn push_misfit(&mut self, value: Value<'_>) {
         debug_assert!(false, "{value:?} does not fit its column");
         match self {
@@ -208,14 +209,14 @@ impl Texts {
     }
 }
 
-/// Keeps a text and returns its number; there are at most as many as rows.
+/// Stores a text and returns its number; there are at most as many as rows.
 fn learn(known: &mut Vec<ByteArray>, text: impl Display) -> u32 {
     let number = u32::try_from(known.len()).unwrap_or(u32::MAX);
     known.push(ByteArray::from(text.to_string().into_bytes()));
     number
 }
 
-/// The same row group, moved from the beginning of a file to `offset`.
+/// Returns the row group, moved from the beginning of a file to `offset`.
 fn placed(metadata: &RowGroupMetaData, offset: u64) -> Result<RowGroupMetaData> {
     let offset = i64::try_from(offset)?;
     let columns = metadata.columns().iter().map(|column| {

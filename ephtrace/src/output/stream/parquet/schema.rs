@@ -1,8 +1,8 @@
-//! The columns of a Parquet recording: which of `columns.rs`, of which type, encoded how.
+//! Columns of a Parquet recording: selection from `columns.rs`, types, encodings.
 //!
-//! All integers are signed: with unsigned ones `sport - first_candidate` is an error in DuckDB
-//! wherever the first candidate is the higher. Only ids, which nobody subtracts, are unsigned.
-//! Times are plain numbers, because most versions of Spark refuse timestamps with nanoseconds.
+//! All integers are signed: with unsigned ones, `sport - first_candidate` is an error in DuckDB if
+//! the first candidate is higher. Only ids, which nobody subtracts, are unsigned. Times are plain
+//! numbers, because most versions of Spark refuse timestamps with nanoseconds.
 
 use std::sync::{Arc, LazyLock};
 
@@ -16,14 +16,14 @@ use serde::Serialize;
 
 use crate::model::columns::{self, Column};
 
-/// Rows of one row group. To write it stops the reading of the ring for some 50 ms, in which the
-/// fastest storm fills a fifth of it; larger groups would be no smaller by the row.
+/// Number of rows of one row group. Writing it stops the reading of the ring buffer for some 50 ms,
+/// in which the fastest storm fills a fifth of it; larger groups would take no fewer bytes per row.
 pub(super) const MAX_ROWS: usize = 64 << 10;
 
-/// The usual level of zstd: most columns are packed well before it sees them.
+/// Default level of zstd: most columns are already well packed before it.
 const ZSTD_LEVEL: i32 = 3;
 
-/// How a column is kept.
+/// Storage type of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Storage {
     /// Ports, differences.
@@ -38,23 +38,23 @@ pub(super) enum Storage {
     Bool,
 }
 
-/// What packs a column best.
+/// Encoding that packs a column best.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Packing {
-    /// Few values, named once each and then by number.
+    /// Few different values, each stored once and then referred to by number.
     Dictionary,
-    /// Each close to the one before.
+    /// Differences, for values close to the previous one.
     Delta,
-    /// As it is.
+    /// Plain values.
     Plain,
 }
 
 /// One column of the file.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Field {
-    /// Name, unit, meaning, whether it can be null, and where the value comes from.
+    /// Name, unit, meaning, nullability, and source of the value.
     pub(super) column: Column,
-    /// How it is kept.
+    /// Storage type.
     pub(super) storage: Storage,
     packing: Packing,
 }
@@ -66,7 +66,7 @@ const fn field(column: Column, storage: Storage, packing: Packing) -> Field {
 use Packing::{Delta, Dictionary, Plain};
 use Storage::{Bool, Id64, Int32, Int64, Text};
 
-/// All of them, in their order in the file.
+/// All columns, in their order in the file.
 pub(super) const FIELDS: [Field; 31] = [
     field(columns::TS_NS, Int64, Delta),
     field(columns::PID, Int64, Dictionary),
@@ -101,12 +101,12 @@ pub(super) const FIELDS: [Field; 31] = [
     field(columns::HOST_PID, Int64, Dictionary),
 ];
 
-/// The columns that a file has, for its reader.
+/// Returns the columns of a file, for its reader.
 pub fn columns() -> impl Iterator<Item = Column> {
     FIELDS.into_iter().map(|field| field.column)
 }
 
-/// What is said of a column in the file's metadata.
+/// Description of a column in the file's metadata.
 #[derive(Serialize)]
 struct About {
     name: &'static str,
@@ -114,7 +114,7 @@ struct About {
     meaning: &'static str,
 }
 
-/// The columns as JSON: name, unit, meaning.
+/// Returns the columns as JSON: name, unit, meaning.
 pub(super) fn described() -> String {
     let about = FIELDS.map(|Field { column, .. }| About {
         name: column.name,
@@ -125,14 +125,14 @@ pub(super) fn described() -> String {
     serde_json::to_string(&about).unwrap_or_default()
 }
 
-/// Schema and ways to write, as the parquet crate wants them.
+/// Schema and properties for the parquet crate.
 #[derive(Clone)]
 pub(super) struct Plan {
     pub(super) schema: SchemaDescPtr,
     pub(super) properties: WriterPropertiesPtr,
 }
 
-/// The same for each file.
+/// Returns the plan, which is the same for each file.
 pub(super) fn plan() -> Result<Plan> {
     static PLAN: LazyLock<std::result::Result<Plan, String>> =
         LazyLock::new(|| make_plan().map_err(|error| error.to_string()));
@@ -163,8 +163,8 @@ fn column_type(field: &Field) -> Result<TypePtr> {
     Ok(Arc::new(primitive))
 }
 
-/// One page for each column and row group, as row groups are short, and statistics only of the row
-/// group, by which readers skip it.
+/// Writes one page for each column and row group, because row groups are short, and only statistics
+/// of the row group, by which readers skip it.
 fn properties() -> Result<WriterProperties> {
     let mut builder = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL)?))
@@ -189,7 +189,7 @@ fn properties() -> Result<WriterProperties> {
 mod tests {
     use super::*;
 
-    /// A line of the table in docs/recording.md.
+    /// Returns a line of the table in docs/recording.md.
     fn line(field: &Field) -> String {
         let Field { column, storage, .. } = field;
         let kind = match storage {

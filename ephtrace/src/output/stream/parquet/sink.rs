@@ -1,14 +1,13 @@
-//! Parquet: a recording that DuckDB, Polars and Spark read as it is, and `ephtrace` itself.
+//! Parquet: a recording that DuckDB, Polars, Spark and `ephtrace` can read.
 //!
 //! ```text
 //! event ─→ rows ─ every two seconds, or when full ─→ row group ─┬→ file (end replaced, journal)
 //!                                        facts, losses ─→ footer ─┘
 //! ```
 //!
-//! The file is a whole Parquet file at any time, so that whatever kills ephtrace, it can be read up
-//! to the last [`CHECKPOINT_NS`]. Rows stay in the last row group, which is written again and
-//! again, until that is worth being one of its own. docs/recording.md has the schema and the
-//! metadata.
+//! The file is a whole Parquet file at any time: however ephtrace is killed, it can be read up to
+//! the last [`CHECKPOINT_NS`]. Rows stay in the last row group, which is written again and again,
+//! until it is large enough to be final. docs/recording.md has the schema and the metadata.
 
 use std::{io, path::PathBuf};
 
@@ -31,72 +30,72 @@ use crate::{
     model::{Assignment, losses::Losses},
 };
 
-/// How much of a recording may be lost when ephtrace is killed, in nanoseconds.
+/// Maximum time span of a recording that is lost when ephtrace is killed, in nanoseconds.
 pub const CHECKPOINT_NS: u64 = 2_000_000_000;
 
-/// How long the last row group grows before the next one is begun, in nanoseconds: what it has is
+/// Maximum age of the last row group before the next one begins, in nanoseconds: its content is
 /// written again at each checkpoint.
 const GROUP_AGE_NS: u64 = 60_000_000_000;
 
-/// Part of a recording's age that its last row group may cover if that is longer, so that a quiet
-/// host's footer, which names all row groups and is written at each checkpoint, stays short.
+/// Divisor of a recording's age that gives the age of its last row group, if that is higher: a
+/// quiet host's footer, which names all row groups and is written at each checkpoint, stays short.
 const GROUP_SHARE: u64 = 64;
 
-/// Rows that are a row group of their own at a checkpoint. Fewer are written again at the next one,
-/// which costs less than a footer with many row groups.
+/// Number of rows that make a row group of their own at a checkpoint. Fewer rows are written again
+/// at the next one, which costs less than a footer with many row groups.
 const ENOUGH_ROWS: usize = schema::MAX_ROWS / 4 * 3;
 
-/// Row groups, 3 MiB of footer, that make checkpoints rarer by [`CHECKPOINT_NS`], so that no more
-/// than 2 MiB of footer is written in a second: full ones are 67 million rows.
+/// Number of row groups, 3 MiB of footer, for which checkpoints become rarer by [`CHECKPOINT_NS`],
+/// so that at most 2 MiB of footer are written per second: full ones are 67 million rows.
 const MANY_GROUPS: u64 = 1024;
 
-/// Bytes of row groups that wait in memory for a checkpoint: some seconds of a storm.
+/// Maximum size of row groups that wait in memory for a checkpoint: some seconds of a storm.
 const MAX_PENDING_BYTES: usize = 4 << 20;
 
-/// A tick that is behind by more, in nanoseconds, is by a clock that was set back: events come late
-/// by some milliseconds.
+/// Lag of a tick from which the clock must have been set back, in nanoseconds: events are late by
+/// some milliseconds only.
 const SET_BACK_NS: u64 = 1_000_000_000;
 
-/// What a recording is written to, and when to the next file.
+/// Destination of a recording, and the limit at which the next file begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// The file; with `rotate`, a number goes before its extension.
+    /// Path of the file; with `rotate`, a number goes before its extension.
     pub path: PathBuf,
-    /// When to begin the next file.
+    /// Limit at which the next file begins.
     pub rotate: Option<Rotate>,
-    /// Who may read and write a new file; its owner alone unless this says otherwise.
+    /// Permissions of a new file; by default, only for its owner.
     pub mode: Option<u32>,
 }
 
 /// Writes assignments as rows. Losses and the summary go to the notices and to the metadata.
 pub struct ParquetSink {
     options: Options,
-    /// What the names of numbered files are made from.
+    /// Base of the names of numbered files.
     base: Option<Place>,
     notices: Notices,
     plan: Plan,
     footer: Footer,
     rows: Rows,
-    /// Rows of `rows` that are in the file already.
+    /// Number of `rows` that are already in the file.
     checked: usize,
     file: Rewritten,
-    /// Row groups that stay and are not in the file yet.
+    /// Final row groups that are not yet in the file.
     pending: Vec<u8>,
-    /// All row groups that stay.
+    /// All final row groups.
     pub(super) groups: Vec<RowGroupMetaData>,
-    /// How many of them are in the file.
+    /// Number of `groups` that are in the file.
     written: usize,
     /// Number of the file, if they are numbered.
     number: u32,
     clock: Ages,
     losses: Losses,
-    /// What was lost before this file.
+    /// Losses before this file.
     losses_before: Losses,
-    /// What is copied has not ended.
+    /// True if a copied recording has not ended.
     is_cut: bool,
 }
 
-/// Points in time, in nanoseconds since the Unix epoch, from events and ticks: 0 for none yet.
+/// Times in nanoseconds since the Unix epoch, from events and ticks: 0 for none yet.
 #[expect(clippy::struct_field_names, reason = "units in names")]
 #[derive(Clone, Copy, Debug, Default)]
 struct Ages {
@@ -106,7 +105,7 @@ struct Ages {
     checkpoint_ns: u64,
 }
 
-/// A recording whose file is open and was not touched yet.
+/// A recording whose file is open and still unchanged.
 pub struct PreparedRecording {
     options: Options,
     base: Option<Place>,
@@ -116,7 +115,7 @@ pub struct PreparedRecording {
 }
 
 impl PreparedRecording {
-    /// Opens the file; what is in it stays until [`PreparedRecording::begin`].
+    /// Opens the file; its content stays until [`PreparedRecording::begin`].
     pub fn open(options: Options, notices: Notices) -> io::Result<Self> {
         if options.rotate.is_none() {
             let file = regular(PendingFile::open(&options.path, options.mode)?)?;
@@ -127,8 +126,8 @@ impl PreparedRecording {
         Ok(Self { options, base: Some(base), notices, file, number })
     }
 
-    /// Empties the file, and begins it with no row in it yet. `facts` are what is known of the host
-    /// and of the way of recording, for the metadata.
+    /// Empties the file, and begins it without rows. `facts` describe the host and the way of
+    /// recording, for the metadata.
     pub fn begin(self, facts: Vec<Fact>) -> io::Result<ParquetSink> {
         let Self { options, base, notices, file, number } = self;
         let plan = schema::plan().map_err(in_words)?;
@@ -157,18 +156,18 @@ impl PreparedRecording {
 }
 
 impl ParquetSink {
-    /// Creates or empties the file, with no row in it yet.
+    /// Creates or empties the file, without rows.
     pub fn create(options: Options, notices: Notices) -> io::Result<Self> {
         PreparedRecording::open(options, notices)?.begin(Vec::new())
     }
 
-    /// Four bytes, and a footer without row groups.
+    /// Writes four bytes, and a footer without row groups.
     fn begin_file(&mut self) -> io::Result<()> {
         self.pending.extend_from_slice(footer::MAGIC);
         self.write_end()
     }
 
-    /// Makes the rows a row group that stays, to be written with the next end.
+    /// Makes the rows a final row group, which is written with the next end.
     fn seal(&mut self) -> io::Result<()> {
         if self.rows.len() > 0 {
             let (bytes, group) = self.encode()?;
@@ -186,7 +185,7 @@ impl ParquetSink {
         self.rows.encode(&self.plan, ordinal, at).map_err(in_words)
     }
 
-    /// Replaces the end of the file by the row groups that stay, the rows and the footer.
+    /// Replaces the end of the file by the final row groups, the rows and the footer.
     fn write_end(&mut self) -> io::Result<()> {
         self.footer.losses = self.losses.since(&self.losses_before);
         let last = if self.rows.len() > 0 { Some(self.encode()?) } else { None };
@@ -200,7 +199,7 @@ impl ParquetSink {
         let written = self.footer.write(&self.plan, &self.groups, &mut tail);
         self.groups.truncate(groups);
         written.map_err(in_words)?;
-        // What could not be written is in no later footer.
+        // Row groups that could not be written are in no later footer.
         self.file.replace(tail, stays).inspect_err(|_| self.groups.truncate(self.written))?;
         self.written = self.groups.len();
         self.checked = self.rows.len();
@@ -211,12 +210,12 @@ impl ParquetSink {
         Ok(())
     }
 
-    /// How long until the end is written again.
+    /// Returns the time until the end is written again.
     fn pause_ns(&self) -> u64 {
         CHECKPOINT_NS.saturating_mul(1 + self.groups.len() as u64 / MANY_GROUPS)
     }
 
-    /// At a tick: writes what is new, if that is due.
+    /// Called at a tick: writes new rows, if a checkpoint is due.
     fn checkpoint(&mut self) -> io::Result<()> {
         let has_news = self.rows.len() != self.checked
             || !self.pending.is_empty()
@@ -229,7 +228,7 @@ impl ParquetSink {
             }
             self.write_end()?;
         } else {
-            // However quiet it is, the file may go.
+            // Even if it is quiet, the file may disappear.
             self.file.check()?;
         }
         self.rotate_if_due()
@@ -270,12 +269,14 @@ impl ParquetSink {
 }
 
 impl Ages {
-    /// Events are not quite in order: a point that was later counts as none.
+    /// Returns the time since `then_ns`. Events are not quite in order: the time since a later one
+    /// is zero.
     fn since(&self, then_ns: u64) -> u64 {
         if then_ns == 0 { 0 } else { self.now_ns.saturating_sub(then_ns) }
     }
 
-    /// The time is `now_ns`. If the clock was set back, all that happened is as long ago as before.
+    /// Advances the time to `now_ns`. If the clock was set back, the ages of all events stay the
+    /// same.
     fn tick(&mut self, now_ns: u64) {
         let back_ns = self.now_ns.saturating_sub(now_ns);
         if back_ns > SET_BACK_NS {
@@ -288,7 +289,7 @@ impl Ages {
         self.reach(now_ns);
     }
 
-    /// Something happened at `now_ns`; it may come late.
+    /// Records an event at `now_ns`; it may be late.
     fn reach(&mut self, now_ns: u64) {
         self.now_ns = self.now_ns.max(now_ns);
         for then_ns in [&mut self.file_ns, &mut self.checkpoint_ns] {
@@ -327,12 +328,12 @@ impl Sink for ParquetSink {
     fn summary(&mut self, _ts_ns: u64, summary: &Summary) -> io::Result<()> {
         self.notices.summary(summary);
         self.footer.summary = serde_json::to_string(summary).ok();
-        // What a recording lacks, a copy of it lacks as well.
+        // A copy of an incomplete recording is incomplete, too.
         self.is_cut = summary.findings.iter().any(|finding| finding.rule == Rule::Cut);
         Ok(())
     }
 
-    /// Rows are no lines: they wait for the checkpoint.
+    /// Rows are not lines: they wait for the checkpoint.
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Recordings written and read back: what comes out is what went in, wherever it stops.
+//! Recordings written and read back: the same rows come out, wherever the writer stops.
 
 use std::{
     fs, io,
@@ -19,7 +19,7 @@ use crate::{
     replay::{Item, Recording},
 };
 
-/// A folder of its own for each test, gone at its end.
+/// A folder for one test, removed at its end.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -123,7 +123,8 @@ fn what_was_recorded_is_read_back() {
     assert_eq!(scratch.names(), ["ports.parquet"]);
 }
 
-/// What is not known in `full` would come back as it went whether it is read or not.
+/// Otherwise, a column without a value in `full` would come back the same whether it is read or
+/// not.
 #[test]
 fn each_column_is_known_in_what_is_read_back() {
     let all = full();
@@ -151,13 +152,13 @@ fn several_row_groups_stay_in_order() {
         sink.event(assignment).unwrap();
     }
     assert_eq!(sink.groups.len(), 2);
-    // Not finished: the last ten are not in the file yet.
+    // Not finished: the last ten rows are not in the file yet.
     assert!(read(&scratch.path()).0 == all[..schema::MAX_ROWS * 2]);
     sink.finish().unwrap();
     assert!(read(&scratch.path()).0 == all);
 }
 
-/// At each tick the file has all that is older than [`CHECKPOINT_NS`], and it is a whole one.
+/// At each tick, the file is whole and has all rows that are older than [`CHECKPOINT_NS`].
 #[test]
 fn a_checkpoint_writes_what_there_is() {
     let scratch = Scratch::new("checkpoint");
@@ -173,11 +174,11 @@ fn a_checkpoint_writes_what_there_is() {
         assert!(losses.ring_full + 2 >= n as u64);
         assert_eq!(rows, events[..rows.len()]);
     }
-    // A minute is a row group of its own.
+    // Each minute is a row group of its own.
     assert_eq!(sink.groups.len(), 6);
 }
 
-/// A clock that was set back stops neither checkpoints nor the next file.
+/// A clock that was set back delays neither checkpoints nor the next file.
 #[test]
 fn a_clock_that_is_set_back_changes_nothing() {
     let scratch = Scratch::new("set-back");
@@ -187,7 +188,7 @@ fn a_clock_that_is_set_back_changes_nothing() {
         let back = if n < 5 { 0 } else { 3600 };
         let ts_ns = START_NS + n * second - back * second;
         sink.event(&Assignment { ts_ns, ..full() }).unwrap();
-        // A late one is none of the clock's business.
+        // A late event is no sign of the clock.
         sink.event(&Assignment { ts_ns: ts_ns - 3 * second, ..full() }).unwrap();
         sink.losses(ts_ns, &Losses::default()).unwrap();
         let rows: usize =
@@ -271,7 +272,7 @@ fn a_run_that_fails_leaves_no_file_without_rows() {
     with_a_row.losses(START_NS + 3 * CHECKPOINT_NS, &Losses::default()).unwrap();
     drop(with_a_row);
     assert_eq!(scratch.names(), ["ports.parquet"]);
-    // What was there before is not ephtrace's to remove.
+    // ephtrace must not remove a file that existed before.
     drop(sink(&scratch.path(), None));
     assert_eq!(scratch.names(), ["ports.parquet"]);
     sink(&scratch.path(), Some(Rotate::Bytes(1 << 20))).finish().unwrap();

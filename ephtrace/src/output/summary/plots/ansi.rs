@@ -1,6 +1,6 @@
-//! A buffer as text, with the escape codes of colours or without any.
+//! Writes a buffer as text, with or without escape codes for colours.
 //!
-//! Only what the plots use: the eight colours, their bright forms, and bold.
+//! Supports only what the plots use: the eight colours, their bright forms, and bold.
 
 use std::fmt::{self, Write};
 
@@ -9,12 +9,12 @@ use ratatui::{
     style::{Color, Modifier},
 };
 
-/// How a cell looks: number of the colour in SGR, and whether it is bold.
+/// Look of a cell: SGR number of its colour, and true if it is bold.
 type Attributes = (Option<u8>, bool);
 
 const PLAIN: Attributes = (None, false);
 
-/// Writes each row of `buffer` as a line, without the blanks at its end.
+/// Writes each row of `buffer` as a line, without trailing blanks.
 pub(crate) fn write(buffer: &Buffer, colour: bool, out: &mut impl Write) -> fmt::Result {
     for row in buffer.content.chunks(usize::from(buffer.area.width).max(1)) {
         let end = row.iter().rposition(|cell| !is_blank(cell)).map_or(0, |last| last + 1);
@@ -47,7 +47,7 @@ fn change(from: Attributes, (colour, bold): Attributes, out: &mut impl Write) ->
     colour.map_or(Ok(()), |number| write!(out, "\x1b[{number}m"))
 }
 
-/// Blanks look the same in every colour, so they change nothing.
+/// Returns true for a blank, which looks the same in every colour.
 fn is_blank(cell: &Cell) -> bool {
     cell.symbol() == " "
 }

@@ -1,4 +1,4 @@
-//! How many steps there are of each size, as bars.
+//! Number of steps of each size, as bars.
 
 use ratatui::{
     buffer::Buffer,
@@ -9,14 +9,14 @@ use ratatui::{
 
 use crate::analyse::picture::{BINS, NEAR, StepHistogram};
 
-/// Where one step of so many is small, small steps are what there is to be seen: chance makes one
-/// of 64 or fewer.
+/// Divisor of all steps: if more than this part is small, small steps are shown. Chance makes one
+/// of 64 small, or fewer.
 pub(super) const MANY: u64 = 4;
 
-/// Most sizes at once: twice as many as Linux draws steps from.
+/// Maximum number of sizes at once: twice as many as Linux draws steps from.
 const SIZES: usize = 16;
 
-/// Bars over the width of the range.
+/// Number of bars over the width of the range.
 const WIDE: usize = 8;
 
 /// Bars from top to bottom.
@@ -26,12 +26,12 @@ pub(crate) struct Bars {
 }
 
 impl Bars {
-    /// Each size by itself if many steps are small, else bins; and what there is to say to them.
+    /// Returns bars for each size if many steps are small, else for bins; and a remark about them.
     pub(crate) fn of(steps: &StepHistogram) -> (Self, String) {
         if steps.near_total() * MANY > steps.total() { near(steps) } else { coarse(steps) }
     }
 
-    /// Lines that it takes.
+    /// Returns the number of lines that it takes.
     pub(crate) fn height(&self) -> u16 {
         u16::try_from(self.bars.len()).unwrap_or(u16::MAX)
     }
@@ -52,9 +52,9 @@ impl Bars {
     }
 }
 
-/// The most frequent sizes, smallest first; those that would not be seen are only counted.
+/// Returns the most frequent sizes, smallest first; sizes too rare to be visible are only counted.
 fn near(steps: &StepHistogram) -> (Bars, String) {
-    /// Of the longest bar.
+    /// Least share of the longest bar that is visible, as a divisor.
     const SEEN: u64 = 100;
     let total = steps.total();
     let mut sizes: Vec<_> = steps.near().filter(|&(_, count)| count > 0).collect();
@@ -75,7 +75,7 @@ fn near(steps: &StepHistogram) -> (Bars, String) {
     (Bars { bars, total }, hint)
 }
 
-/// All steps in [`WIDE`] bars over the width of the range.
+/// Returns all steps in [`WIDE`] bars over the width of the range.
 fn coarse(steps: &StepHistogram) -> (Bars, String) {
     let total = steps.total();
     let bins: Vec<_> = steps.bins().collect();
@@ -94,7 +94,7 @@ fn signed(step: i32) -> String {
     if step == 0 { "0".to_owned() } else { format!("{step:+}") }
 }
 
-/// To a tenth, rounded down.
+/// Returns a percentage with one decimal, rounded down.
 fn percent(part: u64, whole: u64) -> String {
     let thousandth = u128::from(part) * 1000 / u128::from(whole.max(1));
     format!("{}.{} %", thousandth / 10, thousandth % 10)

@@ -1,8 +1,8 @@
-//! Pictures for the terminal: what a run looks like, at a glance.
+//! Pictures for the terminal: a run at a glance.
 //!
-//! [`draw`] makes text of a [`PlotData`] with the widgets of ratatui, off the screen. It chooses
-//! the magnification by what is there to be seen, and says what that looks like for a counter and
-//! for chance, but gives no verdict: that is [`pattern`](crate::analyse::pattern)'s.
+//! [`draw`] turns a [`PlotData`] into text with the widgets of ratatui, off the screen. It chooses
+//! the magnification by the visible structure, and describes how a counter and chance look, but
+//! gives no verdict: that is the task of [`pattern`](crate::analyse::pattern).
 //!
 //! | plot | shows |
 //! |---|---|
@@ -34,25 +34,25 @@ use crate::analyse::{
     picture::{PlotData, Point},
 };
 
-/// Columns to draw in where nobody knows the width of the terminal.
+/// Number of columns if the width of the terminal is unknown.
 pub const DEFAULT_WIDTH: u16 = 80;
 
-/// Fewer columns have no room for titles. In a narrower terminal the lines will be broken.
+/// Least number of columns that hold the titles. In a narrower terminal, lines will be broken.
 pub const MIN_WIDTH: u16 = 60;
 
-/// In more columns than this the points get lost.
+/// Maximum number of columns: in more, the points get lost.
 pub const MAX_WIDTH: u16 = 160;
 
-/// From this width on there are two plots in a row.
+/// Least width with two plots in a row.
 const TWO_COLUMNS: u16 = 120;
 
 /// Columns and lines between plots.
 const GAP: u16 = 2;
 
-/// Points that it takes to see anything.
+/// Least number of points for a picture.
 const FEWEST: usize = 8;
 
-/// One picture with what it shows and how to read it.
+/// One picture with its title and a hint for reading it.
 struct Panel {
     title: String,
     hint: String,
@@ -65,12 +65,12 @@ enum Body {
     Nothing,
 }
 
-/// Draws `picture` in `width` columns, or the next number of columns that makes sense, with the
-/// colours of a terminal if `colour`. Each line ends with a line feed.
+/// Draws `picture` in `width` columns, or the nearest sensible number, with the colours of a
+/// terminal if `colour`. Each line ends with a line feed.
 ///
 /// # Errors
 ///
-/// Those of `out`.
+/// Returns the errors of `out`.
 pub fn draw(picture: &PlotData, width: u16, colour: bool, out: &mut impl Write) -> fmt::Result {
     if picture.len() < FEWEST {
         return writeln!(out, "{}: too few to draw", counted(picture.assignments(), "assignment"));
@@ -84,8 +84,8 @@ pub fn draw(picture: &PlotData, width: u16, colour: bool, out: &mut impl Write) 
     Ok(())
 }
 
-/// The plots of `picture` in rows from top to bottom, two in each if there is room; none if there
-/// is too little to be seen. The lanes that are `marked` have the colours of their places.
+/// Returns the plots of `picture` in rows from top to bottom, two in each if there is room; none if
+/// there is too little to see. The `marked` lanes have the colours of their places.
 pub(crate) fn rows(
     picture: &PlotData,
     width: u16,
@@ -113,7 +113,7 @@ fn side_by_side(row: &[Panel], each: u16) -> Buffer {
     buffer
 }
 
-/// What all plots of one drawing share.
+/// Data that all plots of one drawing share.
 struct View<'a> {
     picture: &'a PlotData,
     points: Vec<Point>,
@@ -132,7 +132,7 @@ impl<'a> View<'a> {
         Self { picture, climbs: picture.climbs(), points, hues, ports, width, colour }
     }
 
-    /// What there is to be seen, in the order in which it explains itself.
+    /// Returns the panels, in an order in which they explain each other.
     fn panels(&self) -> Vec<Panel> {
         let mut panels = vec![self.by_order()];
         if self.is_level() {
@@ -143,9 +143,9 @@ impl<'a> View<'a> {
         panels
     }
 
-    /// Whether many steps are no jumps, but their lines would hardly be seen rising.
+    /// Returns true if many steps are small, but their lines would hardly appear to rise.
     fn is_level(&self) -> bool {
-        /// Of the height of the plot.
+        /// Least visible rise, as a divisor of the height of the plot.
         const SEEN: u32 = 4;
         let steps = self.picture.steps();
         let highest = self.climbs.iter().flatten().map(|climb| climb.unsigned_abs()).max();
@@ -169,7 +169,7 @@ impl<'a> View<'a> {
         }
     }
 
-    /// What is said under the first plot: facts, and which colour is what.
+    /// Returns the lines under the first plot: facts, and the meaning of the colours.
     fn below(&self) -> Vec<Line<'static>> {
         let parity = parity(&self.points).map(str::to_owned);
         let facts = [self.hues.destinations(), parity, self.ports.passed_end()];
@@ -230,9 +230,9 @@ impl<'a> View<'a> {
     }
 }
 
-/// What is worth saying of the parity of all ports.
+/// Returns a remark on the parity of all ports, if it is remarkable.
 fn parity(points: &[Point]) -> Option<&'static str> {
-    /// So many are of one parity by chance once in two billion times.
+    /// Number of ports that are all of one parity by chance once in two billion times.
     const TELLING: usize = 32;
     let odd = points.iter().filter(|point| point.port % 2 == 1).count();
     match points.len() {

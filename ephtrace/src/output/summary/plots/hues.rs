@@ -1,4 +1,4 @@
-//! Which destination gets which colour: the busiest ones one each, all others grey.
+//! Colours of destinations: one for each of the busiest, grey for all others.
 
 use std::{
     cmp::Reverse,
@@ -17,14 +17,14 @@ use crate::{
     model::Origin,
 };
 
-/// The colours that are easy to tell apart, on black as on white.
+/// Colours that are easy to tell apart, on black as on white.
 pub(crate) const PALETTE: [Color; 6] =
     [Color::Cyan, Color::Magenta, Color::Green, Color::Yellow, Color::Red, Color::LightBlue];
 
 /// Index into [`PALETTE`]; `None` is grey.
 pub(crate) type Hue = Option<usize>;
 
-/// The colour of a hue.
+/// Returns the colour of a hue.
 pub(crate) fn colour(hue: Hue) -> Color {
     hue.and_then(|index| PALETTE.get(index)).copied().unwrap_or(Color::DarkGray)
 }
@@ -32,21 +32,22 @@ pub(crate) fn colour(hue: Hue) -> Color {
 /// The colours of some points.
 pub(crate) struct ColorAssignment {
     each: Vec<Hue>,
-    /// Who has which colour.
+    /// Lanes that have a colour.
     coloured: Vec<Option<LaneKey>>,
     /// All lanes, busiest first.
     busiest: Vec<LaneKey>,
 }
 
 impl ColorAssignment {
-    /// With colours as in `marked`, or if there are none, for the busiest.
+    /// Assigns the colours of `marked`, or, if there are none, colours for the busiest.
     pub(crate) fn of(points: &[Point], marked: &[Option<LaneKey>]) -> Self {
         let mut counts = HashMap::<LaneKey, (usize, usize), FxBuildHasher>::default();
         for (n, point) in points.iter().enumerate() {
             counts.entry(point.lane).or_insert((0, n)).0 += 1;
         }
         let mut busiest: Vec<_> = counts.into_iter().collect();
-        // Equally busy ones in the order in which they came, so that each run looks the same.
+        // Equally busy lanes stay in the order of their first points, so that each run looks the
+        // same.
         busiest.sort_unstable_by_key(|&(_, (count, first))| (Reverse(count), first));
         let mut busiest: Vec<_> = busiest.into_iter().map(|(lane, _)| lane).collect();
         let coloured: Vec<_> = if marked.iter().any(Option::is_some) {
@@ -56,24 +57,25 @@ impl ColorAssignment {
         };
         let hue = |lane| coloured.iter().position(|&other| other == Some(lane));
         let each = points.iter().map(|point| hue(point.lane)).collect();
-        // Those with a colour first, in the order of the colours.
+        // Lanes with a colour come first, in the order of the colours.
         busiest.sort_by_key(|&lane| hue(lane).unwrap_or(usize::MAX));
         Self { each, coloured, busiest }
     }
 
-    /// The hue of each point, in their order.
+    /// Returns the hue of each point, in their order.
     pub(crate) fn each(&self) -> &[Hue] {
         &self.each
     }
 
-    /// How many destinations there are; bind has none.
+    /// Returns the number of destinations in words; bind has none.
     pub(crate) fn destinations(&self) -> Option<String> {
         let lanes = self.busiest.iter().filter(|lane| !is_without(lane));
         let n = lanes.map(|lane| lane.flow).collect::<HashSet<_>>().len();
         (n > 0).then(|| counted(n as u64, "destination"))
     }
 
-    /// Which colour is what, as many as fit into `width`; nothing if all is of one colour.
+    /// Returns the meaning of the colours, as many as fit into `width`; `None` if everything has
+    /// one colour.
     pub(crate) fn legend(&self, width: u16) -> Option<Line<'static>> {
         let all = self.busiest.len();
         if all < 2 {
@@ -94,8 +96,8 @@ impl ColorAssignment {
         (named > 0).then_some(legend)
     }
 
-    /// The names of the lanes that have a colour, with their source if they are not told apart
-    /// without.
+    /// Returns the names of the lanes that have a colour, with their source if it is needed to tell
+    /// them apart.
     fn names(&self) -> Vec<(Hue, String)> {
         let hue = |lane: &LaneKey| self.coloured.iter().position(|&other| other == Some(*lane));
         let lanes = || self.busiest.iter().take_while(|lane| hue(lane).is_some());
@@ -116,15 +118,15 @@ fn others(n: usize) -> String {
     if n == 0 { String::new() } else { format!("and {}", counted(n as u64, "other")) }
 }
 
-/// Name of a flow of which neither the destination nor the origin is known.
+/// Name of a flow with unknown destination and origin.
 const NO_DESTINATION: &str = "no destination";
 
-/// Whether there is no destination yet.
+/// Returns true if there is no destination yet.
 pub(crate) fn is_without(lane: &LaneKey) -> bool {
     !lane.flow.has_destination()
 }
 
-/// What a destination is called; a port without one by how it came about.
+/// Returns the name of a destination; a port without one is called by its origin.
 pub(crate) fn name(lane: &LaneKey) -> String {
     let Some(to) = lane.flow.remote() else {
         return lane.origin.map_or_else(|| NO_DESTINATION.to_owned(), |o| o.name().to_owned());

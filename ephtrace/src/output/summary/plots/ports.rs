@@ -1,32 +1,32 @@
 //! The axis of the ports: the range in force, or the part of it that is in use.
 //!
-//! A search for a port goes round in the range, so the axis does as well: where one gap makes three
-//! quarters of that circle, it is left out, and a counter that passed the end of the range is still
-//! one line. No plot and no widget here.
+//! A search for a port wraps around in the range, and so does the axis: a gap of more than three
+//! quarters of that circle is left out, and a counter that passes the end of the range is still one
+//! line. There are no plots and no widgets here.
 
 use crate::{analyse::picture::Point, model::PortRange};
 
-/// The part of a circle of ports that is shown.
+/// The visible part of a circle of ports.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Ports {
     /// The lowest port of the circle.
     low: u32,
-    /// How many ports it has.
+    /// Number of ports of the circle.
     len: u32,
-    /// Where the shown part begins, counted from `low`.
+    /// Start of the visible part, counted from `low`.
     start: u32,
-    /// How many ports are shown.
+    /// Number of visible ports.
     shown: u32,
 }
 
 impl Ports {
-    /// The axis that all of `points` fit on, with the ranges that were in force.
+    /// Returns the axis that all of `points` fit on, with the ranges that were in force.
     pub(crate) fn of(points: &[Point]) -> Self {
         let ports: Vec<u16> = points.iter().map(|point| point.port).collect();
         Self::over(&ports, points.iter().filter_map(|point| point.range))
     }
 
-    /// The axis that all of `ports` fit on, with the ranges that were in force.
+    /// Returns the axis that all of `ports` fit on, with the ranges that were in force.
     pub(crate) fn over(ports: &[u16], ranges: impl Iterator<Item = PortRange>) -> Self {
         let ends = ranges.flat_map(|range| [range.low, range.high]);
         let (low, high) = ends
@@ -43,30 +43,30 @@ impl Ports {
         }
     }
 
-    /// How many ports are shown.
+    /// Returns the number of visible ports.
     pub(crate) fn shown(&self) -> u32 {
         self.shown
     }
 
-    /// Where the axis begins and ends.
+    /// Returns the ends of the axis.
     pub(crate) fn ends(&self) -> [f64; 2] {
         [0.0, f64::from(self.shown - 1)]
     }
 
-    /// What the axis does where it passes the end of the range, if it does.
+    /// Describes where the axis passes the end of the range, if it does.
     pub(crate) fn passed_end(&self) -> Option<String> {
         let last = self.low + self.len - 1;
         let passes = self.start + self.shown > self.len;
         passes.then(|| format!("{last} is followed by {}", self.low))
     }
 
-    /// The place of `port` on the axis, counted from where it begins.
+    /// Returns the place of `port` on the axis, counted from its start.
     pub(crate) fn place(&self, port: u16) -> u32 {
         let above = u32::from(port).saturating_sub(self.low);
         (above + self.len - self.start) % self.len
     }
 
-    /// The ports at `n` places from end to end, at least two.
+    /// Returns the ports at `n` places from end to end, at least two.
     pub(crate) fn labels(&self, n: u32) -> Vec<String> {
         (0..n)
             .map(|place| (self.shown - 1) * place / (n - 1).max(1))
@@ -75,8 +75,8 @@ impl Ports {
     }
 }
 
-/// Where the widest part of the circle without a point ends, counted from `low`, and the distance
-/// between the two ports on its sides.
+/// Returns the end of the widest part of the circle without a point, counted from `low`, and the
+/// distance between the two ports on its sides.
 fn widest_gap(ports: &[u16], low: u32, len: u32) -> (u32, u32) {
     let mut places: Vec<u32> = ports.iter().map(|&port| u32::from(port) - low).collect();
     places.sort_unstable();

@@ -11,36 +11,37 @@ use ratatui::{
 
 use super::hues::{Hue, PALETTE, colour};
 
-/// Lines of the area of the dots: with four rows of dots in each, ten lanes are told apart.
+/// Number of lines of the area of the dots: with four rows of dots in each, ten lanes can be told
+/// apart.
 const GRAPH: u16 = 10;
 
-/// How many labels the y axis has: one on each third line, so that they are where they belong.
+/// Number of labels on the y axis: one on each third line, so that they are at their exact values.
 pub(crate) const LABELS: u32 = 4;
 
 /// Dots of several colours, and their axes.
 pub(crate) struct Scatter {
     x: [f64; 2],
     y: [f64; 2],
-    /// Of both ends and the middle.
+    /// Labels of both ends and the middle.
     pub(crate) x_labels: Vec<String>,
-    /// Lines of the area of the dots.
+    /// Number of lines of the area of the dots.
     pub(crate) graph: u16,
-    /// From the lowest to the highest.
+    /// Labels from the lowest to the highest.
     pub(crate) y_labels: Vec<String>,
-    /// What is said under it.
+    /// Lines below the plot.
     pub(crate) below: Vec<Line<'static>>,
-    /// By colour; the last are the grey ones.
+    /// Dots by colour; the last are the grey ones.
     dots: [Vec<(f64, f64)>; PALETTE.len() + 1],
 }
 
 impl Scatter {
-    /// With the ends of both axes, x first.
+    /// Creates an empty plot with the ends of both axes, x first.
     pub(crate) fn new([x, y]: [[f64; 2]; 2]) -> Self {
         let (x_labels, y_labels, below) = (Vec::new(), Vec::new(), Vec::new());
         Self { x, y, graph: GRAPH, x_labels, y_labels, below, dots: Default::default() }
     }
 
-    /// The x axis is the number of an assignment, from `first` on, and has its labels.
+    /// Creates a plot whose x axis is the number of an assignment, from `first` on, with labels.
     pub(crate) fn by_order(first: u64, len: usize, y: [f64; 2]) -> Self {
         let last = len.saturating_sub(1) as u64;
         let end = f64::from(u32::try_from(last).unwrap_or(u32::MAX));
@@ -54,7 +55,7 @@ impl Scatter {
         self.dots[hue].push((x, y));
     }
 
-    /// Lines that it takes: two are for the x axis.
+    /// Returns the number of lines that it takes: two are for the x axis.
     pub(crate) fn height(&self) -> u16 {
         self.graph + 2 + u16::try_from(self.below.len()).unwrap_or(u16::MAX)
     }
@@ -73,8 +74,8 @@ impl Scatter {
         Chart::new(self.datasets()).x_axis(x).y_axis(y).legend_position(None).render(graph, buffer);
     }
 
-    /// Grey first, then the busiest: where dots share a cell, that has the colour of the last, and
-    /// a line in a cloud is to be seen.
+    /// Returns grey dots first, then the busiest lanes: a cell of several dots has the colour of
+    /// the last one, so that a line in a cloud is visible.
     fn datasets(&self) -> Vec<Dataset<'_>> {
         let (grey, coloured) = (PALETTE.len(), 0..PALETTE.len());
         let only_one = self.dots[1..].iter().all(Vec::is_empty);
@@ -90,7 +91,7 @@ impl Scatter {
     }
 }
 
-/// Labels from `low` to `high`, with a sign.
+/// Returns labels from `low` to `high`, with a sign.
 pub(crate) fn signed(low: f64, high: f64) -> Vec<String> {
     let value = |n| low + (high - low) * f64::from(n) / f64::from(LABELS - 1);
     let label = |value: f64| if value == 0.0 { "0".to_owned() } else { format!("{value:+.0}") };

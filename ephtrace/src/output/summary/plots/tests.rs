@@ -1,4 +1,4 @@
-//! The pictures as they are read, and that nothing breaks one.
+//! The pictures as they are read, and properties that hold for all.
 
 use std::net::Ipv4Addr;
 
@@ -13,7 +13,7 @@ use crate::{
 
 const RANGE: RangeInForce = RangeInForce::of_netns(32_768, 60_999);
 
-/// A picture of ports, each with the port of its destination.
+/// Returns a picture of ports, each with the port of its destination.
 fn picture(ports: impl IntoIterator<Item = (u16, u16)>) -> PlotData {
     let (mut picture, mut lanes) = (PlotData::default(), StepTracker::default());
     for (sport, dport) in ports {
@@ -30,13 +30,14 @@ fn picture(ports: impl IntoIterator<Item = (u16, u16)>) -> PlotData {
     picture
 }
 
-/// One counter for three destinations, which passes the end of the range.
+/// Returns one counter for three destinations, which passes the end of the range.
 fn sequential() -> PlotData {
     let ports = (60_700..=RANGE.ports.high).chain(RANGE.ports.low..33_068);
     picture(ports.zip([80, 443, 5432].into_iter().cycle()))
 }
 
-/// A counter for each of three destinations as in Linux 5.18 and later, drawn anew in the middle.
+/// Returns a counter for each of three destinations, as in Linux 5.18 and later, with a new secret
+/// in the middle.
 fn per_destination() -> PlotData {
     let mut rng = Rng::with_seed(1);
     let mut counters = [0; 3];

@@ -1,4 +1,4 @@
-//! What monitoring reads.
+//! The answers that monitoring reads.
 
 use insta::assert_snapshot;
 
@@ -99,7 +99,7 @@ fn a_destination_in_trouble_does_not_drown_among_others() {
         state(row(Origin::Explicit, Some(80), numbers(100, 100, 3000))),
         CheckStatus::Critical
     );
-    // A service that can't have the port that it wants.
+    // A service that can't get the port that it wants.
     assert_eq!(state(row(Origin::Explicit, None, numbers(100, 100, 3000))), CheckStatus::Warning);
 }
 

@@ -12,7 +12,7 @@ use crate::{
     model::Comm,
 };
 
-/// Three connections of a pool, one TIME_WAIT, a listener, in a range of six.
+/// Returns three connections of a pool, one TIME_WAIT, a listener, in a range of six.
 fn seen() -> Seen {
     let here: IpAddr = [10, 0, 0, 1].into();
     let connected = |sport, state| Socket {

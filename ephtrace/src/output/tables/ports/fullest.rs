@@ -1,4 +1,4 @@
-//! The destinations that have most of a range in use.
+//! The destinations with the largest use of a range.
 
 use std::io::{self, Write};
 
@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// Writes them as a table, under a line that says how many there are.
+/// Writes them as a table, below a line with their number.
 pub(super) fn write(out: &mut impl Write, namespace: &Namespace, paper: Paper) -> io::Result<()> {
     if namespace.destinations_known == 0 {
         return Ok(());
@@ -35,7 +35,8 @@ pub(super) fn write(out: &mut impl Write, namespace: &Namespace, paper: Paper) -
     table.write(out, paper)
 }
 
-/// What goes first is what the others tell, or what is seldom other than 0.
+/// Heads of the columns. Columns are dropped first if others imply them, or if they are seldom
+/// other than 0.
 const HEADS: [Head; 13] = [
     Head::right("IN USE", 7),
     Head::right("SHARE", 7),
@@ -79,7 +80,7 @@ fn row<N: ToString>(
     ]
 }
 
-/// `90`, or `0..90` where ports may be taken of which nobody saw whether they were bound.
+/// Returns `90`, or `0..90` if some ports may be taken because nobody saw whether they were bound.
 fn left(one: &DestinationUse) -> String {
     match (one.left_least, one.left) {
         (least, left) if least == left => left.to_string(),
@@ -87,7 +88,7 @@ fn left(one: &DestinationUse) -> String {
     }
 }
 
-/// The greatest holder in one column, and what part it has.
+/// Returns the greatest holder in one column, with its part.
 fn most(destination: &DestinationUse) -> String {
     let Some(holder) = destination.holders.first() else { return "-".to_owned() };
     if holder.ports == destination.in_use { group(holder) } else { holder_ports(holder) }

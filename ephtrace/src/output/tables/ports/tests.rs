@@ -1,4 +1,4 @@
-//! What people and programs read.
+//! The output for people and for programs.
 
 use std::sync::Arc;
 
@@ -56,7 +56,7 @@ fn the_first_line_is_of_the_fullest_whatever_is_listed() {
     assert_eq!(all.namespaces[0].others.unwrap().in_use, sockets);
 }
 
-/// Half of ten ports to one destination, by two processes and one that is gone.
+/// Returns half of ten ports to one destination, held by two processes and one that is gone.
 fn busy() -> Namespace {
     let mut sockets: Vec<Socket> = (0..4).map(|nth| open(9, 40000 + 2 * nth)).collect();
     sockets.push(socket(9, 40008, TcpState::TimeWait, 0));

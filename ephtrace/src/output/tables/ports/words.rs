@@ -59,10 +59,10 @@ pub(super) fn to(destination: &DestinationUse) -> String {
     destination.flow.remote().map_or_else(|| saddr.to_string(), |to| format!("{saddr} -> {to}"))
 }
 
-/// Columns that the name of a holder has at least.
+/// Least width of a holder's name in columns.
 pub(super) const HOLDER_WIDTH: usize = 20;
 
-/// `pgbouncer (181)`, and its container.
+/// Returns a process and its container: `pgbouncer (181)`.
 pub(in crate::output::tables) fn who(owner: &Owner) -> String {
     let comm = owner.comm.as_deref().map_or("?".to_owned(), escape_for_terminal);
     let pid = owner.pid.map_or("?".to_owned(), |pid| pid.to_string());
@@ -72,7 +72,7 @@ pub(in crate::output::tables) fn who(owner: &Owner) -> String {
     }
 }
 
-/// `pgbouncer (181)`, or `php-fpm (25 processes)`, and their container.
+/// Returns `pgbouncer (181)`, or `php-fpm (25 processes)`, and their container.
 pub(super) fn group(Holder { owner, processes, .. }: &Holder) -> String {
     if *processes < 2 {
         return who(owner);
@@ -86,7 +86,7 @@ pub(super) fn group(Holder { owner, processes, .. }: &Holder) -> String {
     }
 }
 
-/// Never 100 % unless it is all, nor 0 % unless it is nothing.
+/// Returns a percentage: 100 % only if it is all, and 0 % only if it is nothing.
 pub(super) fn percent(share: f64) -> String {
     if share > 0.0 && share < 0.001 {
         return "<0.1 %".to_owned();

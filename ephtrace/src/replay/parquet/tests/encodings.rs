@@ -1,4 +1,4 @@
-//! What other writers choose freely: how texts are encoded and packed, the version of pages.
+//! Free choices of other writers: encoding and compression of texts, version of pages.
 
 use parquet::{
     basic::{Compression, Encoding, GzipLevel, Repetition, ZstdLevel},
@@ -9,7 +9,7 @@ use parquet::{
 
 use super::*;
 
-/// How a file is written.
+/// Way of writing a file.
 #[derive(Clone, Copy, Debug)]
 struct Way {
     encoding: Option<Encoding>,
@@ -18,7 +18,7 @@ struct Way {
     page_rows: usize,
 }
 
-/// A recording with these containers, in that way.
+/// Writes a recording with these containers, in that way.
 fn written(containers: &[Option<String>], way: Way) -> Vec<u8> {
     let leaf = |name: &str, physical, repetition| {
         let leaf = Type::primitive_type_builder(name, physical).with_repetition(repetition);
@@ -111,8 +111,8 @@ fn ways() -> impl Strategy<Value = Way> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(100))]
 
-    /// Whatever the way, the texts come back: those that are kept as differences are not left to
-    /// the library.
+    /// The texts come back, however they are written: delta-encoded ones are not left to the
+    /// library.
     #[test]
     fn texts_come_back(
         way in ways(),

@@ -16,7 +16,7 @@ fn query(sport: u16, dport: u16) -> Vec<u8> {
     udp((CLIENT, sport), (SERVER, dport), b"?")
 }
 
-/// Packets with the seconds at which they were captured.
+/// Creates a capture of packets at the given seconds.
 fn at(packets: &[(u32, Vec<u8>)]) -> Vec<u8> {
     let bare: Vec<Vec<u8>> = packets.iter().map(|(_, packet)| packet.clone()).collect();
     let mut bytes = pcap(101, &bare);
@@ -72,9 +72,9 @@ fn an_init_of_sctp_is_an_assignment() {
     assert_eq!((left_out.repeated, left_out.packets.mid_stream), (1, 1));
 }
 
-/// An IP packet with `content` of this protocol.
+/// Creates an IP packet with `content` of this protocol.
 fn carrying(number: u8, content: &[u8]) -> Vec<u8> {
-    // Of UDP the content comes behind eight bytes.
+    // UDP has the content behind eight bytes.
     let mut packet = udp((CLIENT, 1), (SERVER, 2), content);
     packet.drain(20..28);
     let len = u16::try_from(packet.len()).unwrap().to_be_bytes();
@@ -136,7 +136,7 @@ fn a_first_fragment_has_ports_and_a_later_one_has_none() {
     let (assignments, _, left_out) = read(pcap(101, &[first, later]));
     assert_eq!(assignments.iter().map(|a| a.sport).collect::<Vec<_>>(), [Some(40_000)]);
     assert_eq!(left_out.packets.fragments, 1);
-    // The same of IPv6, behind a header of options.
+    // IPv6 fragments, behind a header of options.
     let fragment = |sport: u16, offset: u16| {
         let syn = ip6_syn(sport);
         let [high, low] = (offset << 3 | 1).to_be_bytes();
@@ -191,7 +191,7 @@ fn packets_in_a_tunnel_are_those_of_its_hosts() {
     let plain = [&[1, 0, 8, 0, 0, 0, 1, 0, 9, 9, 9, 9], ip_syn(40_000, 1).as_slice()].concat();
     let packet = udp((CLIENT, 50_000), (SERVER, 6081), &plain);
     assert_eq!(sports(pcap(101, &[packet])), [Some(40_000)]);
-    // Other flags are another protocol's.
+    // Other flags belong to another protocol.
     let other = [&[9, 0, 0, 0, 0, 0, 1, 0], inner.as_slice()].concat();
     assert!(sports(pcap(101, &[udp((CLIENT, 50_000), (SERVER, 4789), &other)])).is_empty());
 }
@@ -215,7 +215,7 @@ fn packets_of_mobile_networks_are_those_of_their_subscribers() {
     for (name, header) in headers {
         assert_eq!(gtp(header), [Some(40_000)], "{name}");
     }
-    // An echo, another version, an extension without a length.
+    // An echo, another version, an extension of length zero.
     for header in [
         [0x30, 1, 0, 40, 0, 0, 0, 1].as_slice(),
         &[0x50, 0xff, 0, 40, 0, 0, 0, 1],
@@ -260,7 +260,7 @@ fn tunnels_within_tunnels_end() {
     }
 }
 
-/// A data frame of `control` and `flags`, with a header of this length.
+/// Creates a data frame of `control` and `flags`, with a header of this length.
 fn frame(control: u8, flags: u8, header: usize, packet: &[u8]) -> Vec<u8> {
     let mut frame = vec![0; header];
     frame[..2].copy_from_slice(&[control, flags]);
@@ -275,7 +275,7 @@ fn wireless_frames_are_read() {
         (0x08, 0x03, 30),
         (0x88, 0x01, 26),
         (0x88, 0x81, 30),
-        // Filled up to four bytes.
+        // Padded to four bytes.
         (0x88, 0x01, 28),
     ] {
         let frame = frame(control, flags, header, &packet);
