@@ -6,7 +6,7 @@ use super::reader::{Next, Reader, rules_of};
 use crate::{
     analyse::pattern::KernelRules,
     model::{LeftOut, Provenance, losses::Losses},
-    replay::{Format, Recordings},
+    replay::{Chronology, Format, Recordings},
 };
 
 /// A source of items.
@@ -77,19 +77,11 @@ impl Input {
         }
     }
 
-    /// Returns true if the recording does not tell in which order ports were assigned.
-    pub(crate) fn is_unordered(&self) -> bool {
+    /// Times and order of its assignments, as far as it tells.
+    pub(crate) fn chronology(&self) -> Chronology {
         match self {
-            Self::Direct(recording) => recording.is_unordered(),
-            Self::Aside(reader) => reader.is_unordered(),
-        }
-    }
-
-    /// Returns true if the recording does not tell when ports were assigned.
-    pub(crate) fn is_untimed(&self) -> bool {
-        match self {
-            Self::Direct(recording) => recording.is_untimed(),
-            Self::Aside(reader) => reader.is_untimed(),
+            Self::Direct(recording) => recording.chronology(),
+            Self::Aside(reader) => reader.chronology(),
         }
     }
 

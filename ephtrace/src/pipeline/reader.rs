@@ -14,7 +14,7 @@ use tokio::sync::{Notify, oneshot};
 use crate::{
     analyse::pattern::{KernelFacts, KernelRules},
     model::{LeftOut, losses::Losses},
-    replay::{Format, Item, MaxMemory, Meter, Recordings, ReplayError},
+    replay::{Chronology, Format, Item, MaxMemory, Meter, Recordings, ReplayError},
 };
 
 /// Maximum number of items that are read ahead, of some hundred bytes each.
@@ -53,8 +53,7 @@ struct About {
     is_stream: bool,
     rules: KernelRules,
     is_cut: bool,
-    is_unordered: bool,
-    is_untimed: bool,
+    chronology: Chronology,
 }
 
 impl About {
@@ -65,8 +64,7 @@ impl About {
             is_stream: recording.is_stream(),
             rules: rules_of(recording),
             is_cut: recording.is_cut(),
-            is_unordered: recording.is_unordered(),
-            is_untimed: recording.is_untimed(),
+            chronology: recording.chronology(),
         }
     }
 }
@@ -198,14 +196,9 @@ impl Reader {
         self.about.is_cut
     }
 
-    /// Returns true if the recording does not tell in which order ports were assigned.
-    pub(crate) fn is_unordered(&self) -> bool {
-        self.about.is_unordered
-    }
-
-    /// Returns true if the recording does not tell when ports were assigned.
-    pub(crate) fn is_untimed(&self) -> bool {
-        self.about.is_untimed
+    /// Times and order of its assignments, as far as it tells.
+    pub(crate) fn chronology(&self) -> Chronology {
+        self.about.chronology
     }
 
     /// Returns the facts known at its end, once the end was taken.

@@ -18,7 +18,7 @@ use crate::{
     model::{Assignment, losses::Losses},
     output,
     replay::{
-        self, Broken, Item, Meter,
+        self, Broken, Chronology, Item, Meter,
         retries::Retries,
         sorting::{Reach, Sorting},
     },
@@ -113,11 +113,16 @@ impl<N: Write> Replay<N> {
 
     /// Returns the recording's facts about itself up to the last item, for a summary.
     pub(crate) fn circumstances(&self) -> RunContext {
+        let chronology = self.input.chronology();
         RunContext {
             losses: self.losses(),
             // All assignments, however many there are.
-            disordered: if self.input.is_unordered() { u64::MAX } else { self.order.disordered() },
-            is_untimed: self.input.is_untimed(),
+            disordered: if chronology == Chronology::Nothing {
+                u64::MAX
+            } else {
+                self.order.disordered()
+            },
+            is_untimed: chronology < Chronology::Times,
             retried: self.retries.repeated(),
             is_cut: self.input.is_cut(),
             ..RunContext::default()

@@ -13,6 +13,17 @@ pub enum Item {
     Broken(Broken),
 }
 
+/// What a recording tells of when its ports were assigned, the least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Chronology {
+    /// Nothing: it lists the ports of one moment.
+    Nothing,
+    /// The order, but no times.
+    Order,
+    /// The time of each.
+    Times,
+}
+
 /// A piece of a recording that can't be read.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{unit} {number}: {reason}")]

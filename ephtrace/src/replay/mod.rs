@@ -32,7 +32,7 @@ pub mod whole_order;
 pub use self::{
     budget::MaxMemory,
     error::ReplayError,
-    item::{Broken, Item},
+    item::{Broken, Chronology, Item},
     recording::{Format, Recording},
     recordings::Recordings,
 };

@@ -22,7 +22,7 @@ use super::{
     budget::{Account, MaxMemory},
     compressed::{Compression, SharedEnd},
     error::ReplayError,
-    item::{Broken, Item},
+    item::{Broken, Chronology, Item},
     lines::Lines,
     logs,
     meter::{Meter, Metered, stdin_metadata},
@@ -200,14 +200,12 @@ impl Recording {
         }
     }
 
-    /// Returns true if it does not tell in which order ports were assigned.
-    pub fn is_unordered(&self) -> bool {
-        matches!(&self.source, Source::Log(reader) if reader.is_unordered())
-    }
-
-    /// Returns true if it does not tell when ports were assigned.
-    pub fn is_untimed(&self) -> bool {
-        matches!(&self.source, Source::Log(reader) if reader.is_untimed())
+    /// Times and order of its assignments, as far as it tells.
+    pub fn chronology(&self) -> Chronology {
+        match &self.source {
+            Source::Log(reader) => reader.chronology(),
+            Source::Ndjson(_) | Source::Parquet(_) | Source::Pcap(_) => Chronology::Times,
+        }
     }
 
     /// Returns true if it is known not to have ended: its last events and losses are missing.

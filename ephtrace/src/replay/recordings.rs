@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use super::{
     budget::{Account, MaxMemory},
     error::ReplayError,
-    item::Item,
+    item::{Chronology, Item},
     meter::Meter,
     recording::{Format, Recording},
     several::{LISTED, Part, Several},
@@ -128,19 +128,14 @@ impl Recordings {
         }
     }
 
-    /// Returns true if one of them does not tell in which order ports were assigned.
-    pub fn is_unordered(&self) -> bool {
+    /// Times and order of the assignments, as far as all of them tell.
+    pub fn chronology(&self) -> Chronology {
         match self {
-            Self::One(one) => one.is_unordered(),
-            Self::Several(several) => several.abouts().any(|about| about.is_unordered),
-        }
-    }
-
-    /// Returns true if one of them does not tell when ports were assigned.
-    pub fn is_untimed(&self) -> bool {
-        match self {
-            Self::One(one) => one.is_untimed(),
-            Self::Several(several) => several.abouts().any(|about| about.is_untimed),
+            Self::One(one) => one.chronology(),
+            Self::Several(several) => {
+                let all = several.abouts().map(|about| about.chronology);
+                all.min().unwrap_or(Chronology::Times)
+            }
         }
     }
 

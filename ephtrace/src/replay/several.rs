@@ -9,7 +9,7 @@ use std::{
 use super::{
     budget::{Account, MaxMemory},
     error::ReplayError,
-    item::{Broken, Item},
+    item::{Broken, Chronology, Item},
     meter::Meter,
     recording::{Format, Recording},
 };
@@ -66,8 +66,7 @@ pub(super) struct About {
     pub(super) instead: Option<String>,
     pub(super) notes: Vec<String>,
     pub(super) is_cut: bool,
-    pub(super) is_unordered: bool,
-    pub(super) is_untimed: bool,
+    pub(super) chronology: Chronology,
     pub(super) kernel_release: Option<String>,
     pub(super) provenance: Provenance,
 }
@@ -82,8 +81,7 @@ impl About {
             instead: None,
             notes: Vec::new(),
             is_cut: recording.is_cut(),
-            is_unordered: recording.is_unordered(),
-            is_untimed: recording.is_untimed(),
+            chronology: recording.chronology(),
             kernel_release: recording.kernel_release().map(str::to_owned),
             provenance: recording.provenance(),
         }

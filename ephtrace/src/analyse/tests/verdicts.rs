@@ -66,7 +66,9 @@ pub(super) fn of_release(release: &str) -> KernelRules {
 
 fn observed(assignments: &[Assignment]) -> Tally {
     let mut tally = Tally::new(None).knowing(of_release("6.18.44"));
-    assignments.iter().for_each(|assignment| tally.observe(assignment));
+    for assignment in assignments {
+        tally.observe(assignment);
+    }
     tally
 }
 

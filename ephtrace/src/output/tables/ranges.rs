@@ -42,7 +42,7 @@ impl Ranges {
         match (self.own, self.systems.as_slice()) {
             (None, _) => writeln!(out, "here: unknown, because /proc/sys/net can't be read")?,
             (Some(own), []) => {
-                writeln!(out, "here: {own}, which is not the default of any known system")?
+                writeln!(out, "here: {own}, which is not the default of any known system")?;
             }
             (Some(own), several) => {
                 writeln!(out, "here: {own}, the default of {}", several.join("; of "))?;

@@ -66,7 +66,7 @@ pub(super) fn read(
         return Ok(Said::Row(row));
     }
     let by_nat = answer.sent(protocol).reversed().assignment_by(Some(Origin::Nat), clock.now_ns());
-    Ok(Said::Rows(row, by_nat))
+    Ok(Said::Rows(Box::new((row, by_nat))))
 }
 
 impl Tuple {

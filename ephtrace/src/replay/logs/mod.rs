@@ -19,7 +19,7 @@ pub(super) use self::clock::Clock;
 use self::{said::Said, table::Table};
 use super::{
     connections::Connections,
-    item::Item,
+    item::{Chronology, Item},
     lines::{Length, Lines, MAX_LINE_BYTES},
 };
 use crate::model::{LeftOut, losses::Losses};
@@ -97,23 +97,18 @@ impl<R: BufRead> Reader<R> {
         )
     }
 
-    /// Returns true if the order of its lines is not that of the assignments.
-    pub fn is_unordered(&self) -> bool {
-        matches!(self.log, Log::ConntrackList)
-    }
-
-    /// Returns true if its lines have no times.
-    pub fn is_untimed(&self) -> bool {
+    /// Its lines' times and order, as far as its format has them.
+    pub fn chronology(&self) -> Chronology {
         match &self.log {
-            Log::Table(table) => !table.has_times(),
-            Log::ConntrackList => true,
-            Log::Tcpdump | Log::Conntrack => false,
+            Log::Table(table) if !table.has_times() => Chronology::Order,
+            Log::ConntrackList => Chronology::Nothing,
+            Log::Table(_) | Log::Tcpdump | Log::Conntrack => Chronology::Times,
         }
     }
 
     /// Returns a note with the detected format, and the information that it lacks.
     pub fn note(&self) -> String {
-        if self.is_unordered() {
+        if self.chronology() == Chronology::Nothing {
             return format!(
                 "read as {}: it does not tell whether the kernel chose a port, when, and in which \
                  order; `conntrack -E -e NEW -o timestamp` shows the order",
@@ -149,7 +144,8 @@ impl<R: BufRead> Reader<R> {
                 None
             }
             Ok(Said::Row(item)) => Some(item),
-            Ok(Said::Rows(item, second)) => {
+            Ok(Said::Rows(rows)) => {
+                let (item, second) = *rows;
                 self.second = Some(second);
                 Some(item)
             }

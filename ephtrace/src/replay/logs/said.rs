@@ -9,7 +9,7 @@ pub(super) enum Said {
     /// An assignment.
     Row(Item),
     /// Two assignments: the client's, and that of the NAT, which chose another port.
-    Rows(Item, Item),
+    Rows(Box<(Item, Item)>),
     /// Nothing: a header, a comment, an event of another kind.
     Nothing,
 }

@@ -36,7 +36,7 @@ pub(super) fn has_port(dport: u16) -> bool {
 
 /// Returns the contents of a UDP datagram to port `dport`; `None` if it is no tunnel's.
 pub(super) fn in_udp(dport: u16, datagram: &[u8]) -> Option<Content<'_>> {
-    let header: &[u8; HEADER_BYTES] = datagram.first_chunk()?;
+    let header: [u8; HEADER_BYTES] = *datagram.first_chunk()?;
     let inner = datagram.get(HEADER_BYTES..)?;
     match dport {
         // A network id is given, and all other flags are reserved.
@@ -54,7 +54,7 @@ pub(super) fn in_udp(dport: u16, datagram: &[u8]) -> Option<Content<'_>> {
     }
 }
 
-fn vxlan_gpe<'a>(header: &[u8; HEADER_BYTES], inner: &'a [u8]) -> Option<Content<'a>> {
+fn vxlan_gpe(header: [u8; HEADER_BYTES], inner: &[u8]) -> Option<Content<'_>> {
     /// Flags of a header with a network id, and with the protocol of the content.
     const NETWORK: u8 = 0x08;
     const PROTOCOL: u8 = 0x04;
@@ -67,7 +67,7 @@ fn vxlan_gpe<'a>(header: &[u8; HEADER_BYTES], inner: &'a [u8]) -> Option<Content
 }
 
 /// Returns the packet of a subscriber, after the extensions of GTP version 1.
-fn gtp<'a>(header: &[u8; HEADER_BYTES], mut inner: &'a [u8]) -> Option<Content<'a>> {
+fn gtp(header: [u8; HEADER_BYTES], mut inner: &[u8]) -> Option<Content<'_>> {
     /// Version 1 of GTP, not of GTP'.
     const VERSION: u8 = 0x30;
     const USER_DATA: u8 = 0xff;

@@ -128,7 +128,7 @@ fn a_long_log_in_the_order_of_ends_is_sorted_as_a_whole() {
 fn list(n: u16) -> String {
     let line = |at: u16| {
         let (sport, dport) =
-            (40_000 + 2 * at, if at % 3 == 0 { 1024 + at } else { 40_000 + 2 * at });
+            (40_000 + 2 * at, if at.is_multiple_of(3) { 1024 + at } else { 40_000 + 2 * at });
         format!(
             "tcp      6 {at} ESTABLISHED src=10.0.0.1 dst=192.0.2.1 sport={sport} dport=443 \
              src=192.0.2.1 dst=198.51.100.7 sport=443 dport={dport} [ASSURED] mark=0 use=1\n"
