@@ -60,7 +60,7 @@ fn namespaces_users_and_programs_are_those_of_the_machine() {
     assert!(netns(&["ephtrace", "--user", "ro"]).contains(&"root".to_owned()));
 
     let mut sleep = Command::new("sleep").arg("60").spawn().unwrap();
-    let [short, long] = ["-c", "--comm"].map(|option| netns(&["ephtrace", option, "slee"]));
+    let [short, long] = ["-c", "--comm"].map(|option| netns(&["ephtrace", option, "sl"]));
     let pids = netns(&["ephtrace", "-p", &sleep.id().to_string()]);
     sleep.kill().unwrap();
     sleep.wait().unwrap();
