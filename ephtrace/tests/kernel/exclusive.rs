@@ -184,7 +184,8 @@ fn who_holds_a_bind_is_named() -> Result<()> {
         drop(other);
         let said = String::from_utf8_lossy(&stderr);
         ensure!(status.success(), "{place:?}, {manner:?}: {status}: {said}");
-        let held = format!("(somebody_else) holds {} of the root cgroup", place.name);
+        let held =
+            format!("(somebody_else) is attached exclusively to {} of the root cgroup", place.name);
         ensure!(said.contains(&held), "{place:?}, {manner:?}: {said}");
         ensure!(!said.contains("run `sudo ephtrace`"), "{place:?}, {manner:?}: {said}");
     }
