@@ -48,7 +48,7 @@ complete -c ephtrace -n "__fish_ephtrace_needs_command" -l output -d 'Write the 
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l mode -d 'Permissions of that file if it is new, such as 640; by default, only its owner may read and write it' -r
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l count -d 'Stop after N events' -r
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l duration -d 'Stop after this time: 10 (seconds), 90s, 1h30m, 1d' -r
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -l hook -d 'Kernel hook to use; `ephtrace doctor` shows which work here' -r -f -a "auto\t'The first of the others that works here'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l hook -d 'Kernel hook to use; `ephtrace doctor` shows which work here' -r -f -a "auto\t'The first of the hooks below that works here'
 fentry\t'fentry and fexit on the search; needs BTF'
 kprobe\t'kprobe and kretprobe on the search'
 sock_ops\t'Tracepoint and sock_ops program; shows less'"
@@ -67,19 +67,19 @@ complete -c ephtrace -n "__fish_ephtrace_needs_command" -s T -l time -d 'Show th
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s U -l print-uid -d 'Show the column UID'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s w -l wide -d 'Show all columns, with room for long IPv6 addresses, even on a narrow terminal'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l raw -d 'Write CSV text unchanged; by default, control characters are escaped, and an apostrophe precedes text that a spreadsheet would take for a formula'
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -l no-kernel-cost -d 'Do not let the kernel measure the cost of ephtrace\'s programs: every ten seconds, starting and stopping the measurement patches kernel code, which briefly stops all CPUs'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l no-kernel-cost -d 'Do not have the kernel measure the cost of ephtrace\'s BPF programs: the measurement starts and stops every ten seconds, each time patching kernel code, which briefly stops all CPUs'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s v -l verbose -d 'Explain each line of the table in a sentence, and log more to standard error; -vv and -vvv log even more'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s q -l quiet -d 'Write only errors and losses to standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s V -l version -d 'Print version'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "trace" -d 'Stream every assignment as it happens (what ephtrace does without a command)'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "storm" -d 'Count connects, failures and search cost per process in the kernel, and name the cause of a storm'
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "check" -d 'Report in one line whether ports run short, in Nagios plugin format'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "check" -d 'Report in one line whether ports are running short, in Nagios plugin format'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "whatif" -d 'Calculate how many connections a range, a NAT or more addresses can sustain; needs no root'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "top" -d 'Show a live full-screen view: ports, destinations, processes, failures'
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "doctor" -d 'Check what this kernel and user allow, and how to get more'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "doctor" -d 'Check what this kernel and user allow ephtrace to do, and how to get more'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "ports" -d 'Show the ports in use now by destination, state and process, and how full the range is'
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "explain" -d 'Answer one question: is a port free now for a destination, a connection or bind(), and if not, why, and who has it'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "explain" -d 'Tell whether a port is free now for a destination, a connection or bind(), and if not, why, and who has it'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "record" -d 'Record assignments into a Parquet file, for `report`, DuckDB, Polars and Spark'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "report" -d 'Analyse a recording: how ports are assigned, what failed, what is missing; needs no root'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "schema" -d 'Print the JSON Schema (draft 2020-12) of ephtrace\'s JSON output'
@@ -107,7 +107,7 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l output -d 'W
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l mode -d 'Permissions of that file if it is new, such as 640; by default, only its owner may read and write it' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l count -d 'Stop after N events' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l duration -d 'Stop after this time: 10 (seconds), 90s, 1h30m, 1d' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l hook -d 'Kernel hook to use; `ephtrace doctor` shows which work here' -r -f -a "auto\t'The first of the others that works here'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l hook -d 'Kernel hook to use; `ephtrace doctor` shows which work here' -r -f -a "auto\t'The first of the hooks below that works here'
 fentry\t'fentry and fexit on the search; needs BTF'
 kprobe\t'kprobe and kretprobe on the search'
 sock_ops\t'Tracepoint and sock_ops program; shows less'"
@@ -126,7 +126,7 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s T -l time -d
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s U -l print-uid -d 'Show the column UID'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s w -l wide -d 'Show all columns, with room for long IPv6 addresses, even on a narrow terminal'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l raw -d 'Write CSV text unchanged; by default, control characters are escaped, and an apostrophe precedes text that a spreadsheet would take for a formula'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l no-kernel-cost -d 'Do not let the kernel measure the cost of ephtrace\'s programs: every ten seconds, starting and stopping the measurement patches kernel code, which briefly stops all CPUs'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l no-kernel-cost -d 'Do not have the kernel measure the cost of ephtrace\'s BPF programs: the measurement starts and stops every ten seconds, each time patching kernel code, which briefly stops all CPUs'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s v -l verbose -d 'Explain each line of the table in a sentence, and log more to standard error; -vv and -vvv log even more'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s q -l quiet -d 'Write only errors and losses to standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -144,7 +144,7 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l cgroup -d 'O
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l container -d 'Only tasks in this container or in a container inside it: id as `docker ps` shows it, or a prefix of it; or a name of LXC or systemd-nspawn' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l origin -d 'Only assignments from this kind of call' -x -a '(__fish_complete_list , __fish_ephtrace_origins)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l min-latency -d 'Only assignments with at least this port search latency, such as 100us, 1ms or 0.5 (seconds)' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l hook -d 'Kernel hook to use; `ephtrace doctor` shows which work here' -r -f -a "auto\t'The first of the others that works here'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l hook -d 'Kernel hook to use; `ephtrace doctor` shows which work here' -r -f -a "auto\t'The first of the hooks below that works here'
 fentry\t'fentry and fexit on the search; needs BTF'
 kprobe\t'kprobe and kretprobe on the search'
 sock_ops\t'Tracepoint and sock_ops program; shows less'"
@@ -159,7 +159,7 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s w -l wide -d
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s 4 -l ipv4 -d 'Only IPv4'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s 6 -l ipv6 -d 'Only IPv6'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s x -l failed -d 'Only failed assignments: the kernel assigned no port'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l no-kernel-cost -d 'Do not let the kernel measure the cost of ephtrace\'s programs: every ten seconds, starting and stopping the measurement patches kernel code, which briefly stops all CPUs'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l no-kernel-cost -d 'Do not have the kernel measure the cost of ephtrace\'s BPF programs: the measurement starts and stops every ten seconds, each time patching kernel code, which briefly stops all CPUs'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s v -l verbose -d 'Explain each line of the table in a sentence, and log more to standard error; -vv and -vvv log even more'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s q -l quiet -d 'Write only errors and losses to standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -168,7 +168,7 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l failures -d 
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l p99 -d '99th percentile of the port search latency' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l for -d 'How long to count assignments' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l netns -d 'Check these network namespaces instead of ephtrace\'s own: inode number, path, name of `ip netns`, or all' -x -a '(__fish_complete_list , __fish_ephtrace_namespaces)'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l hook -d 'Kernel hook to use; `ephtrace doctor` shows which work here' -r -f -a "auto\t'The first of the others that works here'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l hook -d 'Kernel hook to use; `ephtrace doctor` shows which work here' -r -f -a "auto\t'The first of the hooks below that works here'
 fentry\t'fentry and fexit on the search; needs BTF'
 kprobe\t'kprobe and kretprobe on the search'
 sock_ops\t'Tracepoint and sock_ops program; shows less'"
@@ -177,7 +177,7 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l user -d 'Swi
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l ring-size -d 'Size of the ring buffer between kernel and ephtrace, in bytes, such as 8M' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l no-trace -d 'Check only the ports in use, without counting assignments'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l json -d 'Print one JSON object instead of a line'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l no-kernel-cost -d 'Do not let the kernel measure the cost of ephtrace\'s programs: every ten seconds, starting and stopping the measurement patches kernel code, which briefly stops all CPUs'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l no-kernel-cost -d 'Do not have the kernel measure the cost of ephtrace\'s BPF programs: the measurement starts and stops every ten seconds, each time patching kernel code, which briefly stops all CPUs'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l range -d 'The range, such as 10240-65535; by default, the range of this network namespace' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l reserved -d 'Number of reserved ports in the range; by default, as many as here' -r
@@ -214,7 +214,7 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l origin -d 'Onl
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l min-latency -d 'Only assignments with at least this port search latency, such as 100us, 1ms or 0.5 (seconds)' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l count -d 'Stop after N events' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l duration -d 'Stop after this time: 10 (seconds), 90s, 1h30m, 1d' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l hook -d 'Kernel hook to use; `ephtrace doctor` shows which work here' -r -f -a "auto\t'The first of the others that works here'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l hook -d 'Kernel hook to use; `ephtrace doctor` shows which work here' -r -f -a "auto\t'The first of the hooks below that works here'
 fentry\t'fentry and fexit on the search; needs BTF'
 kprobe\t'kprobe and kretprobe on the search'
 sock_ops\t'Tracepoint and sock_ops program; shows less'"
@@ -228,7 +228,7 @@ never\t'Not at all'"
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s 4 -l ipv4 -d 'Only IPv4'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s 6 -l ipv6 -d 'Only IPv6'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s x -l failed -d 'Only failed assignments: the kernel assigned no port'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l no-kernel-cost -d 'Do not let the kernel measure the cost of ephtrace\'s programs: every ten seconds, starting and stopping the measurement patches kernel code, which briefly stops all CPUs'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l no-kernel-cost -d 'Do not have the kernel measure the cost of ephtrace\'s BPF programs: the measurement starts and stops every ten seconds, each time patching kernel code, which briefly stops all CPUs'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s v -l verbose -d 'Explain each line of the table in a sentence, and log more to standard error; -vv and -vvv log even more'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s q -l quiet -d 'Write only errors and losses to standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -281,7 +281,7 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l origin -d '
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l min-latency -d 'Only assignments with at least this port search latency, such as 100us, 1ms or 0.5 (seconds)' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l count -d 'Stop after N events' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l duration -d 'Stop after this time: 10 (seconds), 90s, 1h30m, 1d' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l hook -d 'Kernel hook to use; `ephtrace doctor` shows which work here' -r -f -a "auto\t'The first of the others that works here'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l hook -d 'Kernel hook to use; `ephtrace doctor` shows which work here' -r -f -a "auto\t'The first of the hooks below that works here'
 fentry\t'fentry and fexit on the search; needs BTF'
 kprobe\t'kprobe and kretprobe on the search'
 sock_ops\t'Tracepoint and sock_ops program; shows less'"
@@ -296,7 +296,7 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l repair -d '
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s 4 -l ipv4 -d 'Only IPv4'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s 6 -l ipv6 -d 'Only IPv6'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s x -l failed -d 'Only failed assignments: the kernel assigned no port'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l no-kernel-cost -d 'Do not let the kernel measure the cost of ephtrace\'s programs: every ten seconds, starting and stopping the measurement patches kernel code, which briefly stops all CPUs'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l no-kernel-cost -d 'Do not have the kernel measure the cost of ephtrace\'s BPF programs: the measurement starts and stops every ten seconds, each time patching kernel code, which briefly stops all CPUs'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s v -l verbose -d 'Explain each line of the table in a sentence, and log more to standard error; -vv and -vvv log even more'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s q -l quiet -d 'Write only errors and losses to standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -339,12 +339,12 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand schema" -s q -l quiet 
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand schema" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "trace" -d 'Stream every assignment as it happens (what ephtrace does without a command)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "storm" -d 'Count connects, failures and search cost per process in the kernel, and name the cause of a storm'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "check" -d 'Report in one line whether ports run short, in Nagios plugin format'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "check" -d 'Report in one line whether ports are running short, in Nagios plugin format'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "whatif" -d 'Calculate how many connections a range, a NAT or more addresses can sustain; needs no root'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "top" -d 'Show a live full-screen view: ports, destinations, processes, failures'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "doctor" -d 'Check what this kernel and user allow, and how to get more'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "doctor" -d 'Check what this kernel and user allow ephtrace to do, and how to get more'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "ports" -d 'Show the ports in use now by destination, state and process, and how full the range is'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "explain" -d 'Answer one question: is a port free now for a destination, a connection or bind(), and if not, why, and who has it'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "explain" -d 'Tell whether a port is free now for a destination, a connection or bind(), and if not, why, and who has it'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "record" -d 'Record assignments into a Parquet file, for `report`, DuckDB, Polars and Spark'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "report" -d 'Analyse a recording: how ports are assigned, what failed, what is missing; needs no root'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "schema" -d 'Print the JSON Schema (draft 2020-12) of ephtrace\'s JSON output'

@@ -82,7 +82,7 @@ impl Origin {
             Self::Explicit => {
                 "The program chose the port itself, or connects from one that it bound before"
             }
-            Self::Nat => "Recordings of connection tracking: a NAT chose another port",
+            Self::Nat => "In conntrack recordings: a NAT chose another port",
         }
     }
 }

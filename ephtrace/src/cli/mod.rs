@@ -90,7 +90,7 @@ pub enum Command {
     /// storm
     #[command(after_help = storm::EXAMPLES)]
     Storm(StormArgs),
-    /// Report in one line whether ports run short, in Nagios plugin format
+    /// Report in one line whether ports are running short, in Nagios plugin format
     #[command(after_help = check::EXAMPLES)]
     Check(CheckArgs),
     /// Calculate how many connections a range, a NAT or more addresses can sustain; needs no root
@@ -99,13 +99,13 @@ pub enum Command {
     /// Show a live full-screen view: ports, destinations, processes, failures
     #[command(after_help = top::EXAMPLES)]
     Top(TopArgs),
-    /// Check what this kernel and user allow, and how to get more
+    /// Check what this kernel and user allow ephtrace to do, and how to get more
     #[command(after_help = doctor::EXAMPLES)]
     Doctor(DoctorArgs),
     /// Show the ports in use now by destination, state and process, and how full the range is
     #[command(after_help = ports::EXAMPLES)]
     Ports(PortsArgs),
-    /// Answer one question: is a port free now for a destination, a connection or bind(), and if
+    /// Tell whether a port is free now for a destination, a connection or bind(), and if
     /// not, why, and who has it
     #[command(after_help = explain::EXAMPLES)]
     Explain(ExplainArgs),

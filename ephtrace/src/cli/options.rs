@@ -100,8 +100,8 @@ pub struct KernelArgs {
     #[arg(long, value_name = "FILE")]
     pub btf: Option<PathBuf>,
 
-    /// Do not let the kernel measure the cost of ephtrace's programs: every ten seconds, starting
-    /// and stopping the measurement patches kernel code, which briefly stops all CPUs
+    /// Do not have the kernel measure the cost of ephtrace's BPF programs: the measurement starts
+    /// and stops every ten seconds, each time patching kernel code, which briefly stops all CPUs
     #[arg(long)]
     pub no_kernel_cost: bool,
 
@@ -118,7 +118,7 @@ pub struct KernelArgs {
 /// Value of `--hook`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum HookArg {
-    /// The first of the others that works here
+    /// The first of the hooks below that works here
     #[default]
     Auto,
     /// fentry and fexit on the search; needs BTF

@@ -13,7 +13,7 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   ephtrace report ports.ndjson             what `ephtrace -o json` recorded
   ephtrace report ports.parquet            what `ephtrace record` recorded
-  ephtrace report host.pcap                the clients of `tcpdump -w` or Wireshark
+  ephtrace report host.pcap                the clients in a `tcpdump -w` or Wireshark capture
   ephtrace report rotated.pcap*            several files, merged by time
   zstd -dc ports.zst | ephtrace report -   from standard input
   ephtrace report ports.ndjson --plot | less

@@ -16,8 +16,8 @@ Examples:
   sudo ephtrace trace -o json --count 1000 | jq .sport
   ephtrace trace --from ports.parquet -x -o csv   the failures of a recording
 
-A flag with several values accepts a list (-P 80,443) or repetition
-(-P 80 -P 443). Different flags must all match.";
+A flag that takes several values accepts a list (-P 80,443) or can be repeated
+(-P 80 -P 443). If several flags are given, all must match.";
 
 /// What `trace` was asked for.
 #[derive(Clone, Debug, Default, Args)]

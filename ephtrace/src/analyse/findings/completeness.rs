@@ -69,7 +69,7 @@ fn losses(facts: &Facts) -> Vec<Finding> {
     vec![Finding {
         rule: Rule::Losses,
         severity: Severity::Critical,
-        sentence: format!("{total} events were lost: all counts here are too low by that number"),
+        sentence: format!("{total} events were lost and are missing from the counts here"),
         evidence: stages.join(", "),
         remedies: Vec::new(),
     }]
@@ -107,10 +107,12 @@ fn disorder(facts: &Facts) -> Vec<Finding> {
         return vec![Finding {
             rule: Rule::Disorder,
             severity: Severity::Warning,
-            sentence: "the recording does not tell in which order ports were assigned: whether \
-                       they come in sequence is not known"
+            sentence: "the recording does not show the order in which ports were assigned, so \
+                       it is unknown whether they are sequential"
                 .to_owned(),
-            evidence: format!("none of {assignments} assignments has its place in the order"),
+            evidence: format!(
+                "none of the {assignments} assignments has a known place in the order"
+            ),
             remedies: vec!["record the assignments as they come: ephtrace record FILE".to_owned()],
         }];
     }

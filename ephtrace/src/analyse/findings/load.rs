@@ -209,7 +209,7 @@ fn retry_loop(facts: &Facts) -> Vec<Finding> {
             rule: Rule::RetryLoop,
             severity: Severity::Warning,
             sentence: format!(
-                "{} keeps retrying with no free ports",
+                "{} keeps retrying although no port is free",
                 d.process.as_deref().unwrap_or("a process")
             ),
             evidence: format!(
@@ -258,7 +258,7 @@ fn bind_zero(facts: &Facts) -> Vec<Finding> {
             rule: Rule::BindZero,
             severity: if shortage { Severity::Warning } else { Severity::Note },
             sentence: format!(
-                "{} binds to port 0: each such port is used up for all destinations at once",
+                "{} binds to port 0: each such port is taken for all destinations",
                 d.process.as_deref().unwrap_or("a process")
             ),
             evidence: format!("{} bind() calls to port 0 on {d}", d.assignments),

@@ -96,7 +96,7 @@ impl Facts {
         }
         if let Some(PortRange { low, high }) = d.range.filter(|_| self.has_own_range(d)) {
             return Some(format!(
-                "widen the socket's own range beyond {low} to {high}: setsockopt(IPPROTO_IP, \
+                "make the socket's own range wider than {low} to {high}: setsockopt(IPPROTO_IP, \
                  IP_LOCAL_PORT_RANGE, …)"
             ));
         }

@@ -108,10 +108,10 @@ fn of_a_shortage() {
       -> sysctl -w net.ipv4.ip_local_port_range="10240 65535"
       -> to make it permanent: docker run --sysctl net.ipv4.ip_local_port_range="10240 65535"; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: "10240 65535"}]}
       -> use more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT), or more destination addresses or ports
-    warning [retry-loop] curl (4711) keeps retrying with no free ports
+    warning [retry-loop] curl (4711) keeps retrying although no port is free
       800 failed attempts per second for 10.0.0.1 -> 10.0.0.2:443, each of which scans the whole range
       -> back off exponentially after each failure, with jitter
-    warning [bind-zero] curl (4711) binds to port 0: each such port is used up for all destinations at once
+    warning [bind-zero] curl (4711) binds to port 0: each such port is taken for all destinations
       1000 bind() calls to port 0 on 10.0.0.1
       -> if it connects afterwards: setsockopt(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1) before bind() (Linux 4.2 or later)
     warning [tw-reuse] ports in TIME_WAIT for 10.0.0.1 -> 10.0.0.2:443 can't be reused for 60 seconds

@@ -27,7 +27,7 @@ fn severity(tracked: &TrackedFacts, now: Severity) -> Severity {
 }
 
 fn when(tracked: &TrackedFacts) -> &'static str {
-    if tracked.is_now { "meanwhile" } else { "since the namespace was made" }
+    if tracked.is_now { "during the observed time" } else { "since the namespace was created" }
 }
 
 /// The table was full.

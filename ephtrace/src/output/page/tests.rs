@@ -127,7 +127,7 @@ fn begins_with_policy_what_was_traced_and_findings() {
     <li class="critical"><strong>critical</strong> curl (181) finds no free port (connect) for 10.0.0.1 -&gt; 10.0.1.1:444
     <p>1 of 21 assignments failed: no free port; the range has 28232 ports</p>
     <p>What to do: the same as above.</p></li>
-    <li class="critical"><strong>critical</strong> 3 events were lost: all counts here are too low by that number
+    <li class="critical"><strong>critical</strong> 3 events were lost and are missing from the counts here
     <p>3 ring_full</p></li></ul>
     <p>No 4-tuple was reused.</p></section>
     "#);

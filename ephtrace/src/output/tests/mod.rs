@@ -301,7 +301,7 @@ fn the_summary_in_words() {
       remedy:   inside netns 4026531840: sysctl -w net.ipv4.ip_local_port_range="10240 65535"
       remedy:   to make it permanent: docker run --sysctl net.ipv4.ip_local_port_range="10240 65535"; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: "10240 65535"}]}
       remedy:   use more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT), or more destination addresses or ports
-    critical: 3 events were lost: all counts here are too low by that number [losses]
+    critical: 3 events were lost and are missing from the counts here [losses]
       evidence: 3 ring_full
     verdict: undetermined over all hosts; each has its own verdict
       2 hosts, 0 judged

@@ -184,11 +184,11 @@ fn the_nat_is_told_from_the_ports() {
     };
     assert_snapshot!(text(&facts(tracked(true))), @"
     critical [conntrack-drop] the conntrack table of the host was full: packets of new connections were dropped
-      nf_conntrack: drop 10 (includes clashes: insert_failed 7), early_drop 2, meanwhile
+      nf_conntrack: drop 10 (includes clashes: insert_failed 7), early_drop 2, during the observed time
       -> raise net.netfilter.nf_conntrack_max
       -> sysctl -w net.netfilter.nf_conntrack_tcp_timeout_time_wait=30
     warning [nat-clash] connections in the host were translated to an address and port already in use: the kernel drops their first packets unless it can resolve the clash (a NAT problem, not the ports of this host)
-      nf_conntrack: insert_failed 7, meanwhile; search_restart 20000: net.netfilter.nf_conntrack_buckets may be too low
+      nf_conntrack: insert_failed 7, during the observed time; search_restart 20000: net.netfilter.nf_conntrack_buckets may be too low
       -> let the NAT choose random ports: iptables --random-fully, nft masquerade fully-random
       -> give the NAT more addresses or ports (SNAT --to-source FIRST-LAST, --to-ports)
     ");

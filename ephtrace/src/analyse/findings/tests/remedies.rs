@@ -115,7 +115,7 @@ fn a_block_that_is_stepped_over_is_no_trouble() {
 #[test]
 fn a_socket_s_own_range_is_widened_by_the_socket() {
     let own = DestinationFacts { range: Some(PortRange::new(40_000, 40_099)), ..destination() };
-    let expected = "widen the socket's own range beyond 40000 to 40099: setsockopt(IPPROTO_IP, \
+    let expected = "make the socket's own range wider than 40000 to 40099: setsockopt(IPPROTO_IP, \
                     IP_LOCAL_PORT_RANGE, …)";
     let by_socket = DestinationFacts { by_socket: true, ..own.clone() };
     assert_eq!(widened(by_socket, Facts::default()).as_deref(), Some(expected));

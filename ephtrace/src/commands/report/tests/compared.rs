@@ -57,7 +57,7 @@ fn a_fix_that_works() {
     critical: app (200) finds no free port (connect) for 10.0.0.1 -> 10.0.0.5:5432
         [exhausted]
       evidence: 100 of 200 assignments failed: no free port; the range has 100 ports
-    warning: app (200) keeps retrying with no free ports [retry-loop]
+    warning: app (200) keeps retrying although no port is free [retry-loop]
       evidence: 10 failed attempts per second for 10.0.0.1 -> 10.0.0.5:5432, each of
           which scans the whole range
     ");
