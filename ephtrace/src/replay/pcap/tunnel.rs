@@ -39,9 +39,9 @@ pub(super) fn in_udp(dport: u16, datagram: &[u8]) -> Option<Content<'_>> {
     let header: [u8; HEADER_BYTES] = *datagram.first_chunk()?;
     let inner = datagram.get(HEADER_BYTES..)?;
     match dport {
-        // A network id is given, and all other flags are reserved.
+        // A network id is given; whoever receives ignores the other flags (RFC 7348, section 5).
         _ if VXLAN_PORTS.contains(&dport) => {
-            (header[0] == 0x08).then_some(Content::Ethernet(inner))
+            (header[0] & 0x08 != 0).then_some(Content::Ethernet(inner))
         }
         VXLAN_GPE_PORT => vxlan_gpe(header, inner),
         GTP_PORT => gtp(header, inner),

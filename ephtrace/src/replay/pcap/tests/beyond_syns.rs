@@ -191,9 +191,12 @@ fn packets_in_a_tunnel_are_those_of_its_hosts() {
     let plain = [&[1, 0, 8, 0, 0, 0, 1, 0, 9, 9, 9, 9], ip_syn(40_000, 1).as_slice()].concat();
     let packet = udp((CLIENT, 50_000), (SERVER, 6081), &plain);
     assert_eq!(sports(pcap(101, &[packet])), [Some(40_000)]);
-    // Other flags belong to another protocol.
-    let other = [&[9, 0, 0, 0, 0, 0, 1, 0], inner.as_slice()].concat();
-    assert!(sports(pcap(101, &[udp((CLIENT, 50_000), (SERVER, 4789), &other)])).is_empty());
+    // The flag of a network id alone counts: a switch may set others, such as that of a group.
+    for (flags, expected) in [(0x88, Some(40_000)), (0xff, Some(40_000)), (0x07, None)] {
+        let other = [&[flags, 0, 0, 0, 0, 0, 1, 0], inner.as_slice()].concat();
+        let seen = sports(pcap(101, &[udp((CLIENT, 50_000), (SERVER, 4789), &other)]));
+        assert_eq!(seen, expected.map(Some).into_iter().collect::<Vec<_>>(), "{flags:#x}");
+    }
 }
 
 #[test]
