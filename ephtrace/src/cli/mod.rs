@@ -39,7 +39,7 @@ pub use self::{
 
 const EXAMPLES: &str = "\
 Examples:
-  sudo ephtrace                        every port assigned to a TCP connect
+  sudo ephtrace                        every port assigned to a socket
   sudo ephtrace -x                     only connects that failed: no free port
   sudo ephtrace -p 181,204 -P 443      two processes, destination port 443
   sudo ephtrace -c curl -6 -w          curl over IPv6, room for long addresses

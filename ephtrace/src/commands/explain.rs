@@ -48,6 +48,10 @@ const PROC: &str = "/proc";
 /// Number of destinations that are examined for an error: problems affect the fullest ones.
 const LOOKED_AT: usize = 16;
 
+/// Another cause of an error, unless all namespaces were looked at.
+const OTHER_NAMESPACES: &str = "a shortage in another network namespace, such as a container's: \
+                                the same with `--netns all` looks there";
+
 /// Answers on standard output.
 pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
     let more = if args.probe { Rights::NET_BIND_SERVICE } else { Rights::empty() };
@@ -154,7 +158,11 @@ fn of_error(
     let inventory = snapshot::snapshot(which, LOOKED_AT, history)?;
     let mut found = findings(&facts::of_inventory(&inventory));
     found.retain(|finding| is_about(error, finding.rule));
-    Ok((shortage(error, &inventory), None, found))
+    let mut answer = shortage(error, &inventory);
+    if *which != Which::All {
+        answer.elsewhere.insert(0, OTHER_NAMESPACES);
+    }
+    Ok((answer, None, found))
 }
 
 /// Returns true if a finding concerns an error: shortages that cause other errors do not.
