@@ -1,9 +1,10 @@
 //! Failures of connection tracking and a full table are both reported, and told apart.
 
 use std::{
-    fs,
+    env, fs,
     io::{ErrorKind, Write as _},
     net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
     process::{Command, Stdio},
 };
 
@@ -65,7 +66,7 @@ pub(crate) fn track() -> Result<bool> {
 /// Adds rules to this network namespace; returns false if there is no `nft` or the kernel lacks a
 /// feature that they need.
 fn add(rules: &str) -> Result<bool> {
-    let mut command = Command::new("nft");
+    let mut command = nft();
     command.args(["-f", "-"]).stdin(Stdio::piped()).stderr(Stdio::null());
     let mut nft = match command.spawn() {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
@@ -74,6 +75,23 @@ fn add(rules: &str) -> Result<bool> {
     nft.stdin.take().context("no input")?.write_all(rules.as_bytes())?;
     Ok(nft.wait()?.success())
 }
+
+/// Returns the command `nft`: that of the unpacked packet tools where there are any.
+fn nft() -> Command {
+    let unpacked = env::var_os("EPHTRACE_PACKET_TOOLS").map(PathBuf::from);
+    let program = unpacked.as_ref().map(|root| root.join("usr/sbin/nft"));
+    match (unpacked, program.filter(|program| program.exists())) {
+        (Some(root), Some(program)) => {
+            let mut command = Command::new(program);
+            command.env("LD_LIBRARY_PATH", root.join(LIBRARIES));
+            command
+        }
+        _ => Command::new("nft"),
+    }
+}
+
+/// Libraries of unpacked packages.
+pub(crate) const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
 
 /// Maximum number of entries in each namespace: the kernel has one limit for all.
 const MAX: &str = "/proc/sys/net/netfilter/nf_conntrack_max";

@@ -21,7 +21,7 @@ use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 
 use crate::{
-    conntrack::track,
+    conntrack::{LIBRARIES, track},
     ports::books::in_new_netns,
     setup::{self, Scratch},
     skip::skip,
@@ -47,9 +47,6 @@ const MAX: &str = "/proc/sys/net/netfilter/nf_conntrack_max";
 const NOBODY: u16 = 9;
 const BEFORE: u16 = 4999;
 const AFTER: u16 = 4998;
-
-/// The libraries of unpacked packages.
-const LIBRARIES: &str = "usr/lib/x86_64-linux-gnu";
 
 /// Columns of `tshark -T fields`.
 const FIELDS: [&str; 8] = [

@@ -29,7 +29,7 @@ pub(crate) struct Args {
     #[arg(long)]
     lint: bool,
     /// Also the programs that tests compare with: bpftool, DuckDB, Polars and pyarrow,
-    /// tcpdump, tshark and conntrack
+    /// tcpdump, tshark, conntrack, nft, and tracers of libbpf-tools
     #[arg(long)]
     tests: bool,
 }

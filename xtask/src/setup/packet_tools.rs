@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::{apt, process, say::say, workspace};
 
-const PACKAGES: [&str; 4] = ["tcpdump", "tshark", "conntrack", "libbpf-tools"];
+const PACKAGES: [&str; 5] = ["tcpdump", "tshark", "conntrack", "libbpf-tools", "nftables"];
 
 /// Returns the folder that they are unpacked in, with the libraries that this machine lacks;
 /// creates it if needed. ephtrace itself does not need it.
