@@ -15,7 +15,7 @@ use ephtrace::{cli::Cli, model::columns::COLUMNS, tui::HELP};
 /// Commands of the administrator.
 const SECTION: &str = "8";
 
-/// What roff needs to write an apostrophe.
+/// Apostrophe in roff.
 const PREAMBLE: &str = ".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n";
 
 /// Codes and their meanings, where they are not those of all commands.

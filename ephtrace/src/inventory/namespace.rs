@@ -66,7 +66,7 @@ pub struct Namespace {
     pub others: Option<Others>,
     /// Ports of the range that are unavailable for every destination.
     pub bound: Bound,
-    /// What programs find that ask for a port without a destination.
+    /// Ports left for programs that ask for one without a destination.
     pub asked: Vec<Asked>,
     /// Source of the socket list.
     pub source: Source,

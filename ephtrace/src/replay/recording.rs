@@ -237,7 +237,7 @@ impl Recording {
         }
     }
 
-    /// Where it comes from, as far as it tells and was read.
+    /// Returns its host, kernel, hook and time, as far as it tells and was read.
     pub fn provenance(&self) -> Provenance {
         match &self.source {
             Source::Parquet(reader) => reader.provenance(),

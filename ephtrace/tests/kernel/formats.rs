@@ -114,31 +114,38 @@ fn every_tool_tells_the_same(hook: &str) -> Result<()> {
     let recordings = in_new_netns(|| record(&tools, &scratch, hook))?;
     let Some(recordings) = recordings else { return skip("no connection tracking, or no nft") };
     let truth = truth(&scratch)?;
-    let ports = ports_of(&truth);
     let mut algorithms = BTreeSet::new();
     for path in &recordings {
-        let name = path.file_name().unwrap_or_default().display().to_string();
-        let seen = assignments(path, &ports).with_context(|| name.clone())?;
-        let differs = seen.iter().zip(&truth).position(|(a, b)| a != b);
-        ensure!(
-            seen == truth,
-            "{name}: {} assignments for {}, the first that differs is {differs:?}",
-            seen.len(),
-            truth.len()
-        );
-        let report = report(path, &ports).with_context(|| name.clone())?;
+        let report = told_as_it_was(path, &truth)?;
         algorithms.insert(report["verdict"]["algorithm"].to_string());
-        ensure!(report["verdict"]["predictable"] == "yes", "{name}: {}", report["verdict"]);
-        ensure!(report["verdict"]["pattern"] == "per_destination", "{name}: {}", report["verdict"]);
         let is_own = !report["destinations"][0]["origin"].is_null();
         let is_known = !report["destinations"][0]["range_low"].is_null();
         ensure!(
             is_own == is_known && is_own == report["fitted_range"].is_null(),
-            "{name}: {report}"
+            "{}: {report}",
+            path.display()
         );
     }
     ensure!(algorithms.len() == 1, "{algorithms:?}");
     Ok(())
+}
+
+/// Checks that a recording has the assignments of `truth`, and is judged so; returns its report.
+pub(crate) fn told_as_it_was(path: &Path, truth: &[(u16, u16)]) -> Result<Value> {
+    let name = path.file_name().unwrap_or_default().display().to_string();
+    let ports = ports_of(truth);
+    let seen = assignments(path, &ports).with_context(|| name.clone())?;
+    let differs = seen.iter().zip(truth).position(|(a, b)| a != b);
+    ensure!(
+        seen == truth,
+        "{name}: {} assignments for {}, the first that differs is {differs:?}",
+        seen.len(),
+        truth.len()
+    );
+    let report = report(path, &ports).with_context(|| name.clone())?;
+    ensure!(report["verdict"]["predictable"] == "yes", "{name}: {}", report["verdict"]);
+    ensure!(report["verdict"]["pattern"] == "per_destination", "{name}: {}", report["verdict"]);
+    Ok(report)
 }
 
 /// Runs all tools, and the program beside them; returns `None` if connections can't be tracked.
@@ -271,7 +278,7 @@ pub(crate) fn truth(scratch: &Scratch) -> Result<Vec<(u16, u16)>> {
 }
 
 /// Returns the ports that the program connected to, as an option takes them.
-pub(crate) fn ports_of(truth: &[(u16, u16)]) -> String {
+fn ports_of(truth: &[(u16, u16)]) -> String {
     let ports: BTreeSet<u16> = truth.iter().map(|(_, dport)| *dport).collect();
     let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
     ports.join(",")
@@ -284,7 +291,7 @@ fn pair(line: &str) -> Result<(u16, u16)> {
 }
 
 /// Returns the same pairs from a recording.
-pub(crate) fn assignments(path: &Path, ports: &str) -> Result<Vec<(u16, u16)>> {
+fn assignments(path: &Path, ports: &str) -> Result<Vec<(u16, u16)>> {
     let mut command = Command::new(setup::ephtrace());
     command.args(["trace", "-o", "json", "-q", "-P", ports, "--from"]).arg(path);
     let done = command.output()?;
@@ -293,7 +300,7 @@ pub(crate) fn assignments(path: &Path, ports: &str) -> Result<Vec<(u16, u16)>> {
     text.lines().filter(|line| line.contains(r#""type":"assignment""#)).map(pair).collect()
 }
 
-pub(crate) fn report(path: &Path, ports: &str) -> Result<Value> {
+fn report(path: &Path, ports: &str) -> Result<Value> {
     let mut command = Command::new(setup::ephtrace());
     let done = command.args(["report", "--json", "-P", ports]).arg(path).output()?;
     ensure!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));

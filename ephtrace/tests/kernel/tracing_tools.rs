@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context as _, Result, ensure};
 
 use crate::{
-    formats::{assignments, end, ports_of, report, storm, truth},
+    formats::{end, storm, told_as_it_was, truth},
     setup::Scratch,
     skip::skip,
     tracer::Tracer,
@@ -56,20 +56,8 @@ fn tracing_tools_tell_the_same(hook: &str) -> Result<()> {
         paths.push(path);
     }
     let truth = truth(&scratch)?;
-    let ports = ports_of(&truth);
     for path in &paths {
-        let name = path.file_name().unwrap_or_default().display().to_string();
-        let seen = assignments(path, &ports).with_context(|| name.clone())?;
-        let differs = seen.iter().zip(&truth).position(|(a, b)| a != b);
-        ensure!(
-            seen == truth,
-            "{name}: {} assignments for {}, the first that differs is {differs:?}",
-            seen.len(),
-            truth.len()
-        );
-        let report = report(path, &ports).with_context(|| name.clone())?;
-        ensure!(report["verdict"]["predictable"] == "yes", "{name}: {}", report["verdict"]);
-        ensure!(report["verdict"]["pattern"] == "per_destination", "{name}: {}", report["verdict"]);
+        told_as_it_was(path, &truth)?;
     }
     Ok(())
 }

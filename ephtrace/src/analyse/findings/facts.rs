@@ -17,7 +17,7 @@ use crate::{
 pub struct Facts {
     /// Destinations, the busiest or fullest first.
     pub destinations: Vec<DestinationFacts>,
-    /// What programs find that ask for a port without a destination.
+    /// Ports left for programs that ask for one without a destination.
     pub asked: Vec<AskedFacts>,
     /// Network namespaces, that of the host first.
     pub namespaces: Vec<NetnsFacts>,

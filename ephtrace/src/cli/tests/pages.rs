@@ -46,7 +46,7 @@ fn programs(line: &str) -> Vec<String> {
     programs.iter().map(|program| program.trim().to_owned()).collect()
 }
 
-/// What stands before ephtrace where it is run: by whom, where, and by what.
+/// Words before `ephtrace` in a command line: user, host, or a program that starts it.
 const BEFORE: [&str; 3] = ["sudo ", "ssh HOST ", "ssh host "];
 const XTASK: &str = "cargo xtask run -- ";
 

@@ -16,7 +16,7 @@ pub struct RightReport {
     pub is_held: Option<bool>,
     /// The purpose.
     pub purpose: &'static str,
-    /// What is lost without it.
+    /// Loss without it.
     pub lost_without: &'static str,
 }
 

@@ -32,7 +32,7 @@ pub struct Report {
     pub unread: Option<String>,
     /// Notes on how it was read, one sentence each.
     pub notes: Vec<String>,
-    /// Where it comes from.
+    /// Host, kernel, hook and time of the recording.
     pub provenance: Provenance,
     /// The packets of a capture, and those that were left out.
     #[serde(flatten)]
@@ -62,7 +62,7 @@ impl Report {
         lines.into_iter().try_for_each(|line| writeln!(out, "{line}"))
     }
 
-    /// What a page begins with.
+    /// Head of a page.
     pub(super) fn as_source(&self) -> Source<'_> {
         let Self { source, format, provenance, summary, .. } = self;
         Source { name: source, format, provenance, summary }

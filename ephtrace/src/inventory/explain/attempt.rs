@@ -77,7 +77,7 @@ impl Verdict {
 pub struct Attempt {
     /// Kind of call.
     pub way: Way,
-    /// What the kernel will answer according to its lists, or what it answered if asked.
+    /// The kernel's answer: expected from its lists, or given if it was asked.
     #[serde(rename = "answer")]
     pub verdict: Verdict,
     /// Error that the call ends with, if the port is not free.

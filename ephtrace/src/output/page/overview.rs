@@ -24,7 +24,7 @@ pub struct Source<'a> {
     pub name: &'a str,
     /// Its format.
     pub format: &'a str,
-    /// Where it comes from.
+    /// Host, kernel, hook and time of the recording.
     pub provenance: &'a Provenance,
     /// What was seen in it.
     pub summary: &'a Summary,

@@ -99,7 +99,7 @@ pub struct Limits {
 pub struct CheckInput {
     /// Destinations with ports in use, each judged by itself.
     pub destinations: Vec<DestinationFacts>,
-    /// What programs find that ask for a port without a destination.
+    /// Ports left for programs that ask for one without a destination.
     pub asked: Vec<AskedFacts>,
     /// Counts, all together; `None` if nothing was counted.
     pub counted: Option<Numbers>,

@@ -199,7 +199,7 @@ impl Reader {
         told(&self.file.file, KEY_KERNEL)
     }
 
-    /// Where it comes from, as far as it tells.
+    /// Returns its host, kernel, hook and time, as far as it tells.
     pub fn provenance(&self) -> Provenance {
         let file = &self.file.file;
         let tells_losses = told(file, KEY_LOSSES).is_some();
