@@ -83,14 +83,17 @@ pub(crate) fn run_time(programs: &BTreeSet<u32>) -> Result<(u64, u64)> {
     Ok((all().map(|info| info.run_time_ns).sum(), all().map(|info| info.run_count).sum()))
 }
 
-/// Waits until these programs have run some hundred times since `start` (see [`run_time`]); returns
-/// how long they ran meanwhile, and how often.
-pub(crate) fn enough_runs(programs: &BTreeSet<u32>, start: (u64, u64)) -> Result<(u64, u64)> {
-    const ENOUGH: u64 = 500;
-    wait::until("programs do not run", || {
+/// Waits until the kernel has measured runs of these programs, and does so no more; returns what
+/// [`run_time`] does then.
+pub(crate) fn once_measured(programs: &BTreeSet<u32>) -> Result<(u64, u64)> {
+    /// Number of equal looks in a row that show the end of a measurement.
+    const STEADY: u32 = 40;
+    let (mut last, mut equal) = ((0, 0), 0);
+    wait::until("a measurement of the programs", || {
         let now = run_time(programs)?;
-        let (ns, runs) = (now.0 - start.0, now.1 - start.1);
-        Ok((runs >= ENOUGH).then_some((ns, runs)))
+        equal = if now == last { equal + 1 } else { 0 };
+        last = now;
+        Ok((now.1 > 0 && equal >= STEADY).then_some(now))
     })
 }
 
