@@ -16,6 +16,15 @@ const WINDOW: Duration = Duration::from_millis(40);
 /// Number of searches that complete a window.
 const ENOUGH: u64 = 100;
 
+/// Run time of the attached programs, as far as the kernel measured it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RunTime {
+    /// Time, in nanoseconds.
+    pub ns: u64,
+    /// Number of runs.
+    pub runs: u64,
+}
+
 /// Measurements in all windows so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
@@ -28,6 +37,10 @@ pub struct Cost {
 }
 
 impl Cost {
+    fn new(run_time: RunTime, searches: u64) -> Self {
+        Self { run_time_ns: run_time.ns, runs: run_time.runs, searches }
+    }
+
     /// Returns the increase since `earlier`.
     fn since(self, earlier: Self) -> Self {
         Self {
@@ -57,7 +70,7 @@ pub struct Meter {
 #[derive(Debug)]
 struct Window {
     /// Handle of the measurement, which lasts while it is open.
-    _stats: OwnedFd,
+    stats: OwnedFd,
     since: Instant,
     before: Cost,
 }
@@ -70,36 +83,41 @@ impl Meter {
         Self { measures, open: None, total: Cost::default() }
     }
 
-    /// Opens a window, unless one is open or the kernel forbids it. `now` reads the programs' own
-    /// totals.
-    pub fn open(&mut self, now: impl FnOnce() -> Cost) {
+    /// Opens a window, unless one is open or the kernel forbids it. `run_time` reads the programs'
+    /// totals, to which nothing is added yet; `searches` returns their number so far.
+    pub fn open(&mut self, run_time: impl FnOnce() -> RunTime, searches: impl FnOnce() -> u64) {
         if !self.measures || self.open.is_some() {
             return;
         }
+        let run_time = run_time();
         match enable_stats(Stats::RunTime) {
             Ok(stats) => {
-                self.open = Some(Window { _stats: stats, since: Instant::now(), before: now() });
+                let before = Cost::new(run_time, searches());
+                self.open = Some(Window { stats, since: Instant::now(), before });
             }
             Err(error) => log::debug!("the kernel can't measure its programs: {error}"),
         }
     }
 
-    /// Closes a window that has been open for long enough, or has seen enough searches. `searches`
-    /// returns their number so far.
-    pub fn close_if_due(&mut self, searches: impl FnOnce() -> u64, now: impl FnOnce() -> Cost) {
+    /// Closes a window that has been open for long enough, or has seen enough searches.
+    pub fn close_if_due(&mut self, run_time: impl FnOnce() -> RunTime, searches: impl Fn() -> u64) {
         let is_due = self.open.as_ref().is_some_and(|window| {
             let seen = || searches().saturating_sub(window.before.searches);
             window.since.elapsed() >= WINDOW || seen() >= ENOUGH
         });
         if is_due {
-            self.close(now);
+            self.close(run_time, searches);
         }
     }
 
-    /// Closes the window, if one is open.
-    pub fn close(&mut self, now: impl FnOnce() -> Cost) {
+    /// Closes the window, if one is open. The totals are read afterwards, when nothing is added to
+    /// them any more: reading them takes longer than many runs.
+    pub fn close(&mut self, run_time: impl FnOnce() -> RunTime, searches: impl FnOnce() -> u64) {
         if let Some(window) = self.open.take() {
-            self.total = self.total.plus(now().since(window.before));
+            let searches = searches();
+            drop(window.stats);
+            let now = Cost::new(run_time(), searches);
+            self.total = self.total.plus(now.since(window.before));
         }
     }
 

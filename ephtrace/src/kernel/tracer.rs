@@ -12,7 +12,7 @@ use ephtrace_common::Counter;
 use log::Log;
 
 use super::{
-    cost::Cost,
+    cost::RunTime,
     error::AttachError,
     failed_calls::FailedCalls,
     hooks::Hook,
@@ -171,17 +171,17 @@ impl Tracer {
         self.counter(Counter::Seen).unwrap_or(0)
     }
 
-    /// Returns the attached programs' totals, as far as the kernel counted them.
-    pub fn cost(&self) -> Cost {
-        let mut cost = Cost { searches: self.searches(), ..Cost::default() };
+    /// Returns the attached programs' run time so far.
+    pub fn run_time(&self) -> RunTime {
+        let mut total = RunTime::default();
         for attachment in self.programs.all() {
             let program = self.ebpf.program(attachment.program);
             let Some(Ok(info)) = program.map(Program::info) else { continue };
-            let run_time_ns = u64::try_from(info.run_time().as_nanos()).unwrap_or(u64::MAX);
-            cost.run_time_ns = cost.run_time_ns.saturating_add(run_time_ns);
-            cost.runs = cost.runs.saturating_add(info.run_count());
+            let ns = u64::try_from(info.run_time().as_nanos()).unwrap_or(u64::MAX);
+            total.ns = total.ns.saturating_add(ns);
+            total.runs = total.runs.saturating_add(info.run_count());
         }
-        cost
+        total
     }
 
     /// Loads the programs for a site in a module, and attaches them if its functions are loaded.

@@ -153,7 +153,7 @@ impl Pipeline {
             .and_then(|now| stages.flush().map(|()| now))
             .with_context(|| failure.clone())?;
         *taken += u64::try_from(now)?;
-        meter.close_if_due(|| tracer.searches(), || tracer.cost());
+        meter.close_if_due(|| tracer.run_time(), || tracer.searches());
         Ok(now == MAX_PER_DRAIN)
     }
 
@@ -171,7 +171,7 @@ impl Pipeline {
         reading.clock = Clock::read().context("can't read the clocks")?;
         reading.machine = machine(reading.clock);
         if *looks % MEASURE_EVERY == 0 {
-            meter.open(|| tracer.cost());
+            meter.open(|| tracer.run_time(), || tracer.searches());
         }
         *looks += 1;
         tracer.flush_log();
@@ -217,7 +217,7 @@ impl Pipeline {
     pub(crate) fn detach_start(&mut self) {
         let Self { tracer, meter, .. } = self;
         // The programs' own numbers disappear with the programs.
-        meter.close(|| tracer.cost());
+        meter.close(|| tracer.run_time(), || tracer.searches());
         tracer.detach_start();
     }
 
