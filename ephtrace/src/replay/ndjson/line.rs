@@ -134,7 +134,7 @@ impl Visitor<'_> for Keys {
 }
 
 /// Sets a column to unknown.
-fn forget(draft: &mut Draft, read: &Read) {
+pub(super) fn forget(draft: &mut Draft, read: &Read) {
     match read {
         Read::Derived => {}
         Read::U64(set) => set(draft, None),
