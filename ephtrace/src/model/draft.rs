@@ -13,7 +13,6 @@ use super::{
 
 /// Maximum length of a container's name, in bytes: Kubernetes allows 253, and Docker's ids have 64.
 /// Tens of thousands of rows wait to be sorted, at worst each with a name of its own.
-/// 64. Tens of thousands of rows wait to be put in order, each with a name of its own at worst.
 const MAX_CONTAINER_BYTES: usize = 256;
 
 /// The columns of a row, set in any order.
