@@ -134,6 +134,10 @@ pub struct Offsets {
     pub cgroup_level: u32,
     /// `cgroup.ancestor_ids`; up to Linux 6.0.
     pub cgroup_ancestor_ids: u32,
+    /// `task_struct.cred`.
+    pub task_cred: u32,
+    /// `cred.uid`: the real user id in the initial user namespace.
+    pub cred_uid: u32,
     /// `task_struct.start_time`, `CLOCK_MONOTONIC` in nanoseconds.
     pub task_start_time: u32,
     /// `task_struct.flags`.
@@ -197,6 +201,11 @@ pub struct Features {
     pub attach_twice: u32,
     /// 1 if `IP_LOCAL_PORT_RANGE` makes the search walk both parities at once (Linux 6.8).
     pub own_range_by_one: u32,
+    /// 1 if programs with types get the current task with its type (`bpf_get_current_task_btf`,
+    /// Linux 5.11).
+    pub typed_task: u32,
+    /// 1 if programs with types get a TCP socket with its type (`bpf_skc_to_tcp_sock`, Linux 5.9).
+    pub typed_tcp: u32,
     /// 1 if programs see `bind()` return, failed or not.
     pub bind_exit: u32,
     /// 1 if the arguments of a system call can be read as it returns (`bpf_task_pt_regs`, Linux

@@ -158,7 +158,7 @@ fn tell<const TRUSTED: bool>(ctx: &impl EbpfContext, hook: Hook, sk: *const u8, 
     let mut start = Start::new(hook, origin, Site::Bind);
     start.is_tentative = true;
     start.named_port = port;
-    let mut owner = task::owner(ctx);
+    let mut owner = task::owner::<TRUSTED>(ctx);
     start.principal = mptcp::principal(sk);
     if !start.principal.is_null() {
         // SAFETY: a live map value.

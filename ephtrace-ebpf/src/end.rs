@@ -41,15 +41,16 @@ const EADDRINUSE: u32 = 98;
 pub(crate) fn end(slot: *mut InFlight, outcome: &Outcome) {
     // SAFETY: the slot is a live map value, and only this task writes to it.
     let slot = unsafe { &mut *slot };
-    // SAFETY: the helper takes no argument and cannot fail.
-    let now = unsafe { bpf_ktime_get_ns() };
     let was = slot.state;
     slot.state = state::IDLE;
-    word::read_after(slot);
-    word::leave(slot);
     if was != state::TENTATIVE && was != state::WANTED {
+        word::leave(slot);
         return;
     }
+    // SAFETY: the helper takes no argument and cannot fail.
+    let now = unsafe { bpf_ktime_get_ns() };
+    word::read_after(slot);
+    word::leave(slot);
     let is_quiet = slot.is_own == 0 && filter::keeps_failures_only(slot.record.origin);
     if is_quiet {
         if outcome.errno == 0 {
@@ -110,7 +111,9 @@ pub(crate) fn end_traced(
     copy: u32,
 ) {
     let errno = errno(slot, ret, failure);
-    let cookie = traced_cookie(sk);
+    // SAFETY: as in `end`. The cookie would be made for nothing.
+    let is_unwanted = unsafe { (*slot).state == state::UNWANTED };
+    let cookie = if is_unwanted { 0 } else { traced_cookie(sk) };
     let sport = if errno == 0 { sock::num::<true>(sk).unwrap_or(0) } else { 0 };
     end(slot, &Outcome { sport, errno, cookie });
     if setting!(features.attach_twice) == 0 {

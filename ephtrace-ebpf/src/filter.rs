@@ -29,14 +29,14 @@ pub(crate) fn keep_start<const TRUSTED: bool>(
     keep_owner(owner)
         && keep_destination(ends)
         && keep_netns::<TRUSTED>(net)
-        && keep_name(task, owner)
+        && keep_name::<TRUSTED>(task, owner)
         && keep_cgroup()
 }
 
 /// Returns whether anything that the current task does is wanted.
 #[inline(always)]
-pub(crate) fn keep_task(task: u64, owner: &Owner) -> bool {
-    keep_owner(owner) && keep_name(task, owner) && keep_cgroup()
+pub(crate) fn keep_task<const TRUSTED: bool>(task: u64, owner: &Owner) -> bool {
+    keep_owner(owner) && keep_name::<TRUSTED>(task, owner) && keep_cgroup()
 }
 
 /// Returns whether assignments of this origin are wanted at all.
@@ -101,12 +101,12 @@ fn keep_netns<const TRUSTED: bool>(net: *const u8) -> bool {
 }
 
 #[inline(always)]
-fn keep_name(task: u64, owner: &Owner) -> bool {
+fn keep_name<const TRUSTED: bool>(task: u64, owner: &Owner) -> bool {
     let count = setting!(filter.comm_count);
     if count == 0 {
         return true;
     }
-    let Some(name) = task::process_name(task, owner) else { return false };
+    let Some(name) = task::process_name::<TRUSTED>(task, owner) else { return false };
     let name = until_nul(name);
     let list = (&raw const SETTINGS.filter.comms).cast::<[u64; 2]>();
     let mut i = 0;

@@ -24,25 +24,25 @@ use crate::{
 /// Runs when a process connects an MPTCP socket.
 #[fentry(function = "mptcp_token_new_connect")]
 pub(crate) fn eph_mptcp(ctx: FEntryContext) {
-    remember(&ctx, ctx.arg(0));
+    remember::<true>(&ctx, ctx.arg(0));
 }
 
 /// Second copy of [`eph_mptcp`], see `Features::attach_twice`.
 #[fentry(function = "mptcp_token_new_connect")]
 pub(crate) fn eph_mptcp_2(ctx: FEntryContext) {
-    remember(&ctx, ctx.arg(0));
+    remember::<true>(&ctx, ctx.arg(0));
 }
 
 /// Runs when a process connects an MPTCP socket, if fentry is not available.
 #[kprobe(function = "mptcp_token_new_connect")]
 pub(crate) fn eph_kmptcp(ctx: ProbeContext) {
     if let Some(subflow) = ctx.arg(0) {
-        remember(&ctx, subflow);
+        remember::<false>(&ctx, subflow);
     }
 }
 
 #[inline(always)]
-fn remember(ctx: &impl EbpfContext, subflow: *const u8) {
+fn remember<const TRUSTED: bool>(ctx: &impl EbpfContext, subflow: *const u8) {
     if setting!(offsets.subflow_conn) == Offsets::ABSENT || is_kernel_thread() {
         return;
     }
@@ -51,8 +51,8 @@ fn remember(ctx: &impl EbpfContext, subflow: *const u8) {
     if inode == 0 {
         return;
     }
-    let (owner, task) = (task::owner(ctx), task::current());
-    let Some(comm) = task::process_name(task, &owner) else { return };
+    let (owner, task) = (task::owner::<TRUSTED>(ctx), task::current());
+    let Some(comm) = task::process_name::<TRUSTED>(task, &owner) else { return };
     let principal = Principal {
         inode,
         cgroup_id: task::cgroup_id(),
@@ -62,7 +62,7 @@ fn remember(ctx: &impl EbpfContext, subflow: *const u8) {
         uid: owner.uid,
         host_pid: owner.host_pid,
         reserved: 0,
-        is_kept: u32::from(filter::keep_task(task, &owner)),
+        is_kept: u32::from(filter::keep_task::<TRUSTED>(task, &owner)),
     };
     // Without room for it, the kernel thread is shown.
     let _ = PRINCIPALS.insert(parent as u64, principal, 0);

@@ -59,7 +59,7 @@ fn begin(ctx: &ProbeContext, sk: *const u8, addr: *const u8) {
         missed::close(Hook::Kprobe);
         return;
     }
-    let owner = task::owner(ctx);
+    let owner = task::owner::<false>(ctx);
     // The socket's own address is set once it has its port.
     let ends = sock::named_by(addr);
     let protocol = sock::protocol::<false>(sk).unwrap_or(0);

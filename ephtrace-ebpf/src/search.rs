@@ -80,7 +80,7 @@ pub(crate) fn begin<const TRUSTED: bool>(
     if setting!(features.attach_twice) != 0 && is_seen(start, sk as u64) {
         return;
     }
-    let mut owner = task::owner(ctx);
+    let mut owner = task::owner::<TRUSTED>(ctx);
     if matches!(start.origin, Origin::Bind | Origin::Explicit) {
         start.principal = mptcp::principal(sk);
     }
@@ -178,7 +178,7 @@ pub(crate) fn begin_for<const TRUSTED: bool>(
             return true;
         }
     }
-    let Some(slot) = slot(start, sk, task) else {
+    let Some(slot) = slot::<TRUSTED>(start, sk, task) else {
         if is_wanted && !is_own {
             count_no_room(is_quiet);
         }
@@ -196,7 +196,7 @@ pub(crate) fn begin_for<const TRUSTED: bool>(
         return true;
     }
     fill_fixed(&mut slot.record, start, protocol, ends, owner);
-    fill_owner(&mut slot.record, task, owner, start.principal);
+    fill_owner::<TRUSTED>(&mut slot.record, task, owner, start.principal);
     fill_place::<TRUSTED>(&mut slot.record, start, sk, net);
     slot.state = if start.is_tentative { state::TENTATIVE } else { state::WANTED };
     // SAFETY: takes no argument and cannot fail.
@@ -208,9 +208,9 @@ pub(crate) fn begin_for<const TRUSTED: bool>(
 
 /// Returns the slot that keeps the state of the search.
 #[inline(always)]
-fn slot(start: Start, sk: *const u8, task: u64) -> Option<*mut InFlight> {
+fn slot<const TRUSTED: bool>(start: Start, sk: *const u8, task: u64) -> Option<*mut InFlight> {
     let is_by_state = matches!((start.hook, start.site), (Hook::SockOps, Site::Connect));
-    if is_by_state && sock::may_defer(sk) {
+    if is_by_state && sock::may_defer::<TRUSTED>(sk) {
         in_flight::slot_of_socket(sk as u64, task)
     } else {
         in_flight::slot(task)
@@ -228,14 +228,14 @@ fn count_no_room(is_quiet: bool) {
 
 /// Fills in the owner. The totals need the name once for each row, and the time not at all.
 #[inline(always)]
-fn fill_owner(
+fn fill_owner<const TRUSTED: bool>(
     record: &mut AssignmentRecord,
     task: u64,
     owner: &Owner,
     principal: *const Principal,
 ) {
     if setting!(totals) != mode::ONLY || !principal.is_null() {
-        fill_task(record, task, owner, principal);
+        fill_task::<TRUSTED>(record, task, owner, principal);
     } else {
         // Read now: programs on cgroups can't at the end, up to Linux 6.1.
         record.cgroup_id = task::cgroup_id();
@@ -252,7 +252,7 @@ fn fill_place<const TRUSTED: bool>(
 ) {
     fill_netns::<TRUSTED>(record, net);
     if start.has_range {
-        sock::ranges(sk, net, &raw mut *record);
+        sock::ranges::<TRUSTED>(sk, net, &raw mut *record);
     }
 }
 
@@ -294,7 +294,12 @@ fn fill_fixed(
 }
 
 #[inline(always)]
-fn fill_task(record: &mut AssignmentRecord, task: u64, owner: &Owner, principal: *const Principal) {
+fn fill_task<const TRUSTED: bool>(
+    record: &mut AssignmentRecord,
+    task: u64,
+    owner: &Owner,
+    principal: *const Principal,
+) {
     // SAFETY: takes no argument and cannot fail.
     record.jiffies = unsafe { bpf_jiffies64() };
     record.known |= known::CGROUP | known::JIFFIES;
@@ -308,7 +313,7 @@ fn fill_task(record: &mut AssignmentRecord, task: u64, owner: &Owner, principal:
         return;
     }
     record.cgroup_id = task::cgroup_id();
-    match task::process_name(task, owner) {
+    match task::process_name::<TRUSTED>(task, owner) {
         // SAFETY: the name is 16 bytes at an offset that is a multiple of 8.
         Some(name) => unsafe {
             (&raw mut record.comm).cast::<[u64; 2]>().write(name);

@@ -1,5 +1,6 @@
 //! Reads the fields of a record from `struct sock`.
 
+use aya_ebpf::helpers::generated::bpf_skc_to_tcp_sock;
 use ephtrace_common::{AssignmentRecord, Offsets, known};
 
 use crate::{globals::setting, read};
@@ -46,11 +47,47 @@ pub(crate) fn protocol<const TRUSTED: bool>(sk: *const u8) -> Option<u16> {
     read::field::<u16, TRUSTED>(sk, setting!(offsets.sk_protocol))
 }
 
-/// Returns `inet_sport`, network order. The field is past the end of `struct sock`, so it is never
-/// loaded directly.
+/// Returns a TCP socket with its type: direct loads through `sk` end with `struct sock`, so that
+/// the fields of `inet_sock` and `tcp_sock` take a call each.
 #[inline(always)]
-pub(crate) fn stale_sport(sk: *const u8) -> u16 {
-    read::probe::<u16>(sk, setting!(offsets.inet_sport)).unwrap_or(0)
+fn tcp<const TRUSTED: bool>(sk: *const u8) -> Option<*const u8> {
+    if !TRUSTED || setting!(features.typed_tcp) == 0 {
+        return None;
+    }
+    // SAFETY: the socket is an argument of the traced function, as the helper demands.
+    let tcp = unsafe { bpf_skc_to_tcp_sock(sk.cast_mut().cast()) }.cast::<u8>().cast_const();
+    if tcp.is_null() { None } else { Some(tcp) }
+}
+
+/// Reads a field past the end of `struct sock`.
+#[inline(always)]
+fn past_sock<T: Copy, const TRUSTED: bool>(sk: *const u8, offset: u32) -> Option<T> {
+    match tcp::<TRUSTED>(sk) {
+        Some(tcp) => read::field::<T, true>(tcp, offset),
+        None => read::probe::<T>(sk, offset),
+    }
+}
+
+/// Returns both ends of `IP_LOCAL_PORT_RANGE`, 0 if unset.
+#[inline(always)]
+fn own_range<const TRUSTED: bool>(sk: *const u8) -> (u16, u16) {
+    let offset = setting!(offsets.local_port_range);
+    if offset == Offsets::ABSENT {
+        return (0, 0);
+    }
+    if let Some(tcp) = tcp::<TRUSTED>(sk) {
+        // The field is a structure of two numbers up to Linux 6.7, and one number after it.
+        let half = |offset| read::field::<u16, true>(tcp, offset).unwrap_or(0);
+        return (half(offset), half(offset.wrapping_add(2)));
+    }
+    let both = read::probe::<u32>(sk, offset).unwrap_or(0);
+    (both as u16, (both >> 16) as u16)
+}
+
+/// Returns `inet_sport`, network order.
+#[inline(always)]
+pub(crate) fn stale_sport<const TRUSTED: bool>(sk: *const u8) -> u16 {
+    past_sock::<u16, TRUSTED>(sk, setting!(offsets.inet_sport)).unwrap_or(0)
 }
 
 /// Returns whether sockets have IPv6 addresses. If they have none, the verifier refuses to load
@@ -74,11 +111,11 @@ pub(crate) fn is_deferred(sk: *const u8) -> bool {
 
 /// Returns whether the program has requested that (`TCP_FASTOPEN_CONNECT`).
 #[inline(always)]
-pub(crate) fn may_defer(sk: *const u8) -> bool {
+pub(crate) fn may_defer<const TRUSTED: bool>(sk: *const u8) -> bool {
     if setting!(offsets.fastopen_connect) == Offsets::ABSENT {
         return false;
     }
-    let flags = read::probe::<u8>(sk, setting!(offsets.fastopen_connect)).unwrap_or(0);
+    let flags = past_sock::<u8, TRUSTED>(sk, setting!(offsets.fastopen_connect)).unwrap_or(0);
     u32::from(flags) & setting!(offsets.fastopen_connect_mask) != 0
 }
 
@@ -205,29 +242,29 @@ pub(crate) fn inum<const TRUSTED: bool>(net: *const u8) -> Option<u32> {
 ///
 /// The range is not narrowed here: the decoder does it, where it can be tested.
 #[inline(always)]
-pub(crate) fn ranges(sk: *const u8, net: *const u8, record: *mut AssignmentRecord) {
+pub(crate) fn ranges<const TRUSTED: bool>(
+    sk: *const u8,
+    net: *const u8,
+    record: *mut AssignmentRecord,
+) {
     let (mut low, mut high, mut is_known) = (0, 0, 0);
     if setting!(features.range_is_packed) != 0 {
-        if let Some(packed) = read::probe::<u32>(net, setting!(offsets.net_range)) {
+        if let Some(packed) = read::field::<u32, TRUSTED>(net, setting!(offsets.net_range)) {
             (low, high, is_known) = (packed as u16, (packed >> 16) as u16, known::RANGE);
         }
-    } else if let Some(both) = read::probe::<u64>(net, setting!(offsets.net_range)) {
+    } else if let Some(both) = read::field::<u64, TRUSTED>(net, setting!(offsets.net_range)) {
         (low, high, is_known) = (both as u16, (both >> 32) as u16, known::RANGE);
-    }
-    let mut own = 0;
-    if setting!(offsets.local_port_range) != Offsets::ABSENT {
-        own = read::probe::<u32>(sk, setting!(offsets.local_port_range)).unwrap_or(0);
     }
     let mut step_width = 0;
     if setting!(offsets.net_step_width) != Offsets::ABSENT {
-        step_width = read::probe::<u32>(net, setting!(offsets.net_step_width)).unwrap_or(0);
+        step_width =
+            read::field::<u32, TRUSTED>(net, setting!(offsets.net_step_width)).unwrap_or(0);
     }
     // SAFETY: `record` is the map value of this search, which only its own task writes to.
     let record = unsafe { &mut *record };
     record.netns_low = low;
     record.netns_high = high;
     record.known |= is_known;
-    record.socket_low = own as u16;
-    record.socket_high = (own >> 16) as u16;
+    (record.socket_low, record.socket_high) = own_range::<TRUSTED>(sk);
     record.step_width = step_width.min(u32::from(u16::MAX)) as u16;
 }

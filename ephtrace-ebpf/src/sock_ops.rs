@@ -78,8 +78,8 @@ fn state<const TRUSTED: bool, const SECOND: bool>(
             started::<TRUSTED, SECOND>(ctx, sk, Origin::Connect, Site::Connect);
         }
         (TCP_CLOSE, TCP_LISTEN) => started::<TRUSTED, SECOND>(ctx, sk, Origin::Listen, Site::Bind),
-        (TCP_SYN_SENT, TCP_CLOSE) => closed(sk, EADDRNOTAVAIL),
-        (TCP_LISTEN, TCP_CLOSE) => closed(sk, EADDRINUSE),
+        (TCP_SYN_SENT, TCP_CLOSE) => closed::<TRUSTED>(sk, EADDRNOTAVAIL),
+        (TCP_LISTEN, TCP_CLOSE) => closed::<TRUSTED>(sk, EADDRINUSE),
         _ => {}
     }
 }
@@ -129,17 +129,17 @@ fn started<const TRUSTED: bool, const SECOND: bool>(
     search::begin::<TRUSTED>(ctx, start, sk, protocol, None);
     if let Some(Found { slot, .. }) = in_flight::find(sk as u64) {
         // SAFETY: the slot is a live map value, and only this task writes to it.
-        unsafe { (*slot).stale_sport = u32::from(sock::stale_sport(sk)) };
+        unsafe { (*slot).stale_sport = u32::from(sock::stale_sport::<TRUSTED>(sk)) };
     }
 }
 
 /// Handles a failed connect or listen. Runs for every refused connection too, often in an
 /// interrupt: those had their port and are not in flight any more.
 #[inline(always)]
-fn closed(sk: *const u8, errno: u32) {
+fn closed<const TRUSTED: bool>(sk: *const u8, errno: u32) {
     let Some(found) = in_flight::find(sk as u64) else { return };
     let slot = found.slot;
-    let sport = sock::stale_sport(sk);
+    let sport = sock::stale_sport::<TRUSTED>(sk);
     // SAFETY: the slot is a live map value, and only this task writes to it.
     let was = unsafe { (*slot).stale_sport };
     // A port that came and went: the search succeeded and a later step failed (new route).

@@ -6,6 +6,7 @@ use aya_ebpf::{
         bpf_get_current_pid_tgid, bpf_get_current_uid_gid,
         generated::{
             bpf_get_current_ancestor_cgroup_id, bpf_get_current_cgroup_id, bpf_get_current_task,
+            bpf_get_current_task_btf,
         },
     },
 };
@@ -32,11 +33,36 @@ pub(crate) fn current() -> u64 {
     unsafe { bpf_get_current_task() }
 }
 
+/// Returns the current `task_struct` with its type, so that its fields can be loaded directly, if
+/// this kernel has the helper and the program is `TRUSTED` with types.
+#[inline(always)]
+fn typed<const TRUSTED: bool>() -> Option<*const u8> {
+    if !TRUSTED || setting!(features.typed_task) == 0 {
+        return None;
+    }
+    // SAFETY: takes no argument and cannot fail.
+    Some(unsafe { bpf_get_current_task_btf() }.cast::<u8>().cast_const())
+}
+
 /// Returns the current task's ids.
 #[inline(always)]
-pub(crate) fn owner(_ctx: &impl EbpfContext) -> Owner {
+pub(crate) fn owner<const TRUSTED: bool>(_ctx: &impl EbpfContext) -> Owner {
     let ids = bpf_get_current_pid_tgid();
-    seen_as((ids >> 32) as u32, ids as u32)
+    seen_as((ids >> 32) as u32, ids as u32, uid::<TRUSTED>())
+}
+
+/// Returns the current task's real user id. The helper also looks up the group's id, and what both
+/// are called in the initial user namespace, where they are themselves.
+#[inline(always)]
+fn uid<const TRUSTED: bool>() -> u32 {
+    let loaded = typed::<TRUSTED>().and_then(|task| {
+        let cred = read::field::<*const u8, true>(task, setting!(offsets.task_cred))?;
+        read::field::<u32, true>(cred, setting!(offsets.cred_uid))
+    });
+    match loaded {
+        Some(uid) => uid,
+        None => bpf_get_current_uid_gid() as u32,
+    }
 }
 
 /// Returns the current task's ids, for programs that may not call the helpers (on cgroups, up to
@@ -45,14 +71,14 @@ pub(crate) fn owner(_ctx: &impl EbpfContext) -> Owner {
 pub(crate) fn read_owner() -> Owner {
     let task = current() as *const u8;
     let id = |offset| read::probe::<u32>(task, offset).unwrap_or(0);
-    seen_as(id(setting!(offsets.task_tgid)), id(setting!(offsets.task_pid)))
+    let (pid, tid) = (id(setting!(offsets.task_tgid)), id(setting!(offsets.task_pid)));
+    seen_as(pid, tid, uid::<false>())
 }
 
 /// Returns the current task, which has these ids in the initial pid namespace, as the loader sees
 /// it.
 #[inline(always)]
-fn seen_as(pid: u32, tid: u32) -> Owner {
-    let uid = bpf_get_current_uid_gid() as u32;
+fn seen_as(pid: u32, tid: u32, uid: u32) -> Owner {
     if setting!(pid_namespace) == 0 {
         return Owner { pid, tid, uid, host_pid: 0 };
     }
@@ -123,12 +149,19 @@ pub(crate) fn cgroup_id() -> u64 {
 /// Returns the name of the process: that of its main thread, since a thread may have a name of its
 /// own.
 #[inline(always)]
-pub(crate) fn process_name(task: u64, owner: &Owner) -> Option<[u64; 2]> {
+pub(crate) fn process_name<const TRUSTED: bool>(task: u64, owner: &Owner) -> Option<[u64; 2]> {
+    let comm = setting!(offsets.task_comm);
+    if let Some(task) = typed::<TRUSTED>() {
+        // A main thread leads itself. The verifier wants one type of pointer at the loads.
+        let leader = read::field::<*const u8, true>(task, setting!(offsets.task_group_leader))?;
+        let half = |offset| read::field::<u64, true>(leader, offset);
+        return Some([half(comm)?, half(comm.wrapping_add(8))?]);
+    }
     let mut leader = task as *const u8;
     if owner.pid != owner.tid {
         leader = read::probe::<*const u8>(leader, setting!(offsets.task_group_leader))?;
     }
-    read::probe::<[u64; 2]>(leader, setting!(offsets.task_comm))
+    read::probe::<[u64; 2]>(leader, comm)
 }
 
 /// Returns the id of the current task's cgroup at `level` of the v2 hierarchy; 0 if it is not that

@@ -110,7 +110,7 @@ unsafe fn introduce(row: *mut Totals, record: &AssignmentRecord) {
     } else {
         let AssignmentRecord { pid, tid, uid, host_pid, .. } = *record;
         let owner = Owner { pid, tid, uid, host_pid };
-        task::process_name(task::current(), &owner).unwrap_or([0; 2])
+        task::process_name::<false>(task::current(), &owner).unwrap_or([0; 2])
     };
     // SAFETY: as above.
     unsafe {

@@ -4,9 +4,14 @@
 //! In `__inet_hash_connect`, the low bits of the hash offset are the index into the table. The
 //! function reads the word at its start and adds to it at its end, without a lock.
 
+use aya_ebpf::{macros::map, maps::Array};
 use ephtrace_common::{bounds, known};
 
 use crate::{atomic, globals::setting, in_flight::InFlight, maps::WORDS, read};
+
+/// Address of the table, 0 until it was first read.
+#[map]
+static TABLE: Array<u64> = Array::with_max_entries(1, 0);
 
 /// Notes that the search that begins in `slot` uses the word at `hash_offset`, if the table's
 /// address is known.
@@ -19,10 +24,7 @@ pub(crate) fn enter(slot: &mut InFlight, hash_offset: Option<u64>) {
     if setting!(table_perturb) == 0 {
         return;
     }
-    let Some(table) = read::probe::<u64>(setting!(table_perturb) as *const u8, 0) else { return };
-    if table == 0 {
-        return;
-    }
+    let Some(table) = table() else { return };
     let word = hash_offset & u64::from(setting!(table_mask));
     slot.word_addr = table.wrapping_add(word << 2);
     // In a table larger than usual, words share counts: aliasing causes only false positives.
@@ -39,6 +41,21 @@ pub(crate) fn enter(slot: &mut InFlight, hash_offset: Option<u64>) {
     if begun.wrapping_sub(ended) != 1 {
         slot.record.known |= known::RACED;
     }
+}
+
+/// Returns the address of the table, which the kernel sets once, at boot: read once, too.
+#[inline(always)]
+fn table() -> Option<u64> {
+    let kept = TABLE.get_ptr_mut(0)?;
+    // SAFETY: a live map value. Volatile: other processors write to it, the same number.
+    let known = unsafe { kept.read_volatile() };
+    if known != 0 {
+        return Some(known);
+    }
+    let table = read::probe::<u64>(setting!(table_perturb) as *const u8, 0).filter(|&t| t != 0)?;
+    // SAFETY: as above.
+    unsafe { kept.write_volatile(table) };
+    Some(table)
 }
 
 /// Records the word at the start of the search.

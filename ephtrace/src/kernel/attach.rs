@@ -142,7 +142,10 @@ impl Plan {
     /// Continues without the programs that could not be attached to `to`, if possible.
     fn go_without(&mut self, to: &'static str, error: AttachError) -> Result<(), AttachError> {
         let features = &mut self.settings.features;
-        if features.cookie_in_tracing != 0 && matches!(error, AttachError::Refused { .. }) {
+        let is_refused = matches!(error, AttachError::Refused { .. });
+        if is_refused && (features.typed_task, features.typed_tcp) != (0, 0) {
+            (features.typed_task, features.typed_tcp) = (0, 0);
+        } else if is_refused && features.cookie_in_tracing != 0 {
             features.cookie_in_tracing = 0;
         } else if let Some(rest) = failed_calls::without(self.failed_calls, to) {
             log::info!("{to}: {error}");

@@ -18,14 +18,13 @@ pub struct MissingField {
 
 /// Returns the offsets of every field that the eBPF half reads.
 pub fn offsets(btf: &Btf) -> Result<Offsets, MissingField> {
-    let needed = |structure, member| {
-        let found = btf.member(structure, member).map(|m| m.offset);
-        found.ok_or(MissingField { structure, member })
-    };
-    let optional =
-        |structure, member| btf.member(structure, member).map_or(Offsets::ABSENT, |m| m.offset);
-    let defer_connect = defer_connect(btf);
-    let fastopen_connect = btf.bit("tcp_sock", "fastopen_connect");
+    let found = |structure, member| btf.member(structure, member).map(|m| m.offset);
+    let needed =
+        |structure, member| found(structure, member).ok_or(MissingField { structure, member });
+    let optional = |structure, member| found(structure, member).unwrap_or(Offsets::ABSENT);
+    let (defer_connect, defer_connect_mask) = byte_and_mask(defer_connect(btf));
+    let (fastopen_connect, fastopen_connect_mask) =
+        byte_and_mask(btf.bit("tcp_sock", "fastopen_connect"));
     Ok(Offsets {
         skc_daddr: needed("sock_common", "skc_daddr")?,
         skc_rcv_saddr: needed("sock_common", "skc_rcv_saddr")?,
@@ -56,16 +55,18 @@ pub fn offsets(btf: &Btf) -> Result<Offsets, MissingField> {
         css_set_dfl_cgrp: optional("css_set", "dfl_cgrp"),
         cgroup_level: optional("cgroup", "level"),
         cgroup_ancestor_ids: optional("cgroup", "ancestor_ids"),
+        task_cred: optional("task_struct", "cred"),
+        cred_uid: optional("cred", "uid"),
         task_start_time: optional("task_struct", "start_time"),
         task_flags: optional("task_struct", "flags"),
         sk_socket: optional("sock", "sk_socket"),
         socket_inode: optional("socket_alloc", "vfs_inode.i_ino"),
         icsk_ulp_data: optional("inet_connection_sock", "icsk_ulp_data"),
         subflow_conn: optional("mptcp_subflow_context", "conn"),
-        defer_connect: defer_connect.map_or(Offsets::ABSENT, |bit| bit / 8),
-        defer_connect_mask: defer_connect.map_or(0, |bit| 1 << (bit % 8)),
-        fastopen_connect: fastopen_connect.map_or(Offsets::ABSENT, |bit| bit / 8),
-        fastopen_connect_mask: fastopen_connect.map_or(0, |bit| 1 << (bit % 8)),
+        defer_connect,
+        defer_connect_mask,
+        fastopen_connect,
+        fastopen_connect_mask,
         task_files: optional("task_struct", "files"),
         files_fdt: optional("files_struct", "fdt"),
         fdtable_max_fds: optional("fdtable", "max_fds"),
@@ -75,6 +76,11 @@ pub fn offsets(btf: &Btf) -> Result<Offsets, MissingField> {
         socket_sk: optional("socket", "sk"),
         pt_regs_first: first_argument(btf).unwrap_or(Offsets::ABSENT),
     })
+}
+
+/// Returns the byte that a bit is in, and its mask there.
+fn byte_and_mask(bit: Option<u32>) -> (u32, u32) {
+    bit.map_or((Offsets::ABSENT, 0), |bit| (bit / 8, 1 << (bit % 8)))
 }
 
 /// Registers that keep the first argument of a system call until it returns: of x86-64, arm64 and
@@ -124,11 +130,20 @@ pub fn features(btf: &Btf) -> Features {
         range_is_packed: u32::from(range.is_some_and(|m| m.size == 4)),
         cookie_in_tracing: 0,
         ancestor_cgroup: 0,
+        typed_task: u32::from(has_typed_task(btf)),
+        typed_tcp: u32::from(btf.function("bpf_skc_to_tcp_sock").is_some()),
         attach_twice: 0,
         own_range_by_one: u32::from(own_range_steps_by_one(btf) == Some(true)),
         bind_exit: 0,
         call_arguments: 0,
     }
+}
+
+/// Returns whether programs get the current task with its type, and so its user.
+fn has_typed_task(btf: &Btf) -> bool {
+    btf.function("bpf_get_current_task_btf").is_some()
+        && btf.member("task_struct", "cred").is_some()
+        && btf.member("cred", "uid").is_some()
 }
 
 /// Returns whether `IP_LOCAL_PORT_RANGE` makes the search step by one and walk both parities (Linux
