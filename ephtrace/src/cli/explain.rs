@@ -39,8 +39,8 @@ pub struct ExplainArgs {
     pub probe: bool,
 
     /// Use this recording (`ephtrace -o json`) to tell who opened connections, and how; - is
-    /// standard input. To prove that a socket was not bound, it must have all processes and
-    /// `--origin connect,bind,listen,udp,explicit`
+    /// standard input. Only a recording of all processes with `--origin
+    /// connect,bind,listen,udp,explicit` proves that a socket was not bound
     #[arg(long, value_name = "FILE")]
     pub from: Option<PathBuf>,
 

@@ -32,6 +32,25 @@ pub struct NetnsRef {
     pub ns_path: Option<PathBuf>,
 }
 
+impl NetnsRef {
+    /// Returns its name in the manner of `ip netns`, or its inode number.
+    pub fn shown(&self) -> String {
+        self.name.clone().unwrap_or_else(|| self.netns.to_string())
+    }
+
+    /// Returns the option with which another command looks there; nothing for ephtrace's own
+    /// namespace. Others choose names: one that needs quoting in a shell is left out.
+    pub fn option(&self) -> String {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "/_.:@-".contains(c);
+        let name = self.name.as_deref().filter(|name| name.chars().all(is_plain));
+        match name {
+            _ if self.own => String::new(),
+            Some(name) => format!(" --netns {name}"),
+            None => format!(" --netns {}", self.netns),
+        }
+    }
+}
+
 /// The ports in use in one network namespace.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
