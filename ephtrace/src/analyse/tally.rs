@@ -130,12 +130,15 @@ impl Tally {
         let completeness = self.completeness(&around);
         let RunContext { losses, kernel, hook, cpu, kernel_cost, lanes_evicted, .. } = around;
         let RunContext { overflow, own_netns, retried, unseen_failures, is_untimed, .. } = around;
+        let RunContext { namespaces, failed_only, .. } = around;
         let (by_host, destinations) = self.judged(busiest);
         let HostVerdicts { verdict, origins, hosts, rules, fitted_range } = by_host;
         let (reuse, self_connects) = (self.destinations.reuse(), self.self_connects.self_connect());
         let facts = Facts {
             destinations: self.facts(),
             own_netns,
+            for_remedies: namespaces,
+            failed_only,
             reuse: Some(reuse.clone()),
             self_connects: Some(self_connects.clone()),
             completeness,
@@ -151,6 +154,7 @@ impl Tally {
             duration_ns,
             assignments: self.assignments,
             failures: self.failures,
+            failed_only,
             errors: self.errors(),
             per_second: per_second(self.assignments, duration_ns),
             latency: self.latency(),

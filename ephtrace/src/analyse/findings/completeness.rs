@@ -27,9 +27,11 @@ fn failures(facts: &Facts) -> Vec<Finding> {
     vec![Finding {
         rule: Rule::Failures,
         severity: Severity::Critical,
-        sentence: format!(
-            "{failures} of {assignments} assignments failed: the kernel assigned no port"
-        ),
+        sentence: if facts.failed_only {
+            format!("{failures} assignments failed: the kernel assigned no port")
+        } else {
+            format!("{failures} of {assignments} assignments failed: the kernel assigned no port")
+        },
         evidence: errors.iter().map(error).collect::<Vec<_>>().join(", ") + &whose(facts),
         remedies: Vec::new(),
     }]
