@@ -53,7 +53,7 @@ fentry\t'fentry and fexit on the port search; needs BTF'
 kprobe\t'kprobe and kretprobe on the port search'
 sock_ops\t'Tracepoint and sock_ops program; does not show how a search went'"
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l btf -d 'Read the kernel\'s types from this BTF file instead of /sys/kernel/btf/vmlinux' -r -F
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -l user -d 'Switch to this user (name or number), keeping only the capabilities that tracing needs; files belong to that user' -x -a '(__fish_complete_users)'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l user -d 'Switch to this user (name or number), keeping only the capabilities that tracing needs; new files belong to that user' -x -a '(__fish_complete_users)'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l ring-size -d 'Size of the ring buffer between kernel and ephtrace, in bytes, such as 8M' -r
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l max-memory -d 'Limit the memory for reading a recording, such as 512M or 2GiB (default 256M); parts that need more are skipped and reported' -r
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l color -d 'Colour failures and severities: on a colour terminal unless NO_COLOR is set (auto), always, or never' -r -f -a "auto\t'On a terminal'
@@ -67,7 +67,7 @@ complete -c ephtrace -n "__fish_ephtrace_needs_command" -s T -l time -d 'Show th
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s U -l print-uid -d 'Show the column UID'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s w -l wide -d 'Show all columns, with room for long IPv6 addresses, even on a narrow terminal'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l raw -d 'Write CSV text unchanged; by default, control characters are escaped, and an apostrophe precedes text that a spreadsheet would take for a formula'
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -l no-kernel-cost -d 'Do not have the kernel measure the cost of ephtrace\'s BPF programs: the measurement starts and stops every ten seconds, each time patching kernel code, which briefly stops all CPUs'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l no-kernel-cost -d 'Do not measure the cost of ephtrace\'s BPF programs: every ten seconds, a measurement makes the kernel patch its own code, which briefly stops all CPUs'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s v -l verbose -d 'Explain each line of the table in a sentence, and log more to standard error; -vv and -vvv log even more'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s q -l quiet -d 'Write only errors and losses to standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -112,7 +112,7 @@ fentry\t'fentry and fexit on the port search; needs BTF'
 kprobe\t'kprobe and kretprobe on the port search'
 sock_ops\t'Tracepoint and sock_ops program; does not show how a search went'"
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l btf -d 'Read the kernel\'s types from this BTF file instead of /sys/kernel/btf/vmlinux' -r -F
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l user -d 'Switch to this user (name or number), keeping only the capabilities that tracing needs; files belong to that user' -x -a '(__fish_complete_users)'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l user -d 'Switch to this user (name or number), keeping only the capabilities that tracing needs; new files belong to that user' -x -a '(__fish_complete_users)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l ring-size -d 'Size of the ring buffer between kernel and ephtrace, in bytes, such as 8M' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l max-memory -d 'Limit the memory for reading a recording, such as 512M or 2GiB (default 256M); parts that need more are skipped and reported' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l color -d 'Colour failures and severities: on a colour terminal unless NO_COLOR is set (auto), always, or never' -r -f -a "auto\t'On a terminal'
@@ -126,7 +126,7 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s T -l time -d
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s U -l print-uid -d 'Show the column UID'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s w -l wide -d 'Show all columns, with room for long IPv6 addresses, even on a narrow terminal'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l raw -d 'Write CSV text unchanged; by default, control characters are escaped, and an apostrophe precedes text that a spreadsheet would take for a formula'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l no-kernel-cost -d 'Do not have the kernel measure the cost of ephtrace\'s BPF programs: the measurement starts and stops every ten seconds, each time patching kernel code, which briefly stops all CPUs'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l no-kernel-cost -d 'Do not measure the cost of ephtrace\'s BPF programs: every ten seconds, a measurement makes the kernel patch its own code, which briefly stops all CPUs'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s v -l verbose -d 'Explain each line of the table in a sentence, and log more to standard error; -vv and -vvv log even more'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s q -l quiet -d 'Write only errors and losses to standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -149,7 +149,7 @@ fentry\t'fentry and fexit on the port search; needs BTF'
 kprobe\t'kprobe and kretprobe on the port search'
 sock_ops\t'Tracepoint and sock_ops program; does not show how a search went'"
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l btf -d 'Read the kernel\'s types from this BTF file instead of /sys/kernel/btf/vmlinux' -r -F
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l user -d 'Switch to this user (name or number), keeping only the capabilities that tracing needs; files belong to that user' -x -a '(__fish_complete_users)'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l user -d 'Switch to this user (name or number), keeping only the capabilities that tracing needs; new files belong to that user' -x -a '(__fish_complete_users)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l ring-size -d 'Size of the ring buffer between kernel and ephtrace, in bytes, such as 8M' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l color -d 'Colour failures and severities: on a colour terminal unless NO_COLOR is set (auto), always, or never' -r -f -a "auto\t'On a terminal'
 always\t'Into pipes and files, too'
@@ -159,7 +159,7 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s w -l wide -d
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s 4 -l ipv4 -d 'Only IPv4'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s 6 -l ipv6 -d 'Only IPv6'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s x -l failed -d 'Only failed assignments: the kernel assigned no port'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l no-kernel-cost -d 'Do not have the kernel measure the cost of ephtrace\'s BPF programs: the measurement starts and stops every ten seconds, each time patching kernel code, which briefly stops all CPUs'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l no-kernel-cost -d 'Do not measure the cost of ephtrace\'s BPF programs: every ten seconds, a measurement makes the kernel patch its own code, which briefly stops all CPUs'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s v -l verbose -d 'Explain each line of the table in a sentence, and log more to standard error; -vv and -vvv log even more'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s q -l quiet -d 'Write only errors and losses to standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -173,11 +173,11 @@ fentry\t'fentry and fexit on the port search; needs BTF'
 kprobe\t'kprobe and kretprobe on the port search'
 sock_ops\t'Tracepoint and sock_ops program; does not show how a search went'"
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l btf -d 'Read the kernel\'s types from this BTF file instead of /sys/kernel/btf/vmlinux' -r -F
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l user -d 'Switch to this user (name or number), keeping only the capabilities that tracing needs; files belong to that user' -x -a '(__fish_complete_users)'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l user -d 'Switch to this user (name or number), keeping only the capabilities that tracing needs; new files belong to that user' -x -a '(__fish_complete_users)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l ring-size -d 'Size of the ring buffer between kernel and ephtrace, in bytes, such as 8M' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l no-trace -d 'Check only the ports in use, without counting attempts'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l json -d 'Print one JSON object instead of a line'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l no-kernel-cost -d 'Do not have the kernel measure the cost of ephtrace\'s BPF programs: the measurement starts and stops every ten seconds, each time patching kernel code, which briefly stops all CPUs'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l no-kernel-cost -d 'Do not measure the cost of ephtrace\'s BPF programs: every ten seconds, a measurement makes the kernel patch its own code, which briefly stops all CPUs'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l range -d 'The range, such as 10240-65535; by default, the range of this network namespace' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l reserved -d 'Number of reserved ports in the range; by default, as many as here' -r
@@ -219,7 +219,7 @@ fentry\t'fentry and fexit on the port search; needs BTF'
 kprobe\t'kprobe and kretprobe on the port search'
 sock_ops\t'Tracepoint and sock_ops program; does not show how a search went'"
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l btf -d 'Read the kernel\'s types from this BTF file instead of /sys/kernel/btf/vmlinux' -r -F
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l user -d 'Switch to this user (name or number), keeping only the capabilities that tracing needs; files belong to that user' -x -a '(__fish_complete_users)'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l user -d 'Switch to this user (name or number), keeping only the capabilities that tracing needs; new files belong to that user' -x -a '(__fish_complete_users)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l ring-size -d 'Size of the ring buffer between kernel and ephtrace, in bytes, such as 8M' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l max-memory -d 'Limit the memory for reading a recording, such as 512M or 2GiB (default 256M); parts that need more are skipped and reported' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l color -d 'Colour failures and severities: on a colour terminal unless NO_COLOR is set (auto), always, or never' -r -f -a "auto\t'On a terminal'
@@ -228,7 +228,7 @@ never\t'Not at all'"
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s 4 -l ipv4 -d 'Only IPv4'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s 6 -l ipv6 -d 'Only IPv6'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s x -l failed -d 'Only failed assignments: the kernel assigned no port'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l no-kernel-cost -d 'Do not have the kernel measure the cost of ephtrace\'s BPF programs: the measurement starts and stops every ten seconds, each time patching kernel code, which briefly stops all CPUs'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l no-kernel-cost -d 'Do not measure the cost of ephtrace\'s BPF programs: every ten seconds, a measurement makes the kernel patch its own code, which briefly stops all CPUs'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s v -l verbose -d 'Explain each line of the table in a sentence, and log more to standard error; -vv and -vvv log even more'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s q -l quiet -d 'Write only errors and losses to standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -286,7 +286,7 @@ fentry\t'fentry and fexit on the port search; needs BTF'
 kprobe\t'kprobe and kretprobe on the port search'
 sock_ops\t'Tracepoint and sock_ops program; does not show how a search went'"
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l btf -d 'Read the kernel\'s types from this BTF file instead of /sys/kernel/btf/vmlinux' -r -F
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l user -d 'Switch to this user (name or number), keeping only the capabilities that tracing needs; files belong to that user' -x -a '(__fish_complete_users)'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l user -d 'Switch to this user (name or number), keeping only the capabilities that tracing needs; new files belong to that user' -x -a '(__fish_complete_users)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l ring-size -d 'Size of the ring buffer between kernel and ephtrace, in bytes, such as 8M' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l max-memory -d 'Limit the memory for reading a recording, such as 512M or 2GiB (default 256M); parts that need more are skipped and reported' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l color -d 'Colour failures and severities: on a colour terminal unless NO_COLOR is set (auto), always, or never' -r -f -a "auto\t'On a terminal'
@@ -296,7 +296,7 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l repair -d '
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s 4 -l ipv4 -d 'Only IPv4'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s 6 -l ipv6 -d 'Only IPv6'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s x -l failed -d 'Only failed assignments: the kernel assigned no port'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l no-kernel-cost -d 'Do not have the kernel measure the cost of ephtrace\'s BPF programs: the measurement starts and stops every ten seconds, each time patching kernel code, which briefly stops all CPUs'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l no-kernel-cost -d 'Do not measure the cost of ephtrace\'s BPF programs: every ten seconds, a measurement makes the kernel patch its own code, which briefly stops all CPUs'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s v -l verbose -d 'Explain each line of the table in a sentence, and log more to standard error; -vv and -vvv log even more'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s q -l quiet -d 'Write only errors and losses to standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -101,12 +101,12 @@ pub struct KernelArgs {
     #[arg(long, value_name = "FILE")]
     pub btf: Option<PathBuf>,
 
-    /// Do not have the kernel measure the cost of ephtrace's BPF programs: the measurement starts
-    /// and stops every ten seconds, each time patching kernel code, which briefly stops all CPUs
+    /// Do not measure the cost of ephtrace's BPF programs: every ten seconds, a measurement makes
+    /// the kernel patch its own code, which briefly stops all CPUs
     #[arg(long)]
     pub no_kernel_cost: bool,
 
-    /// Switch to this user (name or number), keeping only the capabilities that tracing needs;
+    /// Switch to this user (name or number), keeping only the capabilities that tracing needs; new
     /// files belong to that user
     #[arg(long, value_name = "USER")]
     pub user: Option<String>,

@@ -5,7 +5,7 @@
 //! A namespace that only a socket keeps alive is not found.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     ffi::OsStr,
     fs::{self, File},
     io,
@@ -48,7 +48,7 @@ pub struct Found {
     pub netns: u32,
     /// Name of the file in `/run/netns` that it is mounted on, else the path of such a file.
     pub name: Option<String>,
-    /// Number of processes whose first thread is in it, as far as they may be read.
+    /// Number of processes of which a thread is in it, as far as they may be read.
     pub processes: u32,
     /// Files that represent it, at most a few.
     pub doors: Vec<NsFile>,
@@ -108,7 +108,7 @@ pub fn find_all(proc: &Path) -> io::Result<Namespaces> {
     let processes = processes(proc)?;
     for process in &processes {
         match search.task(process) {
-            Ok(netns) => search.all.at(netns).processes += 1,
+            Ok(netns) => search.processes(process, netns),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 search.all.hidden_processes += 1;
             }
@@ -117,7 +117,6 @@ pub fn find_all(proc: &Path) -> io::Result<Namespaces> {
         }
     }
     for process in &processes {
-        search.threads(process);
         search.files(process);
     }
     Ok(search.all)
@@ -146,23 +145,34 @@ impl Search {
         Ok(netns)
     }
 
-    /// Adds the namespaces of all threads but the first.
-    fn threads(&mut self, process: &Path) {
+    /// Counts the process in each of the namespaces of its threads; that of the first is `first`.
+    fn processes(&mut self, process: &Path, first: u32) {
+        let mut all = self.threads(process);
+        all.insert(first);
+        for netns in all {
+            self.all.at(netns).processes += 1;
+        }
+    }
+
+    /// Adds the namespaces of all threads but the first, and returns them.
+    fn threads(&mut self, process: &Path) -> BTreeSet<u32> {
+        let mut namespaces = BTreeSet::new();
         let folder = process.join("task");
         // The folder has a link to itself, one from above, and one for each thread.
         if fs::metadata(&folder).is_ok_and(|folder| folder.nlink() == 3) {
-            return;
+            return namespaces;
         }
         let threads = fs::read_dir(folder).into_iter().flatten().flatten();
         for thread in threads.filter(|thread| Some(&*thread.file_name()) != process.file_name()) {
             if self.threads == MAX_THREADS {
                 self.all.is_cut = true;
-                return;
+                break;
             }
             self.threads += 1;
-            // An error means that the thread has ended, or that its process is hidden.
-            let _ = self.task(&thread.path());
+            // An error means that the thread has ended.
+            namespaces.extend(self.task(&thread.path()));
         }
+        namespaces
     }
 
     /// Adds the namespaces that a process has open.
@@ -326,7 +336,7 @@ mod tests {
         if let Some(netns) = told.recv().unwrap() {
             let find = || find_all(Path::new("/proc")).unwrap().found.remove(&netns);
             let by_thread = find().unwrap();
-            assert_eq!(by_thread.processes, 0);
+            assert_eq!(by_thread.processes, 1);
             assert!(by_thread.inside(own).unwrap().is_ok_and(|inside| inside == netns));
             let file = by_thread.open().unwrap();
             drop(finish);

@@ -83,8 +83,8 @@ pub enum InventoryError {
     },
     /// A namespace given by its number is not found.
     #[error(
-        "network namespace {0}: no visible process, thread, open file or mount refers to it; `ephtrace ports --netns \
-         all` lists the visible ones"
+        "network namespace {0}: no visible process, thread, open file or mount refers to it; \
+         `ephtrace ports --netns all` lists the visible ones"
     )]
     NotFound(String),
 }

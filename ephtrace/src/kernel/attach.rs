@@ -121,8 +121,8 @@ struct Plan {
 }
 
 impl Plan {
-    /// Loads and attaches everything that the kernel accepts. Also returns the time before the first
-    /// program was attached, on the monotonic clock.
+    /// Loads and attaches everything that the kernel accepts. Also returns the time before the
+    /// first program was attached, on the monotonic clock.
     fn carry_out(
         &mut self,
         support: &Support,

@@ -20,9 +20,9 @@ use super::{
 };
 use crate::host::clock::monotonic_ns;
 
-/// Loads the object and its programs for `settings`, and attaches them. Also returns the time before
-/// the first was attached, on the monotonic clock. An error includes the target that could not be
-/// attached to, if any.
+/// Loads the object and its programs for `settings`, and attaches them. Also returns the time
+/// before the first was attached, on the monotonic clock. An error includes the target that could
+/// not be attached to, if any.
 pub(super) fn load_and_attach_all(
     programs: &Programs,
     settings: &Settings,

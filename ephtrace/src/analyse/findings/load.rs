@@ -297,9 +297,9 @@ fn short_reuse(facts: &Facts) -> Vec<Finding> {
     let Some(warning) = &reuse.warning else { return Vec::new() };
     let evidence = match reuse.time_ns {
         Some(time) => {
-            format!("soonest after {:.1} s, {} times in all", as_f64(time.min) / 1e9, reuse.reuses)
+            format!("soonest after {}; reused {} times", HumanDuration(time.min), reuse.reuses)
         }
-        None => format!("{} times", reuse.reuses),
+        None => format!("reused {} times", reuse.reuses),
     };
     let asker = reuse.soonest.and_then(|flow| facts.destinations.iter().find(|d| d.flow == flow));
     let evidence = evidence + &asker.map_or_else(String::new, held_by);

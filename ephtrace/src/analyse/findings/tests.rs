@@ -165,7 +165,7 @@ fn of_settings() {
     note [self-connect] a risk
       0 sockets connected to themselves
       -> reserve the ports of local services: sysctl -w net.ipv4.ip_local_reserved_ports=PORT,… (this replaces the list, so include the ports already reserved)
-    note [listener-inside] services in the host listen inside the range: during a restart, a connection may take their port
+    note [listener-inside] services in the host listen on ports of the ephemeral range: while one restarts, a connect may take its port
       listening and not reserved: 33000 (etcd (7)), 34000
       -> sysctl -w net.ipv4.ip_local_reserved_ports=40000-40001,45000-50000,33000,34000
     note [equal-parity] the range of the host starts and ends on the same parity: each connect skips one of its ports

@@ -38,8 +38,8 @@ impl Shortage {
         Self::ALL.into_iter().find(|error| error.name() == name)
     }
 
-    /// Other causes of the error that lists of sockets do not show; `netns` is the option that names
-    /// the namespace.
+    /// Other causes of the error that lists of sockets do not show; `netns` is the option that
+    /// names the namespace.
     fn elsewhere(self, netns: &str) -> Vec<String> {
         match self {
             Self::NotAvailable => vec![

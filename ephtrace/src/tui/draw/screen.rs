@@ -11,8 +11,8 @@
 //! In less than 80 columns or 24 lines: lists without plots, and fewer columns
 //! ```
 //!
-//! Uses only colours of the terminal's own palette, and none that is invisible on black, on white or
-//! with Solarized; a letter or a word says the same as each colour.
+//! Uses only colours of the terminal's own palette, and none that is invisible on black, on white
+//! or with Solarized; a letter or a word says the same as each colour.
 
 use ratatui::{
     Frame,

@@ -100,7 +100,7 @@ fn a_block_is_stepped_over_where_the_kernel_can() {
         of_rule(&Facts { namespaces: vec![n], ..Facts::default() }, Rule::ReservedBlock)
     };
     assert_snapshot!(told(None).join("\n"), @"Linux 7.1 and later can step over the block at random (net.ipv4.ip_local_port_step_width)");
-    assert_snapshot!(told(Some(0)).join("\n"), @"take random steps: sysctl -w net.ipv4.ip_local_port_step_width=12000 (longer than the longest block; costs time near exhaustion)");
+    assert_snapshot!(told(Some(0)).join("\n"), @"take random steps: sysctl -w net.ipv4.ip_local_port_step_width=12000 (more than the longest block; searches take longer when few ports are free)");
 }
 
 #[test]

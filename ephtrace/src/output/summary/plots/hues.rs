@@ -17,8 +17,9 @@ use crate::{
     model::Origin,
 };
 
-/// Colours that are easy to tell apart, on black, on white, and with Solarized: yellow is unreadable
-/// on white, and Solarized has greys in place of bright colours, one of which is its background.
+/// Colours that are easy to tell apart, on black, on white, and with Solarized. Yellow is
+/// unreadable on white, and Solarized has greys in place of bright colours, one of which is its
+/// background.
 pub(crate) const PALETTE: [Color; 5] =
     [Color::Cyan, Color::Magenta, Color::Green, Color::Red, Color::Blue];
 

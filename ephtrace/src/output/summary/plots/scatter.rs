@@ -73,8 +73,8 @@ impl Scatter {
         Chart::new(self.datasets()).x_axis(x).y_axis(y).legend_position(None).render(graph, buffer);
     }
 
-    /// Returns the dots without a colour of their own first, then the busiest lanes: a cell of several dots has the colour of
-    /// the last one, so that a line in a cloud is visible.
+    /// Returns the dots without a colour of their own first, then the busiest lanes: a cell of
+    /// several dots has the colour of the last one, so that a line in a cloud is visible.
     fn datasets(&self) -> Vec<Dataset<'_>> {
         let (others, coloured) = (PALETTE.len(), 0..PALETTE.len());
         let only_one = self.dots[1..].iter().all(Vec::is_empty);

@@ -234,8 +234,8 @@ fn namespaces_are_told_apart_where_there_are_several() {
     for part in [
         "ports in use for 10.0.0.1 -> 10.0.0.2:443 in netns blue (",
         "ports in use on 0.0.0.0 in netns 1",
-        "1000 attempts: 928 assigned, 72 failed: 72 EADDRNOTAVAIL; worst: 72 of 72 attempts by curl \
-         (7) for 10.0.0.1 -> 10.0.0.2:80 in netns 4026532177; port search",
+        "1000 attempts: 928 assigned, 72 failed: 72 EADDRNOTAVAIL; worst: 72 of 72 attempts by \
+         curl (7) for 10.0.0.1 -> 10.0.0.2:80 in netns 4026532177; port search",
         "failed=100.00%;0;1;0;100",
         "attempts=500.0;;;0 assigned=464.0;;;0",
     ] {
