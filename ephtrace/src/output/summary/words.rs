@@ -95,11 +95,11 @@ fn numbers(out: &mut impl Write, summary: &Summary, paper: Paper) -> io::Result<
             (None, None) => write!(out, "{lead} {count} without errno")?,
         }
     }
-    if summary.failed_only {
-        write!(out, "; --failed leaves out those that succeeded")?;
-    }
     if let Some(unseen) = &summary.unseen_failures {
         write!(out, " (not seen: {unseen})")?;
+    }
+    if summary.failed_only {
+        write!(out, "; --failed leaves out those that succeeded")?;
     }
     if summary.explicit > 0 {
         write!(out, ", {} ports chosen by the program", summary.explicit)?;
