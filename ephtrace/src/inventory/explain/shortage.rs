@@ -119,8 +119,13 @@ fn connects(namespace: &Namespace, place: &str) -> Vec<Attempt> {
                 ),
             ),
             (_, left) => {
-                let free = format!("{to}{place}: at least {left} of {usable} ports are free");
-                (Verdict::Free, free)
+                // As the column LEFT of `ports`.
+                let left = if left == one.left {
+                    left.to_string()
+                } else {
+                    format!("{left}..{}", one.left)
+                };
+                (Verdict::Free, format!("{to}{place}: {left} of {usable} ports are left"))
             }
         };
         Attempt {
