@@ -365,7 +365,7 @@ fn use_has_two_marks_and_findings_come_up() {
     };
     assert_eq!(line(&text, "!").as_deref(), Some("! 10.0.0.4:6379 has no port left (! says more)"));
     let found = |word: &str| text.contains(word);
-    assert!(found(" 50%½ ") && found("  3%") && found(" 100%! ") && found(" –  "), "{text}");
+    assert!(found(" 50%½ ") && found("  4%") && found(" 100%! ") && found(" –  "), "{text}");
     scene.press("ss");
     let by_use: Vec<String> = {
         let destinations = scene.state.destinations();
