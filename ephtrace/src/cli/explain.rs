@@ -30,7 +30,7 @@ pub struct ExplainArgs {
     pub what: Vec<String>,
 
     /// Use this network namespace instead of ephtrace's own: inode number, path, or name of `ip
-    /// netns`
+    /// netns`; for an error, also all
     #[arg(long, value_name = "NETNS")]
     pub netns: Option<String>,
 

@@ -135,8 +135,8 @@ pub enum HookArg {
 #[derive(Clone, Copy, Debug, Default, Args)]
 #[command(next_help_heading = "Messages")]
 pub struct Verbosity {
-    /// Explain each line of the table in a sentence, and log more to standard error; -vv and -vvv
-    /// log even more
+    /// Log more to standard error, and explain each line of a trace in a sentence; -vv and -vvv log
+    /// even more
     #[arg(short, long, action = clap::ArgAction::Count, conflicts_with = "quiet")]
     pub verbose: u8,
 
