@@ -45,15 +45,15 @@ complete -c ephtrace -n "__fish_ephtrace_needs_command" -l plot -d 'Draw the por
 always\t'Into pipes and files, too'
 never\t'Not at all'"
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l output -d 'Write the events to this file instead of standard output' -r -F
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -l mode -d 'Permissions of that file if it is new, such as 640; by default, only its owner may read and write it' -r
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l mode -d 'Permissions of the output file if it is new, such as 640; by default, only its owner may read and write it' -r
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l count -d 'Stop after N events' -r
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l duration -d 'Stop after this time: 10 (seconds), 90s, 1h30m, 1d' -r
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l hook -d 'Kernel hook to use; `ephtrace doctor` shows which work here' -r -f -a "auto\t'The first of the hooks below that works here'
-fentry\t'fentry and fexit on the search; needs BTF'
-kprobe\t'kprobe and kretprobe on the search'
-sock_ops\t'Tracepoint and sock_ops program; shows less'"
+fentry\t'fentry and fexit on the port search; needs BTF'
+kprobe\t'kprobe and kretprobe on the port search'
+sock_ops\t'Tracepoint and sock_ops program; does not show how a search went'"
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l btf -d 'Read the kernel\'s types from this BTF file instead of /sys/kernel/btf/vmlinux' -r -F
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -l user -d 'Switch to this user (name or number), keeping only the capabilities that tracing needs; files belong to that user' -x -a '(__fish_complete_users)'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l user -d 'Switch to this user (name or number), keeping only the capabilities that tracing needs; new files belong to that user' -x -a '(__fish_complete_users)'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l ring-size -d 'Size of the ring buffer between kernel and ephtrace, in bytes, such as 8M' -r
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l max-memory -d 'Limit the memory for reading a recording, such as 512M or 2GiB (default 256M); parts that need more are skipped and reported' -r
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l color -d 'Colour failures and severities: on a colour terminal unless NO_COLOR is set (auto), always, or never' -r -f -a "auto\t'On a terminal'
@@ -62,13 +62,13 @@ never\t'Not at all'"
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s 4 -l ipv4 -d 'Only IPv4'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s 6 -l ipv6 -d 'Only IPv6'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s x -l failed -d 'Only failed assignments: the kernel assigned no port'
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -s t -l timestamp -d 'Show the column TIME(s), seconds since the start (default, unless -T)'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -s t -l timestamp -d 'Show the column TIME(s), seconds since ephtrace began to trace, or since the first row of a recording (default, unless -T)'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s T -l time -d 'Show the column TIME, wall clock; add -t for both'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s U -l print-uid -d 'Show the column UID'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s w -l wide -d 'Show all columns, with room for long IPv6 addresses, even on a narrow terminal'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l raw -d 'Write CSV text unchanged; by default, control characters are escaped, and an apostrophe precedes text that a spreadsheet would take for a formula'
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -l no-kernel-cost -d 'Do not have the kernel measure the cost of ephtrace\'s BPF programs: the measurement starts and stops every ten seconds, each time patching kernel code, which briefly stops all CPUs'
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -s v -l verbose -d 'Explain each line of the table in a sentence, and log more to standard error; -vv and -vvv log even more'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l no-kernel-cost -d 'Do not measure the cost of ephtrace\'s BPF programs: every ten seconds, a measurement makes the kernel patch its own code, which briefly stops all CPUs'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -s v -l verbose -d 'Log more to standard error, and explain each line of a trace in a sentence; -vv and -vvv log even more'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s q -l quiet -d 'Write only errors and losses to standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s V -l version -d 'Print version'
@@ -104,15 +104,15 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l plot -d 'Dra
 always\t'Into pipes and files, too'
 never\t'Not at all'"
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l output -d 'Write the events to this file instead of standard output' -r -F
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l mode -d 'Permissions of that file if it is new, such as 640; by default, only its owner may read and write it' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l mode -d 'Permissions of the output file if it is new, such as 640; by default, only its owner may read and write it' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l count -d 'Stop after N events' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l duration -d 'Stop after this time: 10 (seconds), 90s, 1h30m, 1d' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l hook -d 'Kernel hook to use; `ephtrace doctor` shows which work here' -r -f -a "auto\t'The first of the hooks below that works here'
-fentry\t'fentry and fexit on the search; needs BTF'
-kprobe\t'kprobe and kretprobe on the search'
-sock_ops\t'Tracepoint and sock_ops program; shows less'"
+fentry\t'fentry and fexit on the port search; needs BTF'
+kprobe\t'kprobe and kretprobe on the port search'
+sock_ops\t'Tracepoint and sock_ops program; does not show how a search went'"
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l btf -d 'Read the kernel\'s types from this BTF file instead of /sys/kernel/btf/vmlinux' -r -F
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l user -d 'Switch to this user (name or number), keeping only the capabilities that tracing needs; files belong to that user' -x -a '(__fish_complete_users)'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l user -d 'Switch to this user (name or number), keeping only the capabilities that tracing needs; new files belong to that user' -x -a '(__fish_complete_users)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l ring-size -d 'Size of the ring buffer between kernel and ephtrace, in bytes, such as 8M' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l max-memory -d 'Limit the memory for reading a recording, such as 512M or 2GiB (default 256M); parts that need more are skipped and reported' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l color -d 'Colour failures and severities: on a colour terminal unless NO_COLOR is set (auto), always, or never' -r -f -a "auto\t'On a terminal'
@@ -121,13 +121,13 @@ never\t'Not at all'"
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s 4 -l ipv4 -d 'Only IPv4'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s 6 -l ipv6 -d 'Only IPv6'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s x -l failed -d 'Only failed assignments: the kernel assigned no port'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s t -l timestamp -d 'Show the column TIME(s), seconds since the start (default, unless -T)'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s t -l timestamp -d 'Show the column TIME(s), seconds since ephtrace began to trace, or since the first row of a recording (default, unless -T)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s T -l time -d 'Show the column TIME, wall clock; add -t for both'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s U -l print-uid -d 'Show the column UID'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s w -l wide -d 'Show all columns, with room for long IPv6 addresses, even on a narrow terminal'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l raw -d 'Write CSV text unchanged; by default, control characters are escaped, and an apostrophe precedes text that a spreadsheet would take for a formula'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l no-kernel-cost -d 'Do not have the kernel measure the cost of ephtrace\'s BPF programs: the measurement starts and stops every ten seconds, each time patching kernel code, which briefly stops all CPUs'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s v -l verbose -d 'Explain each line of the table in a sentence, and log more to standard error; -vv and -vvv log even more'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l no-kernel-cost -d 'Do not measure the cost of ephtrace\'s BPF programs: every ten seconds, a measurement makes the kernel patch its own code, which briefly stops all CPUs'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s v -l verbose -d 'Log more to standard error, and explain each line of a trace in a sentence; -vv and -vvv log even more'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s q -l quiet -d 'Write only errors and losses to standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s n -l limit -d 'Number of rows to show; 0 shows all' -r
@@ -145,11 +145,11 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l container -d
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l origin -d 'Only assignments from this kind of call' -x -a '(__fish_complete_list , __fish_ephtrace_origins)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l min-latency -d 'Only assignments with at least this port search latency, such as 100us, 1ms or 0.5 (seconds)' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l hook -d 'Kernel hook to use; `ephtrace doctor` shows which work here' -r -f -a "auto\t'The first of the hooks below that works here'
-fentry\t'fentry and fexit on the search; needs BTF'
-kprobe\t'kprobe and kretprobe on the search'
-sock_ops\t'Tracepoint and sock_ops program; shows less'"
+fentry\t'fentry and fexit on the port search; needs BTF'
+kprobe\t'kprobe and kretprobe on the port search'
+sock_ops\t'Tracepoint and sock_ops program; does not show how a search went'"
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l btf -d 'Read the kernel\'s types from this BTF file instead of /sys/kernel/btf/vmlinux' -r -F
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l user -d 'Switch to this user (name or number), keeping only the capabilities that tracing needs; files belong to that user' -x -a '(__fish_complete_users)'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l user -d 'Switch to this user (name or number), keeping only the capabilities that tracing needs; new files belong to that user' -x -a '(__fish_complete_users)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l ring-size -d 'Size of the ring buffer between kernel and ephtrace, in bytes, such as 8M' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l color -d 'Colour failures and severities: on a colour terminal unless NO_COLOR is set (auto), always, or never' -r -f -a "auto\t'On a terminal'
 always\t'Into pipes and files, too'
@@ -159,25 +159,25 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s w -l wide -d
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s 4 -l ipv4 -d 'Only IPv4'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s 6 -l ipv6 -d 'Only IPv6'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s x -l failed -d 'Only failed assignments: the kernel assigned no port'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l no-kernel-cost -d 'Do not have the kernel measure the cost of ephtrace\'s BPF programs: the measurement starts and stops every ten seconds, each time patching kernel code, which briefly stops all CPUs'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s v -l verbose -d 'Explain each line of the table in a sentence, and log more to standard error; -vv and -vvv log even more'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l no-kernel-cost -d 'Do not measure the cost of ephtrace\'s BPF programs: every ten seconds, a measurement makes the kernel patch its own code, which briefly stops all CPUs'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s v -l verbose -d 'Log more to standard error, and explain each line of a trace in a sentence; -vv and -vvv log even more'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s q -l quiet -d 'Write only errors and losses to standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l use -d 'Ports in use for the fullest destination, in percent of the usable ports' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l failures -d 'Failed assignments, in percent of all; 0 warns of any failure' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l failures -d 'Failed attempts to get a port, in percent of the attempts of the same program for the same destination; 0 warns of any failure' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l p99 -d '99th percentile of the port search latency' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l for -d 'How long to count assignments' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l for -d 'How long to count attempts' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l netns -d 'Check these network namespaces instead of ephtrace\'s own: inode number, path, name of `ip netns`, or all' -x -a '(__fish_complete_list , __fish_ephtrace_namespaces)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l hook -d 'Kernel hook to use; `ephtrace doctor` shows which work here' -r -f -a "auto\t'The first of the hooks below that works here'
-fentry\t'fentry and fexit on the search; needs BTF'
-kprobe\t'kprobe and kretprobe on the search'
-sock_ops\t'Tracepoint and sock_ops program; shows less'"
+fentry\t'fentry and fexit on the port search; needs BTF'
+kprobe\t'kprobe and kretprobe on the port search'
+sock_ops\t'Tracepoint and sock_ops program; does not show how a search went'"
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l btf -d 'Read the kernel\'s types from this BTF file instead of /sys/kernel/btf/vmlinux' -r -F
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l user -d 'Switch to this user (name or number), keeping only the capabilities that tracing needs; files belong to that user' -x -a '(__fish_complete_users)'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l user -d 'Switch to this user (name or number), keeping only the capabilities that tracing needs; new files belong to that user' -x -a '(__fish_complete_users)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l ring-size -d 'Size of the ring buffer between kernel and ephtrace, in bytes, such as 8M' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l no-trace -d 'Check only the ports in use, without counting assignments'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l no-trace -d 'Check only the ports in use, without counting attempts'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l json -d 'Print one JSON object instead of a line'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l no-kernel-cost -d 'Do not have the kernel measure the cost of ephtrace\'s BPF programs: the measurement starts and stops every ten seconds, each time patching kernel code, which briefly stops all CPUs'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -l no-kernel-cost -d 'Do not measure the cost of ephtrace\'s BPF programs: every ten seconds, a measurement makes the kernel patch its own code, which briefly stops all CPUs'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l range -d 'The range, such as 10240-65535; by default, the range of this network namespace' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l reserved -d 'Number of reserved ports in the range; by default, as many as here' -r
@@ -195,7 +195,7 @@ always\t'Into pipes and files, too'
 never\t'Not at all'"
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l tw-reuse -d 'Assume net.ipv4.tcp_tw_reuse=1: connect can reuse ports in TIME_WAIT after a second'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -l json -d 'Print one JSON object instead of text'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -s v -l verbose -d 'Explain each line of the table in a sentence, and log more to standard error; -vv and -vvv log even more'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -s v -l verbose -d 'Log more to standard error, and explain each line of a trace in a sentence; -vv and -vvv log even more'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -s q -l quiet -d 'Write only errors and losses to standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand whatif" -s h -l help -d 'Print help'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l from -d 'Play this recording instead of tracing; - is standard input. Several files are merged by time' -r -F
@@ -215,11 +215,11 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l min-latency -d
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l count -d 'Stop after N events' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l duration -d 'Stop after this time: 10 (seconds), 90s, 1h30m, 1d' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l hook -d 'Kernel hook to use; `ephtrace doctor` shows which work here' -r -f -a "auto\t'The first of the hooks below that works here'
-fentry\t'fentry and fexit on the search; needs BTF'
-kprobe\t'kprobe and kretprobe on the search'
-sock_ops\t'Tracepoint and sock_ops program; shows less'"
+fentry\t'fentry and fexit on the port search; needs BTF'
+kprobe\t'kprobe and kretprobe on the port search'
+sock_ops\t'Tracepoint and sock_ops program; does not show how a search went'"
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l btf -d 'Read the kernel\'s types from this BTF file instead of /sys/kernel/btf/vmlinux' -r -F
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l user -d 'Switch to this user (name or number), keeping only the capabilities that tracing needs; files belong to that user' -x -a '(__fish_complete_users)'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l user -d 'Switch to this user (name or number), keeping only the capabilities that tracing needs; new files belong to that user' -x -a '(__fish_complete_users)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l ring-size -d 'Size of the ring buffer between kernel and ephtrace, in bytes, such as 8M' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l max-memory -d 'Limit the memory for reading a recording, such as 512M or 2GiB (default 256M); parts that need more are skipped and reported' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l color -d 'Colour failures and severities: on a colour terminal unless NO_COLOR is set (auto), always, or never' -r -f -a "auto\t'On a terminal'
@@ -228,8 +228,8 @@ never\t'Not at all'"
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s 4 -l ipv4 -d 'Only IPv4'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s 6 -l ipv6 -d 'Only IPv6'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s x -l failed -d 'Only failed assignments: the kernel assigned no port'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l no-kernel-cost -d 'Do not have the kernel measure the cost of ephtrace\'s BPF programs: the measurement starts and stops every ten seconds, each time patching kernel code, which briefly stops all CPUs'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s v -l verbose -d 'Explain each line of the table in a sentence, and log more to standard error; -vv and -vvv log even more'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l no-kernel-cost -d 'Do not measure the cost of ephtrace\'s BPF programs: every ten seconds, a measurement makes the kernel patch its own code, which briefly stops all CPUs'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s v -l verbose -d 'Log more to standard error, and explain each line of a trace in a sentence; -vv and -vvv log even more'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s q -l quiet -d 'Write only errors and losses to standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -l btf -d 'Read the kernel\'s types from this BTF file instead of /sys/kernel/btf/vmlinux' -r -F
@@ -238,7 +238,7 @@ always\t'Into pipes and files, too'
 never\t'Not at all'"
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -l json -d 'Print one JSON object instead of a table'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -l probe -d 'Make a test search with each working hook, and report whether the hook saw it'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -s v -l verbose -d 'Explain each line of the table in a sentence, and log more to standard error; -vv and -vvv log even more'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -s v -l verbose -d 'Log more to standard error, and explain each line of a trace in a sentence; -vv and -vvv log even more'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -s q -l quiet -d 'Write only errors and losses to standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -s h -l help -d 'Print help'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -l netns -d 'Show these network namespaces instead of ephtrace\'s own: inode number, path, name of `ip netns`, or all' -x -a '(__fish_complete_list , __fish_ephtrace_namespaces)'
@@ -250,21 +250,21 @@ always\t'Into pipes and files, too'
 never\t'Not at all'"
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -l json -d 'Print one JSON object instead of text'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -s w -l wide -d 'Show all columns and whole lines, even on a narrow terminal'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -s v -l verbose -d 'Explain each line of the table in a sentence, and log more to standard error; -vv and -vvv log even more'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -s v -l verbose -d 'Log more to standard error, and explain each line of a trace in a sentence; -vv and -vvv log even more'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -s q -l quiet -d 'Write only errors and losses to standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -s h -l help -d 'Print help'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -l netns -d 'Use this network namespace instead of ephtrace\'s own: inode number, path, or name of `ip netns`' -x -a '(__fish_complete_list , __fish_ephtrace_namespaces)'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -l from -d 'Use this recording (`ephtrace -o json`) to tell who opened connections, and how; - is standard input. To prove that a socket was not bound, it must have all processes and `--origin connect,bind,listen,udp,explicit`' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -l netns -d 'Use this network namespace instead of ephtrace\'s own: inode number, path, or name of `ip netns`; for an error, also all' -x -a '(__fish_complete_list , __fish_ephtrace_namespaces)'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -l from -d 'Use this recording (`ephtrace -o json`) to tell who opened connections, and how; - is standard input. Only a recording of all processes with `--origin connect,bind,listen,udp,explicit` proves that a socket was not bound' -r -F
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -l max-memory -d 'Limit the memory for reading a recording, such as 512M or 2GiB (default 256M); parts that need more are skipped and reported' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -l color -d 'Colour failures and severities: on a colour terminal unless NO_COLOR is set (auto), always, or never' -r -f -a "auto\t'On a terminal'
 always\t'Into pipes and files, too'
 never\t'Not at all'"
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -l probe -d 'Ask the kernel with a test socket, which is closed at once'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -l json -d 'Print one JSON object instead of text'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -s v -l verbose -d 'Explain each line of the table in a sentence, and log more to standard error; -vv and -vvv log even more'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -s v -l verbose -d 'Log more to standard error, and explain each line of a trace in a sentence; -vv and -vvv log even more'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -s q -l quiet -d 'Write only errors and losses to standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -s h -l help -d 'Print help'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l rotate -d 'Start a new file at this size (256M, 2G) or after this time (10m, 1h), numbered before the extension: FILE-000001 and so on; existing files are not overwritten' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l rotate -d 'Start a new file at this size (256M, 2G) or after this time (10m, 1h). Each file has a number before its extension, such as ports-000001.parquet; existing files are not overwritten' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l mode -d 'Permissions of new files, such as 640; by default, only their owner may read and write them' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l from -d 'Convert this recording, capture or log instead of tracing; needs no root. Several, each with its own --from, are merged by time' -r -F
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s p -l pid -d 'Only these processes' -x -a '(__fish_complete_list , __fish_complete_pids)'
@@ -282,11 +282,11 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l min-latency
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l count -d 'Stop after N events' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l duration -d 'Stop after this time: 10 (seconds), 90s, 1h30m, 1d' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l hook -d 'Kernel hook to use; `ephtrace doctor` shows which work here' -r -f -a "auto\t'The first of the hooks below that works here'
-fentry\t'fentry and fexit on the search; needs BTF'
-kprobe\t'kprobe and kretprobe on the search'
-sock_ops\t'Tracepoint and sock_ops program; shows less'"
+fentry\t'fentry and fexit on the port search; needs BTF'
+kprobe\t'kprobe and kretprobe on the port search'
+sock_ops\t'Tracepoint and sock_ops program; does not show how a search went'"
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l btf -d 'Read the kernel\'s types from this BTF file instead of /sys/kernel/btf/vmlinux' -r -F
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l user -d 'Switch to this user (name or number), keeping only the capabilities that tracing needs; files belong to that user' -x -a '(__fish_complete_users)'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l user -d 'Switch to this user (name or number), keeping only the capabilities that tracing needs; new files belong to that user' -x -a '(__fish_complete_users)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l ring-size -d 'Size of the ring buffer between kernel and ephtrace, in bytes, such as 8M' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l max-memory -d 'Limit the memory for reading a recording, such as 512M or 2GiB (default 256M); parts that need more are skipped and reported' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l color -d 'Colour failures and severities: on a colour terminal unless NO_COLOR is set (auto), always, or never' -r -f -a "auto\t'On a terminal'
@@ -296,8 +296,8 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l repair -d '
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s 4 -l ipv4 -d 'Only IPv4'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s 6 -l ipv6 -d 'Only IPv6'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s x -l failed -d 'Only failed assignments: the kernel assigned no port'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l no-kernel-cost -d 'Do not have the kernel measure the cost of ephtrace\'s BPF programs: the measurement starts and stops every ten seconds, each time patching kernel code, which briefly stops all CPUs'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s v -l verbose -d 'Explain each line of the table in a sentence, and log more to standard error; -vv and -vvv log even more'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l no-kernel-cost -d 'Do not measure the cost of ephtrace\'s BPF programs: every ten seconds, a measurement makes the kernel patch its own code, which briefly stops all CPUs'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s v -l verbose -d 'Log more to standard error, and explain each line of a trace in a sentence; -vv and -vvv log even more'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s q -l quiet -d 'Write only errors and losses to standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l from -d 'The same as FILE, as in other commands' -r -F
@@ -328,13 +328,13 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s w -l wide -
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s 4 -l ipv4 -d 'Only IPv4'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s 6 -l ipv6 -d 'Only IPv6'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s x -l failed -d 'Only failed assignments: the kernel assigned no port'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s v -l verbose -d 'Explain each line of the table in a sentence, and log more to standard error; -vv and -vvv log even more'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s v -l verbose -d 'Log more to standard error, and explain each line of a trace in a sentence; -vv and -vvv log even more'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s q -l quiet -d 'Write only errors and losses to standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand schema" -l color -d 'Colour failures and severities: on a colour terminal unless NO_COLOR is set (auto), always, or never' -r -f -a "auto\t'On a terminal'
 always\t'Into pipes and files, too'
 never\t'Not at all'"
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand schema" -s v -l verbose -d 'Explain each line of the table in a sentence, and log more to standard error; -vv and -vvv log even more'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand schema" -s v -l verbose -d 'Log more to standard error, and explain each line of a trace in a sentence; -vv and -vvv log even more'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand schema" -s q -l quiet -d 'Write only errors and losses to standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand schema" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "trace" -d 'Stream every assignment as it happens (what ephtrace does without a command)'

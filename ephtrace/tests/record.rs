@@ -47,8 +47,18 @@ fn a_recording_and_its_conversion_have_the_same_report() {
     let loss = "{\"type\":\"loss\",\"stage\":\"ring_full\",\"lost\":3,\"total\":3}\n";
     let lines: String = (0..5000).map(|n| line(n, 1_000_000)).collect();
     fs::write(&ndjson, lines + loss).unwrap();
+    let converted = ephtrace(&["record", "--from", &ndjson, &parquet]).unwrap();
+    assert!(converted.status.success(), "{}", said(&converted));
+    let bytes = fs::metadata(&parquet).unwrap().len();
+    let end = format!("ephtrace: recorded 5000 rows to {parquet} ({bytes} bytes), lost 3\n");
+    assert!(said(&converted).ends_with(&end), "{}", said(&converted));
     let converted = ephtrace(&["record", "--from", &ndjson, &parquet, "-q"]).unwrap();
     assert!(converted.status.success(), "{}", said(&converted));
+    assert_eq!(
+        said(&converted),
+        "ephtrace: lost 3 events (ring_full, 3 so far); they are only \
+                                  counted in the summary, by process and destination\n"
+    );
     let report = |path: &str| {
         let output = ephtrace(&["report", "--json", "--from", path]).unwrap();
         assert!(output.status.success(), "{}", said(&output));

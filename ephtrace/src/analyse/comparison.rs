@@ -6,7 +6,10 @@ use std::{collections::BTreeMap, net::SocketAddr};
 use serde::Serialize;
 
 use super::{findings::Finding, pattern::Verdict, quantities::Latency, real, summary::Summary};
-use crate::model::losses::{Losses, serialize_losses};
+use crate::model::{
+    human_share::HumanShare,
+    losses::{Losses, serialize_losses},
+};
 
 /// Maximum number of compared destinations: the fullest of both runs.
 const DESTINATIONS: usize = 10;
@@ -258,13 +261,9 @@ fn sentence([before, after]: &[Side; 2]) -> String {
     }
 }
 
-/// Formats a share in percent, with one digit after the point if it is small.
+/// Formats a share in percent.
 pub fn percent(share: f64) -> String {
-    match share * 100.0 {
-        0.0 => "0 %".to_owned(),
-        percent if percent < 0.1 => "less than 0.1 %".to_owned(),
-        percent => format!("{percent:.1} %"),
-    }
+    HumanShare(share).to_string()
 }
 
 /// Returns the fullest destinations of both runs, the fullest first.

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use serde::{Serialize, Serializer};
 
 use super::{
-    findings::Finding,
+    findings::{Finding, NetnsFacts},
     fitted_range::FittedRange,
     overflow::Overflow,
     pattern::{Pattern, Verdict},
@@ -56,6 +56,10 @@ pub struct RunContext {
     pub retried: u64,
     /// Inode number of the network namespace that remedies are typed in.
     pub own_netns: Option<u32>,
+    /// Network namespaces that remedies name.
+    pub namespaces: Vec<NetnsFacts>,
+    /// True if only failed assignments were kept.
+    pub failed_only: bool,
 }
 
 /// A run in numbers and verdicts.
@@ -69,6 +73,8 @@ pub struct Summary {
     pub assignments: u64,
     /// Failures among them.
     pub failures: u64,
+    /// Whether only failed assignments were kept (`--failed`): `assignments` counts no others.
+    pub failed_only: bool,
     /// Failed assignments by error, most frequent first.
     pub errors: Vec<ErrorCount>,
     /// Assignments per second, over the whole run.

@@ -25,7 +25,8 @@ use super::{
     picture::PlotData,
     processes::Processes,
     quantities::{ErrorCount, Latency},
-    self_connect::SelfConnects,
+    reuse::Reuse,
+    self_connect::{SelfConnect, SelfConnects},
     summary::{DestinationSummary, RunContext, Summary},
 };
 use crate::model::{Assignment, errno_name};
@@ -127,20 +128,12 @@ impl Tally {
     pub fn summary(&self, now_ns: Option<u64>, busiest: usize, around: RunContext) -> Summary {
         let disordered = around.disordered.min(self.assignments);
         let around = RunContext { disordered, ..around };
-        let completeness = self.completeness(&around);
+        let (reuse, self_connects) = (self.destinations.reuse(), self.self_connects.self_connect());
+        let facts = self.facts_of_run(&around, &reuse, &self_connects);
         let RunContext { losses, kernel, hook, cpu, kernel_cost, lanes_evicted, .. } = around;
-        let RunContext { overflow, own_netns, retried, unseen_failures, is_untimed, .. } = around;
+        let RunContext { overflow, failed_only, retried, unseen_failures, is_untimed, .. } = around;
         let (by_host, destinations) = self.judged(busiest);
         let HostVerdicts { verdict, origins, hosts, rules, fitted_range } = by_host;
-        let (reuse, self_connects) = (self.destinations.reuse(), self.self_connects.self_connect());
-        let facts = Facts {
-            destinations: self.facts(),
-            own_netns,
-            reuse: Some(reuse.clone()),
-            self_connects: Some(self_connects.clone()),
-            completeness,
-            ..Facts::default()
-        };
         let listed: u64 = destinations.iter().map(|one| one.assignments).sum();
         let (duration_ns, span) = if is_untimed {
             (0, (None, None))
@@ -151,6 +144,7 @@ impl Tally {
             duration_ns,
             assignments: self.assignments,
             failures: self.failures,
+            failed_only,
             errors: self.errors(),
             per_second: per_second(self.assignments, duration_ns),
             latency: self.latency(),
@@ -205,6 +199,24 @@ impl Tally {
     fn duration_ns(&self, now_ns: Option<u64>) -> u64 {
         let (from, to) = (self.started_ns.or(self.first_ns), now_ns.or(self.last_ns));
         to.zip(from).map_or(0, |(to, from)| to.saturating_sub(from))
+    }
+
+    fn facts_of_run(
+        &self,
+        around: &RunContext,
+        reuse: &Reuse,
+        self_connects: &SelfConnect,
+    ) -> Facts {
+        Facts {
+            destinations: self.facts(),
+            own_netns: around.own_netns,
+            for_remedies: around.namespaces.clone(),
+            failed_only: around.failed_only,
+            reuse: Some(reuse.clone()),
+            self_connects: Some(self_connects.clone()),
+            completeness: self.completeness(around),
+            ..Facts::default()
+        }
     }
 
     fn completeness(&self, around: &RunContext) -> Completeness {

@@ -21,7 +21,8 @@ pub struct CheckArgs {
     #[arg(long, value_name = "WARN,CRIT", default_value = "50,90")]
     pub r#use: String,
 
-    /// Failed assignments, in percent of all; 0 warns of any failure
+    /// Failed attempts to get a port, in percent of the attempts of the same program for the same
+    /// destination; 0 warns of any failure
     #[arg(long, value_name = "WARN,CRIT", default_value = "0,1")]
     pub failures: String,
 
@@ -29,11 +30,11 @@ pub struct CheckArgs {
     #[arg(long, value_name = "WARN,CRIT", default_value = "1ms,10ms")]
     pub p99: String,
 
-    /// How long to count assignments
+    /// How long to count attempts
     #[arg(long = "for", value_name = "TIME", default_value = "2s")]
     pub span: String,
 
-    /// Check only the ports in use, without counting assignments
+    /// Check only the ports in use, without counting attempts
     #[arg(long)]
     pub no_trace: bool,
 

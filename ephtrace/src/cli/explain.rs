@@ -30,7 +30,7 @@ pub struct ExplainArgs {
     pub what: Vec<String>,
 
     /// Use this network namespace instead of ephtrace's own: inode number, path, or name of `ip
-    /// netns`
+    /// netns`; for an error, also all
     #[arg(long, value_name = "NETNS")]
     pub netns: Option<String>,
 
@@ -39,8 +39,8 @@ pub struct ExplainArgs {
     pub probe: bool,
 
     /// Use this recording (`ephtrace -o json`) to tell who opened connections, and how; - is
-    /// standard input. To prove that a socket was not bound, it must have all processes and
-    /// `--origin connect,bind,listen,udp,explicit`
+    /// standard input. Only a recording of all processes with `--origin
+    /// connect,bind,listen,udp,explicit` proves that a socket was not bound
     #[arg(long, value_name = "FILE")]
     pub from: Option<PathBuf>,
 

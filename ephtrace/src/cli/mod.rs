@@ -42,7 +42,7 @@ pub use self::{
 const EXAMPLES: &str = "\
 Examples:
   sudo ephtrace                        every port assigned to a socket
-  sudo ephtrace -x                     only connects that failed: no free port
+  sudo ephtrace -x                     only attempts that got no port
   sudo ephtrace -p 181,204 -P 443      two processes, destination port 443
   sudo ephtrace -c curl -6 -w          curl over IPv6, room for long addresses
   sudo ephtrace --dst 10.0.0.0/8 -P 80,8000-8100

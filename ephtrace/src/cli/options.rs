@@ -12,7 +12,8 @@ use crate::output::Format;
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Output")]
 pub struct ViewArgs {
-    /// Show the column TIME(s), seconds since the start (default, unless -T)
+    /// Show the column TIME(s), seconds since ephtrace began to trace, or since the first row of a
+    /// recording (default, unless -T)
     #[arg(short = 't', long)]
     pub timestamp: bool,
 
@@ -47,8 +48,8 @@ pub struct ViewArgs {
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
-    /// Permissions of that file if it is new, such as 640; by default, only its owner may read and
-    /// write it
+    /// Permissions of the output file if it is new, such as 640; by default, only its owner may
+    /// read and write it
     #[arg(long, value_name = "MODE", requires = "output")]
     pub mode: Option<String>,
 }
@@ -100,12 +101,12 @@ pub struct KernelArgs {
     #[arg(long, value_name = "FILE")]
     pub btf: Option<PathBuf>,
 
-    /// Do not have the kernel measure the cost of ephtrace's BPF programs: the measurement starts
-    /// and stops every ten seconds, each time patching kernel code, which briefly stops all CPUs
+    /// Do not measure the cost of ephtrace's BPF programs: every ten seconds, a measurement makes
+    /// the kernel patch its own code, which briefly stops all CPUs
     #[arg(long)]
     pub no_kernel_cost: bool,
 
-    /// Switch to this user (name or number), keeping only the capabilities that tracing needs;
+    /// Switch to this user (name or number), keeping only the capabilities that tracing needs; new
     /// files belong to that user
     #[arg(long, value_name = "USER")]
     pub user: Option<String>,
@@ -121,11 +122,11 @@ pub enum HookArg {
     /// The first of the hooks below that works here
     #[default]
     Auto,
-    /// fentry and fexit on the search; needs BTF
+    /// fentry and fexit on the port search; needs BTF
     Fentry,
-    /// kprobe and kretprobe on the search
+    /// kprobe and kretprobe on the port search
     Kprobe,
-    /// Tracepoint and sock_ops program; shows less
+    /// Tracepoint and sock_ops program; does not show how a search went
     #[value(name = "sock_ops", alias = "sock-ops")]
     SockOps,
 }
@@ -134,8 +135,8 @@ pub enum HookArg {
 #[derive(Clone, Copy, Debug, Default, Args)]
 #[command(next_help_heading = "Messages")]
 pub struct Verbosity {
-    /// Explain each line of the table in a sentence, and log more to standard error; -vv and -vvv
-    /// log even more
+    /// Log more to standard error, and explain each line of a trace in a sentence; -vv and -vvv log
+    /// even more
     #[arg(short, long, action = clap::ArgAction::Count, conflicts_with = "quiet")]
     pub verbose: u8,
 

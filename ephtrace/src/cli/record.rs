@@ -30,8 +30,9 @@ pub struct RecordArgs {
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
 
-    /// Start a new file at this size (256M, 2G) or after this time (10m, 1h), numbered before the
-    /// extension: FILE-000001 and so on; existing files are not overwritten
+    /// Start a new file at this size (256M, 2G) or after this time (10m, 1h). Each file has a
+    /// number before its extension, such as ports-000001.parquet; existing files are not
+    /// overwritten
     #[arg(long, value_name = "SIZE|TIME", help_heading = "Output")]
     pub rotate: Option<String>,
 

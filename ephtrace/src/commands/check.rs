@@ -65,10 +65,14 @@ impl TryFrom<CheckArgs> for CheckSettings {
 
     fn try_from(args: CheckArgs) -> Result<Self, UsageError> {
         let CheckArgs { r#use, failures, p99, span, no_trace, netns, kernel, json: _ } = args;
-        let is_all = netns.iter().any(|text| text == "all");
         let which = which(&netns)?;
-        let counted = FilterArgs { netns, ..FilterArgs::default() };
-        let filter = build_live_filter(&if is_all { FilterArgs::default() } else { counted })?;
+        // Count where the ports in use are examined, and nowhere else.
+        let netns = match &which {
+            Which::Own => netns::own().map(|own| own.to_string()).into_iter().collect(),
+            Which::All => Vec::new(),
+            Which::These(_) => netns,
+        };
+        let filter = build_live_filter(&FilterArgs { netns, ..FilterArgs::default() })?;
         let span = parse::duration("--for", &span)?;
         Ok(Self {
             limits: Limits {
@@ -167,7 +171,20 @@ fn look(settings: &CheckSettings) -> Result<CheckInput> {
     let Facts { destinations, asked, .. } = facts::of_inventory(&inventory);
     let counted = interval.map(|interval| interval.all);
     let findings = findings(&facts);
-    Ok(CheckInput { destinations, asked, counted, rows, lost: losses, findings, unseen })
+    let namespaces = match &*inventory.namespaces {
+        [_] if settings.which != Which::All => Vec::new(),
+        several => several.iter().map(|one| (one.place.netns, one.place.shown())).collect(),
+    };
+    Ok(CheckInput {
+        destinations,
+        asked,
+        counted,
+        rows,
+        lost: losses,
+        findings,
+        unseen,
+        namespaces,
+    })
 }
 
 /// Returns the sockets that the inventory does not list, in words.

@@ -34,7 +34,7 @@ use crate::{
     },
     model::{Filter, Hook, Origin, escape::shown},
     output::{Kind, write_object},
-    pipeline::rights::look_only,
+    pipeline::rights::{is_memory_locked, look_only},
 };
 
 mod memory;
@@ -125,7 +125,7 @@ pub fn run(args: &DoctorArgs) -> Result<ExitCode> {
     let held = rights::held().ok();
     look_only(TO_ATTACH);
     let report = Report {
-        rights: RightReport::all(held),
+        rights: RightReport::all(held, is_memory_locked()),
         ..examine(&Support::gather(args.btf.as_deref()), args.probe)
     };
     let mut out = io::stdout().lock();
@@ -150,7 +150,7 @@ pub fn examine(support: &Support, probe: bool) -> Report {
         kernel: support.release.clone(),
         root: support.is_root,
         missing_rights: support.missing_rights.clone(),
-        rights: RightReport::all(rights::held().ok()),
+        rights: RightReport::all(rights::held().ok(), is_memory_locked()),
         lockdown: support.lockdown.clone().ok().flatten(),
         lockdown_known: support.lockdown.is_ok(),
         port_selection: btf.as_ref().ok().map(|btf| Generation::of(btf, symbols::table_perturb())),

@@ -50,7 +50,7 @@ const LOOKED_AT: usize = 16;
 
 /// Another cause of an error, unless all namespaces were looked at.
 const OTHER_NAMESPACES: &str = "a shortage in another network namespace, such as a container's: \
-                                the same with `--netns all` looks there";
+                                the same command with `--netns all` looks there";
 
 /// Answers on standard output.
 pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
@@ -138,7 +138,7 @@ fn of_question(
     let holders = holders::find(Path::new(PROC), wanted).map_err(InventoryError::Proc)?;
     let owners = Owners { open: &holders.open, past_owners: history };
     let (mut namespace, seen) = looked.describe(owners);
-    let answer = answer(question, &seen, owners);
+    let answer = answer(question, &seen, owners).at(&namespace.place);
     let Question::Destination(to) = question else { return Ok((answer, None, Vec::new())) };
     // Keeps this destination alone.
     let is_meant = |one: &DestinationUse| {
@@ -160,7 +160,7 @@ fn of_error(
     found.retain(|finding| is_about(error, finding.rule));
     let mut answer = shortage(error, &inventory);
     if *which != Which::All {
-        answer.elsewhere.insert(0, OTHER_NAMESPACES);
+        answer.elsewhere.insert(0, OTHER_NAMESPACES.to_owned());
     }
     Ok((answer, None, found))
 }

@@ -1,21 +1,22 @@
 //! The network namespaces of this host, and ways to enter one.
 //!
-//! A namespace is found by its processes, or by the file that it is mounted on (`ip netns` and
-//! container runtimes keep namespaces like this). A namespace that only an open file, a socket or a
-//! thread other than a process's first keeps alive is not found.
+//! A namespace is found by its processes and their threads, by the file that it is mounted on
+//! (`ip netns` and container runtimes keep namespaces like this), or by a process that has it open.
+//! A namespace that only a socket keeps alive is not found.
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     ffi::OsStr,
     fs::{self, File},
     io,
-    os::unix::ffi::OsStrExt as _,
+    os::unix::{ffi::OsStrExt as _, fs::MetadataExt as _},
     path::{Path, PathBuf},
     thread,
 };
 
 use nix::{
     errno::Errno,
+    fcntl::readlinkat,
     sched::{CloneFlags, setns},
 };
 use thiserror::Error;
@@ -33,6 +34,13 @@ const NAMED: [&str; 2] = ["/run/netns", "/var/run/netns"];
 /// Maximum number of remembered ways into a namespace: a process may end before it is looked at.
 const MAX_DOORS: usize = 4;
 
+/// Maximum number of threads, besides the first of each process, whose namespace is read: two links
+/// each, a few microseconds.
+pub const MAX_THREADS: usize = 65_536;
+
+/// Maximum number of open files that are examined: one link each.
+pub const MAX_FILES: usize = 65_536;
+
 /// A network namespace, and ways to enter it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Found {
@@ -40,7 +48,7 @@ pub struct Found {
     pub netns: u32,
     /// Name of the file in `/run/netns` that it is mounted on, else the path of such a file.
     pub name: Option<String>,
-    /// Number of processes whose first thread is in it, as far as they may be read.
+    /// Number of processes of which a thread is in it, as far as they may be read.
     pub processes: u32,
     /// Files that represent it, at most a few.
     pub doors: Vec<NsFile>,
@@ -53,6 +61,9 @@ pub struct Namespaces {
     pub found: BTreeMap<u32, Found>,
     /// Number of processes whose namespace may not be read.
     pub hidden_processes: u32,
+    /// True if there are more than [`MAX_THREADS`] threads or [`MAX_FILES`] open files: the others
+    /// were not examined.
+    pub is_cut: bool,
 }
 
 /// Reason why a namespace can't be entered, with the remedy.
@@ -80,37 +91,106 @@ pub fn own() -> io::Result<u32> {
 /// Returns the name of namespace `netns` in the manner of `ip netns`, if it is mounted where this
 /// process sees it.
 pub fn name_of(netns: u32) -> Option<String> {
-    let mounts = fs::read("/proc/thread-self/mountinfo").ok()?;
-    mounted(&mounts).find(|(inode, _)| *inode == netns).map(|(_, path)| name(&path))
+    named().into_iter().find(|(inode, _)| *inode == netns).map(|(_, name)| name)
 }
 
-/// Finds namespaces by all processes and mounts below `proc`.
+/// Returns all namespaces that are mounted where this process sees them, with their names.
+pub fn named() -> Vec<(u32, String)> {
+    let mounts = fs::read("/proc/thread-self/mountinfo").unwrap_or_default();
+    mounted(&mounts).map(|(inode, path)| (inode, name(&path))).collect()
+}
+
+/// Finds namespaces by all processes, threads, open files and mounts below `proc`.
 pub fn find_all(proc: &Path) -> io::Result<Namespaces> {
-    let mut all = Namespaces::default();
-    all.add_mounts(&proc.join("thread-self"), None);
-    let mut mount_namespaces: HashSet<PathBuf> =
-        fs::read_link(proc.join("thread-self/ns/mnt")).into_iter().collect();
-    for process in processes(proc)? {
-        let ns_path = process.join("ns/net");
-        match inode(&ns_path) {
-            Ok(netns) => {
-                let found = all.at(netns);
-                found.processes += 1;
-                found.add_door(NsFile::new(ns_path));
-            }
+    let mut search = Search::default();
+    search.all.add_mounts(&proc.join("thread-self"), None);
+    search.mount_namespaces.extend(fs::read_link(proc.join("thread-self/ns/mnt")));
+    let processes = processes(proc)?;
+    for process in &processes {
+        match search.task(process) {
+            Ok(netns) => search.processes(process, netns),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                all.hidden_processes += 1;
+                search.all.hidden_processes += 1;
             }
             // The process has ended.
             Err(_) => {}
         }
-        if let Ok(mount_namespace) = fs::read_link(process.join("ns/mnt"))
-            && mount_namespaces.insert(mount_namespace)
+    }
+    for process in &processes {
+        search.files(process);
+    }
+    Ok(search.all)
+}
+
+/// A search for namespaces, with its bounds.
+#[derive(Default)]
+struct Search {
+    all: Namespaces,
+    mount_namespaces: HashSet<PathBuf>,
+    threads: usize,
+    files: usize,
+}
+
+impl Search {
+    /// Adds the namespace of a task, and those mounted where it sees them. Returns the former.
+    fn task(&mut self, task: &Path) -> io::Result<u32> {
+        if let Ok(mount_namespace) = fs::read_link(task.join("ns/mnt"))
+            && self.mount_namespaces.insert(mount_namespace)
         {
-            all.add_mounts(&process, Some(&process.join("root")));
+            self.all.add_mounts(task, Some(&task.join("root")));
+        }
+        let ns_path = task.join("ns/net");
+        let netns = inode(&ns_path)?;
+        self.all.at(netns).add_door(NsFile::new(ns_path));
+        Ok(netns)
+    }
+
+    /// Counts the process in each of the namespaces of its threads; that of the first is `first`.
+    fn processes(&mut self, process: &Path, first: u32) {
+        let mut all = self.threads(process);
+        all.insert(first);
+        for netns in all {
+            self.all.at(netns).processes += 1;
         }
     }
-    Ok(all)
+
+    /// Adds the namespaces of all threads but the first, and returns them.
+    fn threads(&mut self, process: &Path) -> BTreeSet<u32> {
+        let mut namespaces = BTreeSet::new();
+        let folder = process.join("task");
+        // The folder has a link to itself, one from above, and one for each thread.
+        if fs::metadata(&folder).is_ok_and(|folder| folder.nlink() == 3) {
+            return namespaces;
+        }
+        let threads = fs::read_dir(folder).into_iter().flatten().flatten();
+        for thread in threads.filter(|thread| Some(&*thread.file_name()) != process.file_name()) {
+            if self.threads == MAX_THREADS {
+                self.all.is_cut = true;
+                break;
+            }
+            self.threads += 1;
+            // An error means that the thread has ended.
+            namespaces.extend(self.task(&thread.path()));
+        }
+        namespaces
+    }
+
+    /// Adds the namespaces that a process has open.
+    fn files(&mut self, process: &Path) {
+        let folder = process.join("fd");
+        let Ok(open) = File::open(&folder) else { return };
+        for file in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            if self.files == MAX_FILES {
+                self.all.is_cut = true;
+                return;
+            }
+            self.files += 1;
+            let link = readlinkat(&open, &*file.file_name());
+            if let Some(netns) = link.ok().and_then(|link| netns_of(link.as_bytes())) {
+                self.all.at(netns).add_door(NsFile::new(file.path()));
+            }
+        }
+    }
 }
 
 impl Namespaces {
@@ -218,6 +298,10 @@ fn name(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+
+    use nix::sched::unshare;
+
     use super::*;
 
     #[test]
@@ -237,6 +321,30 @@ mod tests {
         let all = find_all(Path::new("/proc")).unwrap();
         let found = &all.found[&own];
         assert!(found.processes > 0 && !found.doors.is_empty(), "{found:?}");
+    }
+
+    #[test]
+    fn what_only_a_thread_or_an_open_file_has_is_found() {
+        // Only root can create a namespace on a thread; the test does nothing otherwise.
+        let (tell, told) = mpsc::channel();
+        let (finish, finished) = mpsc::channel::<()>();
+        let thread = thread::spawn(move || {
+            let own = unshare(CloneFlags::CLONE_NEWNET).ok().and_then(|()| own().ok());
+            tell.send(own).unwrap();
+            let _ = finished.recv();
+        });
+        if let Some(netns) = told.recv().unwrap() {
+            let find = || find_all(Path::new("/proc")).unwrap().found.remove(&netns);
+            let by_thread = find().unwrap();
+            assert_eq!(by_thread.processes, 1);
+            assert!(by_thread.inside(own).unwrap().is_ok_and(|inside| inside == netns));
+            let file = by_thread.open().unwrap();
+            drop(finish);
+            thread.join().unwrap();
+            let by_file = find().unwrap();
+            assert!(by_file.inside(own).unwrap().is_ok_and(|inside| inside == netns));
+            drop(file);
+        }
     }
 
     #[test]

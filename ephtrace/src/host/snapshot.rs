@@ -83,8 +83,8 @@ pub enum InventoryError {
     },
     /// A namespace given by its number is not found.
     #[error(
-        "network namespace {0}: no visible process or mount refers to it; `ephtrace ports --netns \
-         all` lists the visible ones"
+        "network namespace {0}: no visible process, thread, open file or mount refers to it; \
+         `ephtrace ports --netns all` lists the visible ones"
     )]
     NotFound(String),
 }
@@ -165,6 +165,14 @@ impl Looked {
         let own = netns::own().map_err(InventoryError::Proc)?;
         let all = netns::find_all(Path::new(PROC)).map_err(InventoryError::Proc)?;
         self.hidden_processes = Some(all.hidden_processes);
+        if all.is_cut {
+            log::warn!(
+                "network namespaces were searched for in the first {} threads and {} open files \
+                 only; name others with --netns",
+                netns::MAX_THREADS,
+                netns::MAX_FILES
+            );
+        }
         for found in all.found.values() {
             let place = NetnsRef {
                 netns: found.netns,

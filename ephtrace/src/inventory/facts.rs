@@ -3,7 +3,7 @@
 //!
 //! No other file knows both `inventory` and `analyse`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{
     Inventory, Namespace,
@@ -203,6 +203,18 @@ fn namespace(namespace: &Namespace) -> NetnsFacts {
     }
 }
 
+/// Returns the facts about another namespace of which only the name is known, for remedies.
+pub fn of_name(netns: u32, name: &str) -> NetnsFacts {
+    let ns_path = name.starts_with('/').then(|| PathBuf::from(name));
+    let place = NetnsRef { netns, name: Some(name.to_owned()), ns_path, ..NetnsRef::default() };
+    NetnsFacts {
+        netns,
+        name: format!("namespace {name}"),
+        enter: enter(&place),
+        ..NetnsFacts::default()
+    }
+}
+
 /// Returns the command prefix that enters the namespace. Others choose its names, so one that needs
 /// quoting in a shell is left out.
 fn enter(place: &NetnsRef) -> Option<String> {
@@ -365,5 +377,7 @@ mod tests {
         let elsewhere = "/proc/7/root/run/netns/blue";
         assert_eq!(enter(Some("blue"), elsewhere), is(&format!("nsenter --net={elsewhere}")));
         assert_eq!(enter(Some("a;b"), "/run/netns/a;b"), None);
+        assert_eq!(of_name(7, "blue").enter, is("ip netns exec blue"));
+        assert_eq!(of_name(7, "/x/y").enter, is("nsenter --net=/x/y"));
     }
 }

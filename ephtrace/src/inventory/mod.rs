@@ -13,6 +13,7 @@ pub mod census;
 pub mod explain;
 pub mod facts;
 pub mod namespace;
+mod netns_ref;
 pub mod owners;
 pub mod past_owners;
 pub mod port_set;

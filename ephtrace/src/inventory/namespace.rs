@@ -1,9 +1,10 @@
 //! The ports in use in one network namespace, as data: the keys of `ephtrace ports --json`.
 
-use std::{net::IpAddr, path::PathBuf};
+use std::net::IpAddr;
 
 use serde::{Serialize, Serializer};
 
+pub use super::netns_ref::NetnsRef;
 use super::{
     asked::Asked,
     bound::Bound,
@@ -13,24 +14,6 @@ use super::{
 };
 use crate::inventory::sysctls::{Conntrack, Sysctls};
 use crate::model::{FlowKey, PortRange, port_range::serialize_ends};
-
-/// Reference to a namespace.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub struct NetnsRef {
-    /// Inode number of the namespace.
-    pub netns: u32,
-    /// Its name as in `ip netns`: the name of the file that it is mounted on.
-    pub name: Option<String>,
-    /// True if ephtrace runs in this namespace.
-    pub own: bool,
-    /// Visible processes in it; null if not examined.
-    #[serde(rename = "process_count")]
-    pub processes: Option<u32>,
-    /// File by which it can be entered, if one is known.
-    #[serde(skip)]
-    pub ns_path: Option<PathBuf>,
-}
 
 /// The ports in use in one network namespace.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -81,9 +81,10 @@ pub fn attach_one(
     let needs = needs(hook, &settings, options);
     let failed_calls = failed_calls::offered(hook, btf, &settings.offsets);
     let mut plan = Plan { hook, settings, sites, unseen, failed_calls, no_binds: None };
-    let (programs, ebpf) = plan.carry_out(support, needs, options.log_level)?;
+    let (programs, ebpf, began_ns) = plan.carry_out(support, needs, options.log_level)?;
     let Plan { settings, mut sites, unseen, failed_calls, no_binds, .. } = plan;
     let mut tracer = tracer(hook, &sites, programs, ebpf, &settings.filter, options)?;
+    tracer.began_ns = began_ns;
     tracer.left_out = LeftOut::of_probes(hook, support);
     tracer.own_range_steps_by_one = offsets::own_range_steps_by_one(btf);
     tracer.has_large_table = address.is_some();
@@ -120,20 +121,21 @@ struct Plan {
 }
 
 impl Plan {
-    /// Loads and attaches everything that the kernel accepts.
+    /// Loads and attaches everything that the kernel accepts. Also returns the time before the
+    /// first program was attached, on the monotonic clock.
     fn carry_out(
         &mut self,
         support: &Support,
         needs: Needs,
         log_level: u8,
-    ) -> Result<(Programs, Ebpf), AttachError> {
+    ) -> Result<(Programs, Ebpf, u64), AttachError> {
         loop {
             failed_calls::set(&mut self.settings.features, self.failed_calls);
             let binds = if self.no_binds.is_none() { Binds::Free } else { Binds::Held };
             let fit = fit(&self.settings, self.failed_calls, binds);
             let programs = programs::programs(self.hook, &self.sites, fit);
             match load_and_attach_all(&programs, &self.settings, support, needs, log_level) {
-                Ok(ebpf) => return Ok((programs, ebpf)),
+                Ok((ebpf, began_ns)) => return Ok((programs, ebpf, began_ns)),
                 Err((to, error)) => self.go_without(to, error)?,
             }
         }
@@ -212,6 +214,7 @@ fn tracer(
         .ok_or_else(|| AttachError::Unsupported("the eBPF object has no SELF_TEST".into()))?;
     Ok(Tracer {
         hook,
+        began_ns: 0,
         passed_over: Vec::new(),
         own_range_steps_by_one: None,
         has_large_table: false,

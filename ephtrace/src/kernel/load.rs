@@ -18,17 +18,22 @@ use super::{
     sites,
     support::Support,
 };
+use crate::host::clock::monotonic_ns;
 
-/// Loads the object and its programs for `settings`, and attaches them. An error includes the
-/// target that could not be attached to, if any.
+/// Loads the object and its programs for `settings`, and attaches them. Also returns the time
+/// before the first was attached, on the monotonic clock. An error includes the target that could
+/// not be attached to, if any.
 pub(super) fn load_and_attach_all(
     programs: &Programs,
     settings: &Settings,
     support: &Support,
     needs: Needs,
     log_level: u8,
-) -> Result<Ebpf, (&'static str, AttachError)> {
+) -> Result<(Ebpf, u64), (&'static str, AttachError)> {
     let mut ebpf = load(settings, needs, log_level).map_err(|error| ("", error))?;
+    let began_ns = monotonic_ns().map_err(|error| {
+        ("", AttachError::Unsupported(format!("the monotonic clock can't be read: {error}")))
+    })?;
     let types = KernelTypes::default();
     for &attachment in programs.all() {
         match start_program(&mut ebpf, attachment, support, &types) {
@@ -39,7 +44,7 @@ pub(super) fn load_and_attach_all(
             },
         }
     }
-    Ok(ebpf)
+    Ok((ebpf, began_ns))
 }
 
 fn load(settings: &Settings, needs: Needs, log_level: u8) -> Result<Ebpf, AttachError> {

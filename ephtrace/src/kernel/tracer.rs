@@ -31,6 +31,8 @@ use super::{
 pub struct Tracer {
     /// Hook that is attached.
     pub hook: Hook,
+    /// Time before its first program was attached, on the monotonic clock: no event is earlier.
+    pub began_ns: u64,
     /// Better hooks that can't be used, with the reason for each.
     pub passed_over: Vec<(Hook, String)>,
     /// True if `IP_LOCAL_PORT_RANGE` makes the search step by one on this kernel; `None` if its

@@ -14,6 +14,7 @@ pub mod failed_calls;
 pub mod filter;
 pub mod flow;
 pub(crate) mod human_duration;
+pub(crate) mod human_share;
 pub mod left_out;
 pub mod losses;
 pub mod names;

@@ -1,5 +1,7 @@
 //! Where a recording comes from, as far as it tells.
 
+use std::collections::BTreeMap;
+
 use ephtrace_common::Hook;
 use serde::{Serialize, Serializer};
 
@@ -24,6 +26,10 @@ pub struct Provenance {
     /// Whether all recordings tell how much is missing in them: those of ephtrace do. Else, nothing
     /// lost means nothing.
     pub tells_losses: bool,
+    /// Names of network namespaces by inode number; `None` is the one that ephtrace ran in. Empty
+    /// with several hosts: each has numbers of its own.
+    #[serde(skip)]
+    pub namespaces: BTreeMap<u32, Option<String>>,
 }
 
 impl Provenance {
@@ -34,6 +40,7 @@ impl Provenance {
             kernel_releases: vec![kernel.map(str::to_owned)],
             hook_names: Vec::new(),
             tells_losses,
+            namespaces: BTreeMap::new(),
         }
     }
 
@@ -44,6 +51,10 @@ impl Provenance {
         other.kernel_releases.into_iter().for_each(|one| put_in(&mut self.kernel_releases, one));
         other.hook_names.into_iter().for_each(|name| put_in(&mut self.hook_names, name));
         self.tells_losses &= other.tells_losses;
+        self.namespaces.extend(other.namespaces);
+        if self.host_names.len() > 1 {
+            self.namespaces.clear();
+        }
         self
     }
 }
@@ -94,6 +105,16 @@ mod tests {
         assert_eq!(all.kernel_releases, [Some("6.1.0".to_owned())]);
         assert!(all.tells_losses);
         assert!(!all.and(Provenance::new(None, None, false)).tells_losses);
+    }
+
+    #[test]
+    fn namespaces_of_several_hosts_have_no_names() {
+        let of = |host, netns| Provenance {
+            namespaces: [(netns, Some("blue".to_owned()))].into(),
+            ..Provenance::new(Some(host), None, true)
+        };
+        assert_eq!(of("web", 7).and(of("web", 8)).namespaces.len(), 2);
+        assert!(of("web", 7).and(of("db", 7)).and(of("web", 8)).namespaces.is_empty());
     }
 
     #[test]

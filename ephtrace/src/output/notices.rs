@@ -83,6 +83,13 @@ impl Notices {
         grown
     }
 
+    /// Writes a line about the output itself, unless `quiet`.
+    pub(crate) fn tell(&mut self, line: &str) {
+        if !self.quiet {
+            let _ = writeln!(self.out, "ephtrace: {line}");
+        }
+    }
+
     /// Writes the summary in words.
     pub(crate) fn summary(&mut self, summary: &Summary) {
         if !self.quiet {

@@ -3,8 +3,10 @@
 use std::{
     io::{self, Write as _},
     path::Path,
+    time::Duration,
 };
 
+use super::settings::TraceSettings;
 use crate::{
     host::pid_namespace,
     kernel::{
@@ -13,7 +15,8 @@ use crate::{
         sites::{self, Site},
         tracer::Tracer,
     },
-    model::Origin,
+    model::{Origin, escape::shown, human_duration::HumanDuration},
+    output::stream::parquet::Options,
 };
 
 /// Returns requested origins that can't be seen.
@@ -63,6 +66,29 @@ pub(crate) fn about_blinded(blinded: &[(Site, String)]) -> impl Iterator<Item = 
     })
 }
 
+/// Prints a line with the file that is recorded to, and the end of the recording.
+pub(crate) fn tell_recording(settings: &TraceSettings) {
+    if let Some(record) = &settings.record {
+        let line = about_recording(record, settings.count, settings.duration);
+        // A closed standard error is no reason to fail.
+        let _ = writeln!(io::stderr(), "ephtrace: {line}");
+    }
+}
+
+fn about_recording(record: &Options, count: Option<u64>, duration: Option<Duration>) -> String {
+    let numbered = match record.rotate {
+        Some(_) => ", in numbered files",
+        None => "",
+    };
+    let mut ends = vec!["Ctrl-C".to_owned()];
+    ends.extend(count.map(|count| format!("{count} events")));
+    ends.extend(duration.map(|time| {
+        let time = HumanDuration(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+        format!("{time} have passed")
+    }));
+    format!("recording to {}{numbered} until {}", shown(&record.path), ends.join(" or "))
+}
+
 /// Prints a line with the hook, and what it can't see.
 pub(crate) fn announce(tracer: &Tracer) {
     let row = hooks::row(tracer.hook);
@@ -91,5 +117,23 @@ pub(crate) fn announce(tracer: &Tracer) {
     let _ = writeln!(io::stderr(), "{line}");
     if let Some(notice) = pid_namespace::notice(Path::new("/proc")) {
         let _ = writeln!(io::stderr(), "ephtrace: {notice}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::stream::parquet::Rotate;
+
+    #[test]
+    fn a_recording_says_where_it_goes_and_how_it_ends() {
+        let mut record = Options { path: "/x/ports.parquet".into(), rotate: None, mode: None };
+        let line = about_recording(&record, None, None);
+        assert_eq!(line, "recording to /x/ports.parquet until Ctrl-C");
+        record.rotate = Some(Rotate::Time(Duration::from_mins(1)));
+        let line = about_recording(&record, Some(5), Some(Duration::from_mins(1)));
+        let expected = "recording to /x/ports.parquet, in numbered files until Ctrl-C or 5 events \
+                        or 60.0 s have passed";
+        assert_eq!(line, expected);
     }
 }

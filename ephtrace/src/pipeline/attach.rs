@@ -4,7 +4,7 @@ use anyhow::Result;
 use tokio::time::sleep;
 
 use super::{
-    announce::announce,
+    announce::{announce, tell_recording},
     live::Pipeline,
     rights::{self, Later},
     settings::TraceSettings,
@@ -52,6 +52,7 @@ pub(crate) async fn settle(
     let missing = rights::restrict(pipeline.tracer(), later);
     if !settings.view.quiet {
         announce(pipeline.tracer());
+        tell_recording(settings);
         missing.tell();
     }
     Ok(())

@@ -8,7 +8,7 @@ use nix::sys::{
 };
 
 use super::{
-    counts,
+    counts, namespaces,
     output::{Output, not_written},
     overflow::OverflowTotals,
     recording_metadata,
@@ -59,6 +59,7 @@ pub(crate) struct Pipeline {
     /// Number of records taken out of the ring.
     taken: u64,
     stop_after: Option<u64>,
+    failed_only: bool,
 }
 
 /// Conversion of a record's bytes to an assignment.
@@ -78,8 +79,8 @@ impl Pipeline {
         })
     }
 
-    /// Creates a pipeline into the sink that `make` creates from the start of the run, in
-    /// nanoseconds since the Unix epoch.
+    /// Creates a pipeline into the sink that `make` creates from the time before which there is no
+    /// event, in nanoseconds since the Unix epoch.
     pub(crate) fn with_sink(
         settings: &TraceSettings,
         mut tracer: Tracer,
@@ -88,7 +89,9 @@ impl Pipeline {
         let ring = tracer.take_ring().context("the eBPF object has no EVENTS")?;
         let totals = tracer.take_totals().context("the eBPF object has no totals")?;
         let clock = Clock::read().context("can't read the clocks")?;
-        let started_ns = clock.unix_ns(monotonic_ns()?);
+        // Rates are over the time in which everything is seen; events are seen from before.
+        let (began_ns, started_ns) =
+            (clock.unix_ns(tracer.began_ns), clock.unix_ns(monotonic_ns()?));
         let reading = Reading {
             clock,
             machine: machine(clock),
@@ -97,7 +100,7 @@ impl Pipeline {
             undecodable: 0,
         };
         let rules = kernel_rules(&tracer);
-        let stages = Stages::new(Some(started_ns), None, make(started_ns)?).knowing(rules);
+        let stages = Stages::new(Some(started_ns), None, make(began_ns)?).knowing(rules);
         let failure = not_written(settings);
         let (ring, meter) = (Ring::new(ring), Meter::new(settings.measures_cost));
         Ok(Self {
@@ -111,6 +114,7 @@ impl Pipeline {
             looks: 0,
             taken: 0,
             stop_after: settings.count,
+            failed_only: settings.filter.failed_only,
         })
     }
 
@@ -191,6 +195,7 @@ impl Pipeline {
             hook: Some(tracer.hook),
             unseen_failures: tracer.unseen_failures(),
             cpu: cpu_time(),
+            failed_only: self.failed_only,
             ..RunContext::default()
         };
         Ok(view::snapshot(stages, self.now_ns()?, wanted, around))
@@ -225,7 +230,7 @@ impl Pipeline {
     pub(crate) fn finish(mut self) -> Result<()> {
         self.tracer.detach_end();
         self.drain_rest()?;
-        let is_full = self.is_full();
+        let (is_full, failed_only) = (self.is_full(), self.failed_only);
         let Self { mut tracer, reading, stages, meter, overflow, failure, taken, .. } = self;
         tracer.flush_log();
         let counts = tracer.counts()?;
@@ -247,6 +252,8 @@ impl Pipeline {
                 searches: cost.searches,
             }),
             overflow: overflow.finish(now_ns)?,
+            namespaces: namespaces::of(&stages.facts()),
+            failed_only,
             ..RunContext::default()
         };
         let summary = stages.summary(Some(now_ns), BUSIEST, around);

@@ -10,6 +10,7 @@ pub(crate) mod counting;
 mod counts;
 pub(crate) mod input;
 pub(crate) mod live;
+mod namespaces;
 pub(crate) mod occupancy;
 mod output;
 mod overflow;

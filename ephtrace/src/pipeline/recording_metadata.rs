@@ -5,8 +5,9 @@ use std::fs;
 use serde_json::{Map, Value};
 
 use crate::{
+    host::netns,
     model::Hook,
-    output::stream::parquet::{Fact, KEY_HOOK, KEY_HOST, KEY_KERNEL},
+    output::stream::parquet::{Fact, KEY_HOOK, KEY_HOST, KEY_KERNEL, KEY_NETNS},
 };
 
 /// Sysctls below `/proc/sys/net/ipv4` that affect the assignment of ports.
@@ -33,10 +34,18 @@ pub(crate) fn gather(hook: Hook, started_ns: u64) -> Vec<Fact> {
         (KEY_HOOK, Some(hook.name().to_owned())),
         (KEY_KERNEL, kernel_release()),
         (KEY_HOST, read("/proc/sys/kernel/hostname")),
+        (KEY_NETNS, Some(namespaces())),
         ("ephtrace.boot_id", read("/proc/sys/kernel/random/boot_id")),
         ("ephtrace.sysctls", Some(Value::Object(sysctls).to_string())),
     ];
     known.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
+}
+
+/// Network namespaces by inode number: the own one has no name, the others have that of `ip netns`.
+fn namespaces() -> String {
+    let own = netns::own().ok().map(|own| (own.to_string(), Value::Null));
+    let named = netns::named().into_iter().map(|(netns, name)| (netns.to_string(), name.into()));
+    Value::Object(named.chain(own).collect()).to_string()
 }
 
 /// Kernel release, as in `uname -r`.

@@ -15,6 +15,7 @@ use anyhow::{Context as _, Result};
 use super::{input::Input, reader::Next};
 use crate::{
     analyse::summary::RunContext,
+    inventory::facts,
     model::{Assignment, losses::Losses},
     output,
     replay::{
@@ -114,7 +115,12 @@ impl<N: Write> Replay<N> {
     /// Returns the recording's facts about itself up to the last item, for a summary.
     pub(crate) fn circumstances(&self) -> RunContext {
         let chronology = self.input.chronology();
+        let known = self.input.provenance().namespaces;
+        let own = known.iter().find(|(_, name)| name.is_none());
+        let named = known.iter().filter_map(|(netns, name)| Some((*netns, name.as_deref()?)));
         RunContext {
+            own_netns: own.map(|(netns, _)| *netns),
+            namespaces: named.map(|(netns, name)| facts::of_name(netns, name)).collect(),
             losses: self.losses(),
             // All assignments, however many there are.
             disordered: if chronology == Chronology::Nothing {

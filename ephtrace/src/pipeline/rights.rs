@@ -172,7 +172,7 @@ fn wanted(later: Later, is_root: bool, is_memory_locked: bool) -> Rights {
 }
 
 /// Returns whether maps count as locked memory: in Linux up to 5.10.
-fn is_memory_locked() -> bool {
+pub(crate) fn is_memory_locked() -> bool {
     let release = recording_metadata::kernel_release().unwrap_or_default();
     let mut numbers = release.split('.').map(str::parse::<u32>);
     matches!((numbers.next(), numbers.next()), (Some(Ok(major)), Some(Ok(minor)))

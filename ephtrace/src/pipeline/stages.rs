@@ -79,8 +79,15 @@ impl<S: Sink> Stages<S> {
         busiest: usize,
         around: RunContext,
     ) -> Summary {
-        let (lanes_evicted, own_netns) = (self.steps.evicted(), netns::own().ok());
-        self.tally.summary(now_ns, busiest, RunContext { lanes_evicted, own_netns, ..around })
+        let around = RunContext {
+            lanes_evicted: self.steps.evicted(),
+            // A recording names the namespace of its own ephtrace.
+            own_netns: around.own_netns.or_else(|| netns::own().ok()),
+            failed_only: around.failed_only
+                || self.filter.as_ref().is_some_and(|filter| filter.failed_only),
+            ..around
+        };
+        self.tally.summary(now_ns, busiest, around)
     }
 
     /// Starts a new tally at `now_ns`; steps go on.

@@ -31,10 +31,12 @@ pub(crate) enum Mark {
 }
 
 impl InUse {
-    /// Returns the percentage in use, rounded down.
+    /// Returns the percentage in use, rounded as elsewhere; 100 means all.
     pub(crate) fn percent(self) -> u32 {
-        let percent = u64::from(self.ports) * 100 / u64::from(self.of.max(1));
-        u32::try_from(percent).unwrap_or(u32::MAX)
+        let (ports, of) = (u64::from(self.ports), u64::from(self.of.max(1)));
+        let percent = (ports * 200 + of) / (2 * of);
+        let most = if ports < of { 99 } else { u64::from(u32::MAX) };
+        u32::try_from(percent.min(most)).unwrap_or(u32::MAX)
     }
 
     pub(crate) fn mark(self) -> Mark {
@@ -148,6 +150,8 @@ mod tests {
         );
         assert_eq!([mark(28, 28), mark(0, 0)], [Mark::Full; 2]);
         assert_eq!(InUse { ports: 1999, of: 2000 }.percent(), 99);
+        assert_eq!(InUse { ports: 538, of: 1000 }.percent(), 54);
+        assert_eq!(InUse { ports: 10, of: 10 }.percent(), 100);
     }
 
     #[test]

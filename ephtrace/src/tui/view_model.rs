@@ -36,6 +36,17 @@ pub struct TallySnapshot {
     pub destinations: Vec<(LaneKey, DestinationSummary)>,
 }
 
+/// Assignments and failures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// Assignments, failed ones included.
+    pub(crate) assignments: u64,
+    /// Failed assignments.
+    pub(crate) failures: u64,
+    /// Error of the last failure.
+    pub(crate) last_errno: Option<u16>,
+}
+
 /// Everything seen so far.
 #[derive(Clone)]
 pub(crate) struct ViewModel {
@@ -47,6 +58,8 @@ pub(crate) struct ViewModel {
     pub(crate) marks: Marks,
     pub(crate) losses: Losses,
     pub(crate) summary: Option<Summary>,
+    /// Assignments and failures so far: as current as the rows, unlike the summary.
+    pub(crate) counts: Counts,
     /// Assignments per second of each listed process, by its number and name.
     pub(crate) process_rates: HashMap<(u32, Option<String>), f64>,
     /// Share of one processor that this process used in the last second, 0 to 1 and more.
@@ -68,6 +81,7 @@ impl ViewModel {
             marks: Marks::default(),
             losses: Losses::default(),
             summary: None,
+            counts: Counts::default(),
             process_rates: HashMap::new(),
             own_cost: None,
             in_use: HashMap::default(),
@@ -78,6 +92,11 @@ impl ViewModel {
     }
 
     pub(crate) fn observe(&mut self, assignment: &Assignment) {
+        self.counts.assignments += 1;
+        if assignment.is_failed() {
+            self.counts.failures += 1;
+            self.counts.last_errno = assignment.errno;
+        }
         let entry = self.rows.see(LaneKey::of(assignment));
         entry.value.observe(assignment);
         self.timeline.observe(assignment.ts_ns, entry.serial, assignment.sport);
@@ -129,6 +148,7 @@ impl ViewModel {
         }
         self.glanced_ns = now_ns;
         self.losses = summary.losses;
+        (self.counts.assignments, self.counts.failures) = (summary.assignments, summary.failures);
         self.summary = Some(summary);
         for (lane, said) in destinations {
             if let Some(entry) = self.rows.get_mut(&lane) {

@@ -91,7 +91,7 @@ fn pace(starts: &[u64]) -> (f64, f64) {
 fn counted(Checked { line, pace: (fewest, most), .. }: &Checked, what: &str) -> Result<u64> {
     let before = line.split(what).next().unwrap_or_default();
     let count: u64 = before.rsplit(' ').next().unwrap_or_default().parse().context("no number")?;
-    let value = line.split("assigned=").nth(1).and_then(|text| text.split(';').next());
+    let value = line.split("attempts=").nth(1).and_then(|text| text.split(';').next());
     let per_second: f64 = value.context("no performance data")?.parse()?;
     let is_paced = (fewest / TOLERANCE..=most * TOLERANCE).contains(&per_second);
     ensure!(
@@ -105,12 +105,13 @@ fn failures_are_critical(hook: &str) -> Result<()> {
     let scratch = Scratch::new()?;
     let endless = endless(&scratch, "40000-40009")?;
     let checked = check(hook, &endless, &[])?;
-    let failed = counted(&checked, " assignments failed")?;
+    let failed = counted(&checked, " attempts")?;
     let Checked { code, line, .. } = checked;
     ensure!(code == Some(2) && line.starts_with("EPHTRACE CRITICAL: "), "exit {code:?}: {line}");
     let who = format!("{} ({})", endless.assign.name(), endless.assign.pid());
     for part in [
-        &format!("{failed} of {failed} assignments failed (EADDRNOTAVAIL {failed})"),
+        &format!("{failed} attempts: 0 assigned, {failed} failed: {failed} EADDRNOTAVAIL; "),
+        "assigned=0.0;;;0",
         "100 % of ports in use",
         "10 of 10",
         &who,
@@ -126,10 +127,10 @@ fn what_is_in_order_is_ok_and_slow_is_a_warning(hook: &str) -> Result<()> {
     let scratch = Scratch::new()?;
     let endless = endless(&scratch, "20000-60999")?;
     let checked = check(hook, &endless, &["--p99", "10s,20s"])?;
-    let fine = counted(&checked, " assignments failed")?;
+    let fine = counted(&checked, " attempts")?;
     let Checked { code, line, .. } = checked;
     ensure!(code == Some(0) && line.starts_with("EPHTRACE OK: "), "exit {code:?}: {line}");
-    ensure!(line.contains(&format!("0 of {fine} assignments failed, ")), "{line}");
+    ensure!(line.contains(&format!("{fine} attempts: {fine} assigned, 0 failed; ")), "{line}");
     ensure!(line.contains("failed=0.00%;0;1;0;100"), "{line}");
     // Every search takes longer than a nanosecond.
     let Checked { code, line, .. } = check(hook, &endless, &["--p99", "1ns,20s"])?;

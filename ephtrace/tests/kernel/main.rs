@@ -57,6 +57,7 @@ mod readme;
 mod record;
 mod recorded;
 mod refusals;
+mod remedies;
 mod returns;
 mod rights;
 mod schema;
@@ -125,6 +126,7 @@ fn main() -> ExitCode {
         record::TESTS,
         recorded::TESTS,
         refusals::TESTS,
+        remedies::TESTS,
         returns::TESTS,
         rights::TESTS,
         schema::TESTS,

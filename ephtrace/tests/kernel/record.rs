@@ -53,6 +53,7 @@ fn start(file: &Path, hook: &str, pid: u32) -> Result<(Child, Stderr)> {
     command.arg("record").arg(file).args(["--hook", hook, "--origin", "connect"]);
     let (child, mut stderr) = spawn(command.args(["-p", &pid.to_string()]))?;
     stderr.wait_for("ephtrace: tracing")?;
+    stderr.wait_for(&format!("ephtrace: recording to {} until Ctrl-C", file.display()))?;
     Ok((child, stderr))
 }
 

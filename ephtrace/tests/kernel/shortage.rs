@@ -2,6 +2,8 @@
 //! that they predict.
 
 use std::{
+    fs,
+    os::unix::fs::MetadataExt as _,
     process::{Command, Output},
     time::Duration,
 };
@@ -62,8 +64,25 @@ fn named(held: u64, mark: &str, code: i32, rule: &str) -> Result<()> {
     ensure!(check.status.code() == Some(code), "exit {:?}: {line}", check.status);
     let parts = [format!("{held} of {FEW}"), format!("{name} ({pid})"), "127.0.0.1:".to_owned()];
     ensure!(parts.iter().all(|part| line.contains(part)), "{line}");
+    found_among_all(&door, mark)?;
     let rest = assign.output()?;
     ensure!(rest.is_empty(), "more attempts than were asked for: {rest}");
+    Ok(())
+}
+
+/// The namespace is that of a thread, and must be found like those of processes.
+fn found_among_all(door: &str, mark: &str) -> Result<()> {
+    let inode = fs::metadata(door)?.ino().to_string();
+    let output = ephtrace(&["explain", "EADDRNOTAVAIL", "--netns", "all"])?;
+    let text = String::from_utf8(output.stdout)?;
+    let full = text.contains(&format!(" in netns {inode}: all {FEW} usable ports are in use"));
+    ensure!(full == (mark == "full"), "{text}");
+    let output = ephtrace(&["explain", "EADDRNOTAVAIL", "--netns", &inode])?;
+    let text = String::from_utf8(output.stdout)?;
+    for part in [format!("\nnetns             {inode}\n"), format!("`ephtrace -x --netns {inode}`")]
+    {
+        ensure!(text.contains(&part), "no {part:?}: {text}");
+    }
     Ok(())
 }
 

@@ -3,12 +3,14 @@
 use anyhow::{Context as _, Result, bail};
 
 /// How a character looks.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Style {
     /// One of the sixteen colours of a terminal, or the terminal's own.
     pub(super) ink: Option<u8>,
     pub(super) paper: Option<u8>,
     pub(super) is_bold: bool,
+    pub(super) is_dim: bool,
     pub(super) is_underlined: bool,
     pub(super) is_reversed: bool,
 }
@@ -73,9 +75,10 @@ impl Style {
         match code {
             0 => *self = Self::default(),
             1 => self.is_bold = true,
+            2 => self.is_dim = true,
             4 => self.is_underlined = true,
             7 => self.is_reversed = true,
-            22 => self.is_bold = false,
+            22 => (self.is_bold, self.is_dim) = (false, false),
             24 => self.is_underlined = false,
             27 => self.is_reversed = false,
             30..=37 => self.ink = Some(code - 30),

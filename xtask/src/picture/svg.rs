@@ -15,6 +15,10 @@ const FONTS: &str = "ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mon
 
 const PAPER: &str = "#161b22";
 const INK: &str = "#d1d7e0";
+
+/// The colour that a terminal's own becomes where it is dim.
+const DIM: usize = 8;
+
 /// The sixteen colours of a terminal.
 const COLOURS: [&str; 16] = [
     "#484f58", "#ff7b72", "#3fb950", "#d29922", "#58a6ff", "#bc8cff", "#39c5cf", "#b1bac4",
@@ -200,7 +204,8 @@ fn bar_at(character: char, column: usize, line: usize) -> String {
 /// Ink, and paper where it is not that of the whole.
 fn colours(style: Style) -> (&'static str, Option<&'static str>) {
     let named = |number: u8| COLOURS[usize::from(number % 16)];
-    let ink = style.ink.map_or(INK, named);
+    let own = if style.is_dim { COLOURS[DIM] } else { INK };
+    let ink = style.ink.map_or(own, named);
     let paper = style.paper.map(named);
     if style.is_reversed { (paper.unwrap_or(PAPER), Some(ink)) } else { (ink, paper) }
 }
@@ -251,6 +256,9 @@ mod tests {
         assert!(svg.contains("font-weight=\"bold\" text-decoration=\"underline\">ab<"), "{svg}");
         assert!(svg.contains("fill=\"#d1d7e0\" text-decoration=\"underline\">c<"), "{svg}");
         assert!(svg.contains("fill=\"#161b22\">[x]<"), "{svg}");
+        let dim = drawn("\x1b[2mab\x1b[22mc");
+        assert!(dim.contains(&format!("fill=\"{}\">ab<", COLOURS[DIM])), "{dim}");
+        assert!(dim.contains("fill=\"#d1d7e0\">c<"), "{dim}");
     }
 
     #[test]

@@ -20,7 +20,7 @@ fn compared(before: &Summary, after: &Summary) -> Comparison {
 #[test]
 fn a_share_that_falls_is_told_only_where_chance_does_not_do() {
     let cases = vec![
-        (run(1000, 300, 60), run(1000, 0, 60), "no more failures: 30.0 % before, 0 % after"),
+        (run(1000, 300, 60), run(1000, 0, 60), "no more failures: 30.0 % before, 0.0 % after"),
         (run(1000, 300, 60), run(1000, 60, 60), "fewer failures: 30.0 % before, 6.0 % after"),
         (run(1000, 60, 60), run(1000, 300, 60), "more failures: 6.0 % before, 30.0 % after"),
         (run(100, 1, 60), run(100, 0, 60), "no clear difference in failures"),

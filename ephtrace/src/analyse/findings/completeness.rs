@@ -27,9 +27,11 @@ fn failures(facts: &Facts) -> Vec<Finding> {
     vec![Finding {
         rule: Rule::Failures,
         severity: Severity::Critical,
-        sentence: format!(
-            "{failures} of {assignments} assignments failed: the kernel assigned no port"
-        ),
+        sentence: if facts.failed_only {
+            format!("{failures} assignments failed: the kernel assigned no port")
+        } else {
+            format!("{failures} of {assignments} assignments failed: the kernel assigned no port")
+        },
         evidence: errors.iter().map(error).collect::<Vec<_>>().join(", ") + &whose(facts),
         remedies: Vec::new(),
     }]
@@ -132,10 +134,10 @@ fn disorder(facts: &Facts) -> Vec<Finding> {
 fn no_room(facts: &Facts) -> Vec<Finding> {
     let all = &facts.completeness;
     let left_out = [
-        (all.destinations_evicted, "of quieter destinations"),
-        (all.hosts_evicted, "of quieter hosts"),
-        (all.processes_evicted, "of quieter processes"),
-        (all.lanes_evicted, "of flows, so up to that many steps may be missing"),
+        (all.destinations_evicted, "quieter destinations"),
+        (all.hosts_evicted, "quieter hosts"),
+        (all.processes_evicted, "quieter processes"),
+        (all.lanes_evicted, "flows, so that up to as many steps may be missing"),
     ];
     let told: Vec<_> = left_out
         .into_iter()
@@ -149,7 +151,7 @@ fn no_room(facts: &Facts) -> Vec<Finding> {
         rule: Rule::NoRoom,
         severity: Severity::Note,
         sentence: "some state was evicted to bound memory".to_owned(),
-        evidence: format!("evictions: {}", told.join(", ")),
+        evidence: format!("evicted: {}", told.join(", ")),
         remedies: Vec::new(),
     }]
 }

@@ -21,6 +21,10 @@ pub struct Facts {
     pub asked: Vec<AskedFacts>,
     /// Network namespaces, that of the host first.
     pub namespaces: Vec<NetnsFacts>,
+    /// Further namespaces that are known only well enough for remedies.
+    pub for_remedies: Vec<NetnsFacts>,
+    /// True if only failed assignments were kept: shares of failures are unknown.
+    pub failed_only: bool,
     /// Inode number of the namespace that commands are typed in, if known.
     pub own_netns: Option<u32>,
     /// The fullest connection tracker.
@@ -187,7 +191,7 @@ pub struct AskedFacts {
 }
 
 /// One network namespace.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct NetnsFacts {
     /// Inode number of the namespace.
     pub netns: u32,
@@ -197,7 +201,7 @@ pub struct NetnsFacts {
     pub is_host: bool,
     /// Command prefix that enters the namespace, if known.
     pub enter: Option<String>,
-    /// `ip_local_port_range`.
+    /// `ip_local_port_range`; `None` if nothing but the name is known.
     pub range: Option<PortRange>,
     /// `ip_local_reserved_ports`, inside the range or not, as spans in order.
     pub reserved: Vec<PortRange>,

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     analyse::{number::as_f64, reuse::Reuse},
-    model::Origin,
+    model::{Origin, human_duration::HumanDuration},
 };
 
 /// The checks of this file.
@@ -56,8 +56,11 @@ fn exhausted(facts: &Facts) -> Vec<Finding> {
 
 fn exhausted_one(facts: &Facts, d: &DestinationFacts) -> Finding {
     let origin = d.origin.map_or("connect", Origin::name);
-    let mut evidence =
-        format!("{} of {} assignments failed: no free port", d.no_port, d.assignments);
+    let mut evidence = if facts.failed_only {
+        format!("{} failed assignments: no free port", d.no_port)
+    } else {
+        format!("{} of {} assignments failed: no free port", d.no_port, d.assignments)
+    };
     evidence += &used(d);
     if let Some(cpus) = d.search_cpus_at_most.filter(|&cpus| cpus >= 0.01) {
         let _ = write!(evidence, "; searching takes at most {:.0} % of a CPU", cpus * 100.0);
@@ -141,7 +144,7 @@ fn half_mark(facts: &Facts) -> Vec<Finding> {
             evidence.push(format!("half of them tried {tried} candidates or more"));
         }
         if let Some(ns) = d.latency_p99_ns {
-            evidence.push(format!("port search latency p99 {} us", ns / 1000));
+            evidence.push(format!("port search latency p99 {}", HumanDuration(ns)));
         }
         let evidence = evidence.join("; ") + &used(d) + &held_by(d);
         Finding {
@@ -294,9 +297,9 @@ fn short_reuse(facts: &Facts) -> Vec<Finding> {
     let Some(warning) = &reuse.warning else { return Vec::new() };
     let evidence = match reuse.time_ns {
         Some(time) => {
-            format!("soonest after {:.1} s, {} times in all", as_f64(time.min) / 1e9, reuse.reuses)
+            format!("soonest after {}; reused {} times", HumanDuration(time.min), reuse.reuses)
         }
-        None => format!("{} times", reuse.reuses),
+        None => format!("reused {} times", reuse.reuses),
     };
     let asker = reuse.soonest.and_then(|flow| facts.destinations.iter().find(|d| d.flow == flow));
     let evidence = evidence + &asker.map_or_else(String::new, held_by);

@@ -16,6 +16,11 @@ const NODE_PORTS: PortRange = PortRange::new(30_000, 32_767);
 /// Size of a range from which on [`WIDE_RANGE`] gains little, or would shrink it.
 const WIDE: u32 = 50_000;
 
+/// Step before a wider range where the listeners are not known: a connect would take the port of
+/// one that is down.
+const RESERVE_FIRST: &str = " (before that, reserve the listeners' ports, which `ss -Hltn` lists \
+                             there, in net.ipv4.ip_local_reserved_ports)";
+
 pub(super) const POOL: &str = "reuse connections: a connection pool, HTTP keep-alive";
 
 impl NetnsFacts {
@@ -46,12 +51,18 @@ impl Facts {
         self.namespaces.iter().find(|n| Some(n.netns) == netns)
     }
 
+    /// Returns the facts about namespace `netns` that remedies need.
+    fn remedied(&self, netns: Option<u32>) -> Option<&NetnsFacts> {
+        let further = || self.for_remedies.iter().find(|n| Some(n.netns) == netns);
+        self.namespace(netns).or_else(further)
+    }
+
     /// Returns the command that sets `setting` in the namespace of `d`.
     fn sysctl(&self, d: &DestinationFacts, setting: &str) -> String {
         let Some(netns) = d.flow.netns.filter(|_| d.flow.netns != self.own_netns) else {
             return format!("sysctl -w {setting}");
         };
-        match (self.namespace(d.flow.netns), d.pid) {
+        match (self.remedied(d.flow.netns), d.pid) {
             (Some(n), _) => n.sysctl(setting),
             (None, Some(pid)) => format!("nsenter --net=/proc/{pid}/ns/net sysctl -w {setting}"),
             (None, None) => format!("inside netns {netns}: sysctl -w {setting}"),
@@ -100,9 +111,12 @@ impl Facts {
                  IP_LOCAL_PORT_RANGE, …)"
             ));
         }
-        let keep = self.namespace(d.flow.netns).map(kept_in_wide_range).unwrap_or_default();
+        let known = self.remedied(d.flow.netns).filter(|n| n.range.is_some());
+        let keep = known.map(kept_in_wide_range).unwrap_or_default();
+        let first = if known.is_some() { "" } else { RESERVE_FIRST };
         let PortRange { low, high } = WIDE_RANGE;
-        Some(self.sysctl(d, &format!("{keep}net.ipv4.ip_local_port_range=\"{low} {high}\"")))
+        let setting = format!("{keep}net.ipv4.ip_local_port_range=\"{low} {high}\"");
+        Some(self.sysctl(d, &setting) + first)
     }
 
     /// Returns the command for a wider range, and the way to make it permanent for the machine or
@@ -124,7 +138,7 @@ impl Facts {
 
     /// Returns whether a socket option narrows the range: the sysctl has no effect on it then.
     fn has_own_range(&self, d: &DestinationFacts) -> bool {
-        let netns = self.namespace(d.flow.netns).and_then(|n| n.range);
+        let netns = self.remedied(d.flow.netns).and_then(|n| n.range);
         let is_narrower = netns
             .zip(d.range)
             .is_some_and(|(netns, own)| netns.intersection(own) == own && own.len() < netns.len());

@@ -69,7 +69,8 @@ fn step_over(n: &NetnsFacts, range: PortRange, block: PortRange) -> String {
     }
     let width = block.len().saturating_mul(4).min(range.len());
     format!(
-        "take random steps: {} (longer than the longest block; costs time near exhaustion)",
+        "take random steps: {} (more than the longest block; searches take longer when few ports \
+         are free)",
         n.sysctl(&format!("net.ipv4.ip_local_port_step_width={width}"))
     )
 }
@@ -187,8 +188,8 @@ fn listener_inside(facts: &Facts) -> Vec<Finding> {
                 rule: Rule::ListenerInside,
                 severity: Severity::Note,
                 sentence: format!(
-                    "services in {} listen inside the range: during a restart, a connection may \
-                     take their port",
+                    "services in {} listen on ports of the ephemeral range: while one restarts, a \
+                     connect may take its port",
                     n.name
                 ),
                 evidence: format!(

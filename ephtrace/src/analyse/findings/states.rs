@@ -35,8 +35,8 @@ pub(super) const CLOSE: &str = "close() in the program when read() returns 0: th
                                 closed, and the kernel never times out CLOSE_WAIT";
 pub(super) const KEEPALIVE: &str = "if the program holds them: close() instead of shutdown() \
                                     alone, or a read timeout; SO_KEEPALIVE detects a dead peer";
-pub(super) const FIN_TIMEOUT: &str = "if no program holds them: net.ipv4.tcp_fin_timeout (seconds \
-                                      in FIN_WAIT2), net.ipv4.tcp_orphan_retries";
+pub(super) const FIN_TIMEOUT: &str = "if no program holds them: lower net.ipv4.tcp_fin_timeout \
+                                      (seconds in FIN_WAIT2) and net.ipv4.tcp_orphan_retries";
 
 /// Returns the reason why most of the ports of `d` stay in use, if it is one of these.
 pub(super) fn cause(d: &DestinationFacts) -> Option<Cause> {

@@ -103,7 +103,7 @@ fn of_a_shortage() {
       -> to make it permanent: docker run --sysctl net.ipv4.ip_local_port_range="10240 65535"; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: "10240 65535"}]}
       -> use more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT), or more destination addresses or ports
     warning [half-mark] more than half of the ports for 10.0.0.1 -> 10.0.0.3:80 are in use: each connect first scans half of the range
-      900 of 1000 searches first scanned all ports of the preferred parity; half of them tried 14500 candidates or more; port search latency p99 2500 us; 17000 of 28232 ports in use (60 %); requested by curl (4711)
+      900 of 1000 searches first scanned all ports of the preferred parity; half of them tried 14500 candidates or more; port search latency p99 2.5 ms; 17000 of 28232 ports in use (60 %); requested by curl (4711)
       -> reuse connections: a connection pool, HTTP keep-alive
       -> sysctl -w net.ipv4.ip_local_port_range="10240 65535"
       -> to make it permanent: docker run --sysctl net.ipv4.ip_local_port_range="10240 65535"; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: "10240 65535"}]}
@@ -165,7 +165,7 @@ fn of_settings() {
     note [self-connect] a risk
       0 sockets connected to themselves
       -> reserve the ports of local services: sysctl -w net.ipv4.ip_local_reserved_ports=PORT,… (this replaces the list, so include the ports already reserved)
-    note [listener-inside] services in the host listen inside the range: during a restart, a connection may take their port
+    note [listener-inside] services in the host listen on ports of the ephemeral range: while one restarts, a connect may take its port
       listening and not reserved: 33000 (etcd (7)), 34000
       -> sysctl -w net.ipv4.ip_local_reserved_ports=40000-40001,45000-50000,33000,34000
     note [equal-parity] the range of the host starts and ends on the same parity: each connect skips one of its ports
@@ -321,4 +321,16 @@ fn a_missing_address_is_no_shortage() {
         let about_binds = if origin == Origin::Bind { &[Rule::BindZero][..] } else { &[] };
         assert_eq!(rules, [&[Rule::NoAddress], about_binds].concat(), "{origin:?}");
     }
+}
+
+/// The page lists the rules in their order.
+#[test]
+fn the_page_on_storms_explains_every_rule() {
+    let page = std::fs::read_to_string("../docs/storms.md").unwrap();
+    let rows = page.split("\n## Findings\n").nth(1).unwrap().lines();
+    let rows = rows.skip_while(|line| !line.starts_with("|---")).skip(1);
+    let rules = rows.map_while(|line| line.strip_prefix("| `")?.split('`').next());
+    let rules: Vec<&str> = rules.collect();
+    let all: Vec<&str> = Rule::ALL.iter().map(|rule| rule.name()).collect();
+    assert_eq!(rules, all);
 }

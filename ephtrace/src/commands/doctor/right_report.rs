@@ -21,14 +21,15 @@ pub struct RightReport {
 }
 
 impl RightReport {
-    /// Returns each right, given those in force.
-    pub(super) fn all(held: Option<Rights>) -> Vec<Self> {
+    /// Returns each right that this kernel may require, given those in force.
+    pub(super) fn all(held: Option<Rights>, is_memory_locked: bool) -> Vec<Self> {
         let report = |right: &Right| {
             let Right { name, purpose, lost, .. } = *right;
             let is_held = held.map(|held| right.is_in(held));
             Self { name, is_held, purpose, lost_without: lost }
         };
-        RIGHTS.iter().map(report).collect()
+        let is_required = |right: &&Right| is_memory_locked || right.right != Rights::SYS_RESOURCE;
+        RIGHTS.iter().filter(is_required).map(report).collect()
     }
 }
 
@@ -39,4 +40,20 @@ pub(super) fn write_missing(out: &mut impl Write, rights: &[RightReport]) -> io:
         writeln!(out, "\n{:<24} LOST WITHOUT IT", "MISSING RIGHT")?;
     }
     missing.try_for_each(|one| writeln!(out, "{:<24} {}", one.name, one.lost_without))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_right_is_missing_only_where_the_kernel_requires_it() {
+        let missing = |is_memory_locked| {
+            let mut text = Vec::new();
+            let rights = RightReport::all(Some(Rights::empty()), is_memory_locked);
+            write_missing(&mut text, &rights).unwrap();
+            String::from_utf8(text).unwrap().contains("CAP_SYS_RESOURCE")
+        };
+        assert_eq!([missing(true), missing(false)], [true, false]);
+    }
 }

@@ -13,6 +13,7 @@ use super::{
     words,
 };
 use crate::inventory::{
+    namespace::NetnsRef,
     owners::{Owner, Owners},
     socket::{Socket, TcpState},
 };
@@ -29,6 +30,12 @@ pub struct Answer {
     pub question: String,
     /// Inode number of the network namespace.
     pub netns: u32,
+    /// Its name in the manner of `ip netns`, or the path that it is mounted on; null if there is
+    /// none, or if several namespaces were looked at.
+    pub netns_name: Option<String>,
+    /// Whether it is the namespace that ephtrace runs in; also true if several were looked at.
+    #[serde(skip)]
+    pub is_own_netns: bool,
     /// Source address of a connect, as chosen by routing; null if unknown, or if nothing is
     /// connected.
     pub saddr: Option<IpAddr>,
@@ -56,15 +63,23 @@ pub struct Answer {
     /// destination was asked about, or if the source address is unknown.
     pub may_self_connect: Option<bool>,
     /// For an error: other causes, which socket lists do not show.
-    pub elsewhere: Vec<&'static str>,
+    pub elsewhere: Vec<String>,
 }
 
 impl Answer {
+    /// Adds the name of the namespace that the answer is about.
+    #[must_use]
+    pub fn at(self, place: &NetnsRef) -> Self {
+        Self { netns_name: place.name.clone(), is_own_netns: place.own, ..self }
+    }
+
     /// Creates an empty answer.
     pub(super) fn empty() -> Self {
         Self {
             question: String::new(),
             netns: 0,
+            netns_name: None,
+            is_own_netns: true,
             saddr: None,
             range_low: None,
             range_high: None,

@@ -7,6 +7,7 @@ use super::{
 use crate::inventory::{
     DestinationUse, Inventory, Mark, Namespace,
     asked::{Ask, Asked},
+    namespace::NetnsRef,
 };
 
 /// An error of a search for a port.
@@ -37,21 +38,32 @@ impl Shortage {
         Self::ALL.into_iter().find(|error| error.name() == name)
     }
 
-    /// Other causes of the error that lists of sockets do not show.
-    fn elsewhere(self) -> &'static [&'static str] {
+    /// Other causes of the error that lists of sockets do not show; `netns` is the option that
+    /// names the namespace.
+    fn elsewhere(self, netns: &str) -> Vec<String> {
         match self {
-            Self::NotAvailable => &[
-                "connect() of a bound socket with its 4-tuple in use: `ephtrace -x` shows it when \
-                 it happens, and who has the 4-tuple; `ephtrace explain FROM TO` checks now",
-                "bind() to an address that this machine does not have: `ephtrace -x` shows it; \
-                 `ip address` lists the addresses",
+            Self::NotAvailable => vec![
+                format!(
+                    "connect() of a bound socket with its 4-tuple in use: `ephtrace -x{netns}` \
+                     shows it when it happens, and who has the 4-tuple; `ephtrace explain FROM \
+                     TO{netns}` checks now"
+                ),
+                format!(
+                    "bind() to an address that this machine does not have: `ephtrace -x{netns}` \
+                     shows it (with the hook sock_ops, only where tracefs is mounted: see \
+                     `ephtrace doctor`); `ip address` lists the addresses"
+                ),
             ],
-            Self::InUse => &[
-                "bind() to a specific port that is in use: `ephtrace explain :PORT` tells who has \
-                 it",
-                "listen() on a port that another socket already listens on",
+            Self::InUse => vec![
+                format!(
+                    "bind() to a specific port that is in use: `ephtrace explain :PORT{netns}` \
+                     tells who has it"
+                ),
+                "listen() on a port that another socket already listens on".to_owned(),
             ],
-            Self::Again => &["a UDP send or receive that would block, which is unrelated to ports"],
+            Self::Again => {
+                vec!["a UDP send or receive that would block, which is unrelated to ports".into()]
+            }
         }
     }
 }
@@ -61,39 +73,59 @@ impl Shortage {
 pub fn shortage(error: Shortage, inventory: &Inventory) -> Answer {
     let mut attempts: Vec<Attempt> = Vec::new();
     for namespace in &inventory.namespaces {
+        // With one namespace, the answer names it once.
+        let place = match inventory.namespaces.len() {
+            1 => String::new(),
+            _ => format!(" in netns {}", namespace.place.shown()),
+        };
         match error {
-            Shortage::NotAvailable => attempts.extend(connects(namespace)),
-            Shortage::InUse => attempts.extend(asks(namespace, Ask::Bind)),
-            Shortage::Again => attempts.extend(asks(namespace, Ask::Udp)),
+            Shortage::NotAvailable => attempts.extend(connects(namespace, &place)),
+            Shortage::InUse => attempts.extend(asks(namespace, Ask::Bind, &place)),
+            Shortage::Again => attempts.extend(asks(namespace, Ask::Udp, &place)),
         }
     }
+    let several = inventory.namespaces.len() > 1;
+    let only = inventory.namespaces.first().filter(|_| !several).map(|one| &one.place);
     let is_short = attempts.iter().any(|attempt| attempt.verdict == Verdict::NotFree);
-    Answer {
+    let answer = Answer {
         question: error.name().to_owned(),
         netns: inventory.namespaces.first().map_or(0, |namespace| namespace.place.netns),
         verdict: if is_short { Verdict::NotFree } else { Verdict::Unknown },
         attempts,
-        elsewhere: error.elsewhere().to_vec(),
+        elsewhere: error.elsewhere(&only.map(NetnsRef::option).unwrap_or_default()),
         ..Answer::empty()
+    };
+    match only {
+        Some(place) => answer.at(place),
+        None => answer,
     }
 }
 
 /// Returns the destinations of a namespace, the fullest first.
-fn connects(namespace: &Namespace) -> Vec<Attempt> {
+fn connects(namespace: &Namespace, place: &str) -> Vec<Attempt> {
+    let netns = namespace.place.option();
     let usable = namespace.settings.usable;
     let attempt = |one: &DestinationUse| {
         let reusable = one.time_wait_reusable.unwrap_or(0);
         let to = one.flow.remote().map_or_else(String::new, |to| to.to_string());
         let (verdict, because) = match (one.mark, one.left_least) {
             (Mark::Full, _) if one.left + reusable == 0 => {
-                (Verdict::NotFree, format!("{to}: all {usable} usable ports are in use"))
+                (Verdict::NotFree, format!("{to}{place}: all {usable} usable ports are in use"))
             }
             (_, 0) => (
                 Verdict::Unknown,
-                format!("{to}: no port is certain to be free; see `ephtrace explain {to}`"),
+                format!(
+                    "{to}{place}: no port is certain to be free; see `ephtrace explain {to}{netns}`"
+                ),
             ),
             (_, left) => {
-                (Verdict::Free, format!("{to}: at least {left} of {usable} ports are free"))
+                // As the column LEFT of `ports`.
+                let left = if left == one.left {
+                    left.to_string()
+                } else {
+                    format!("{left}..{}", one.left)
+                };
+                (Verdict::Free, format!("{to}{place}: {left} of {usable} ports are left"))
             }
         };
         Attempt {
@@ -109,7 +141,7 @@ fn connects(namespace: &Namespace) -> Vec<Attempt> {
     namespace.destinations.iter().map(attempt).collect()
 }
 
-fn asks(namespace: &Namespace, ask: Ask) -> Vec<Attempt> {
+fn asks(namespace: &Namespace, ask: Ask, place: &str) -> Vec<Attempt> {
     let usable = namespace.settings.usable;
     let way = if ask == Ask::Bind { Way::BindAny } else { Way::UdpAny };
     let attempt = |asked: &Asked| {
@@ -125,7 +157,7 @@ fn asks(namespace: &Namespace, ask: Ask) -> Vec<Attempt> {
             ..Attempt::new(
                 way,
                 verdict,
-                format!("{in_use} of {usable} ports are in use on {saddr}"),
+                format!("{in_use} of {usable} ports are in use on {saddr}{place}"),
             )
         }
     };

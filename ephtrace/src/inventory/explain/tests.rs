@@ -263,6 +263,46 @@ fn an_error_without_a_shortage_is_not_explained() {
 }
 
 #[test]
+fn hints_name_the_namespace_that_was_asked_about() {
+    let inventory = |places: &[(u32, Option<&str>, bool)]| {
+        let (open, past_owners) = (OpenSockets::default(), PastOwners::default());
+        let owners = Owners { open: &open, past_owners: &past_owners };
+        let mut namespaces = places.iter().map(|(netns, name, own)| {
+            let seen = seen((40_000..=40_009).map(established).collect());
+            let listing =
+                crate::inventory::census::Listing { in_range: seen.tcp, ..Default::default() };
+            let name = name.map(str::to_owned);
+            let place = crate::inventory::namespace::NetnsRef {
+                netns: *netns,
+                name,
+                own: *own,
+                ..Default::default()
+            };
+            crate::inventory::census::Census::new(place, seen.sysctls, listing).describe(9, owners)
+        });
+        let first = crate::inventory::Inventory::of(namespaces.next().unwrap(), 0);
+        let namespaces = first.namespaces.iter().cloned().chain(namespaces).collect();
+        crate::inventory::Inventory { namespaces, ..first }
+    };
+    let told = |places: &[_]| {
+        let answer = shortage(Shortage::NotAvailable, &inventory(places));
+        (answer.elsewhere.join("\n"), answer.attempts[0].because.clone(), answer.netns_name)
+    };
+    let (hints, because, name) = told(&[(7, Some("blue"), false)]);
+    for hint in ["`ephtrace -x --netns blue`", "`ephtrace explain FROM TO --netns blue`"] {
+        assert!(hints.contains(hint), "{hints}");
+    }
+    assert_eq!((because.contains("netns"), name.as_deref()), (false, Some("blue")));
+    assert!(told(&[(7, None, false)]).0.contains("`ephtrace -x --netns 7`"));
+    assert!(told(&[(7, Some("a;b"), false)]).0.contains("`ephtrace -x --netns 7`"));
+    assert!(told(&[(7, Some("blue"), true)]).0.contains("`ephtrace -x` shows it"));
+    let (hints, because, name) = told(&[(7, Some("blue"), false), (8, None, true)]);
+    assert!(hints.contains("`ephtrace -x` shows it"), "{hints}");
+    assert!(because.contains(" in netns blue: "), "{because}");
+    assert_eq!(name, None);
+}
+
+#[test]
 fn a_destination_of_ones_own_may_be_reached_by_itself() {
     let may = |remote: &str, tcp: Vec<Socket>| {
         ask(&to(remote), &seen(tcp), &PastOwners::default()).may_self_connect

@@ -12,7 +12,7 @@ use crate::{
         picture::{NEAR, PlotData, StepHistogram},
         real,
     },
-    model::PortRange,
+    model::{PortRange, human_share::HumanShare},
 };
 
 /// Number of bars of the range, for each parity. The default range has 28,232 ports, so that a bar
@@ -48,10 +48,6 @@ pub(super) fn bars(all: &[Bar], over: &Markup) -> Drawing {
 
 fn share(part: u64, of: u64) -> f64 {
     if of == 0 { 0.0 } else { real(part) / real(of) }
-}
-
-fn percent(share: f64) -> String {
-    format!("{:.1} %", share * 100.0)
 }
 
 /// One size of steps, or a span of sizes: its number among steps to the same destination, and among
@@ -159,7 +155,7 @@ fn steps(
         left: x.place(size.from),
         width: x.place(size.to) - x.place(size.from),
         ends: (0.0, y.place(share)),
-        title: format!("{}: {} of {of} ({})", size.name, count(n), percent(share)),
+        title: format!("{}: {} of {of} ({})", size.name, count(n), HumanShare(share)),
     };
     let mut all = Vec::new();
     for size in sizes {
@@ -202,7 +198,7 @@ fn steps(
 fn commonest(sizes: &[Size], total: u64) -> String {
     match sizes.iter().rev().max_by_key(|size| size.same).filter(|size| size.same > 0) {
         Some(size) => {
-            format!(" Most often {} ({}).", size.name, percent(share(size.same, total)))
+            format!(" Most often {} ({}).", size.name, HumanShare(share(size.same, total)))
         }
         None => String::new(),
     }

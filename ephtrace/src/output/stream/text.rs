@@ -41,6 +41,10 @@ const DROPPED: [&str; 7] = [
     columns::PID.name,
 ];
 
+/// Columns that the longest name of a frequent error takes: room for it is kept from the start, for
+/// a failure must not change the columns in the middle of the table.
+const ERROR_WIDTH: usize = "EADDRNOTAVAIL".len();
+
 /// Separator before the rest of a line that still does not fit.
 const NEXT_LINE: &[u8] = b"\n    ";
 
@@ -115,6 +119,10 @@ impl<T: Target> TextSink<T> {
     #[must_use]
     pub fn on(mut self, paper: Paper) -> Self {
         self.paper = paper;
+        if paper.columns.is_some() {
+            let open = self.cells.iter_mut().filter(|cell| cell.kind == Kind::Open);
+            open.for_each(|cell| cell.width = ERROR_WIDTH);
+        }
         self.drop_columns();
         self
     }
@@ -213,7 +221,7 @@ fn layout(view: View) -> Vec<Cell> {
         (view.wall_clock, columns::TS, 15, Kind::Left),
         (view.uid, columns::UID, 5, Kind::Left),
         (true, columns::PID, 7, Kind::Left),
-        (true, columns::COMM, 16, Kind::Left),
+        (true, columns::COMM, 15, Kind::Left),
         (true, columns::ORIGIN, 7, Kind::Left),
         (true, columns::FAMILY, 2, Kind::Left),
         (true, columns::SADDR, address, Kind::Address),
@@ -240,7 +248,8 @@ impl CellWriter {
                 let _ = write!(out, "{seconds}.{:06}", ns / 1000);
             }
             (Unit::Ns, Value::U64(ns)) => {
-                let _ = write!(out, "{}.{}", ns / 1000, ns % 1000 / 100);
+                let tenths = (ns + 50) / 100;
+                let _ = write!(out, "{}.{}", tenths / 10, tenths % 10);
             }
             (Unit::Errno, Value::U64(errno)) => {
                 match u16::try_from(errno).ok().and_then(errno_name) {

@@ -16,10 +16,13 @@ use crate::output::{
 use crate::{
     analyse::{
         findings::{Finding, Rule},
+        fitted_range::FittedRange,
         pattern::{Algorithm, Pattern, Predictable, Verdict, percent},
         quantities::ErrorCount,
         reuse::Reuse,
-        summary::{BUSIEST, DestinationSummary, HostsSummary, ProcessSummary, Summary},
+        summary::{
+            BUSIEST, DestinationSummary, HostSummary, HostsSummary, ProcessSummary, Summary,
+        },
     },
     model::{Origin, Protocol},
 };
@@ -71,14 +74,19 @@ pub(crate) fn plots(out: &mut impl Write, summary: &Summary, screen: Screen) -> 
 fn numbers(out: &mut impl Write, summary: &Summary, paper: Paper) -> io::Result<()> {
     let Summary { assignments, failures, duration_ns, per_second, .. } = summary;
     let duration = HumanDuration(*duration_ns);
-    let failed = format!("{failures} failed");
+    let failed = if summary.failed_only { "failed assignments" } else { "failed" };
+    let failed = format!("{failures} {failed}");
     let failed = if *failures > 0 { paper.failed(failed).to_string() } else { failed };
-    write!(out, "{assignments} assignments")?;
     // A recording without times has no rate.
-    if *duration_ns > 0 {
-        write!(out, " in {duration} ({per_second:.1}/s)")?;
+    let rate = match *duration_ns {
+        0 => String::new(),
+        _ => format!(" in {duration} ({per_second:.1}/s)"),
+    };
+    if summary.failed_only {
+        write!(out, "{failed}{rate}")?;
+    } else {
+        write!(out, "{assignments} assignments{rate}, {failed}")?;
     }
-    write!(out, ", {failed}")?;
     for (n, ErrorCount { errno, error, count }) in summary.errors.iter().enumerate() {
         let lead = if n == 0 { ':' } else { ',' };
         match (error, errno) {
@@ -89,6 +97,9 @@ fn numbers(out: &mut impl Write, summary: &Summary, paper: Paper) -> io::Result<
     }
     if let Some(unseen) = &summary.unseen_failures {
         write!(out, " (not seen: {unseen})")?;
+    }
+    if summary.failed_only {
+        write!(out, "; --failed leaves out those that succeeded")?;
     }
     if summary.explicit > 0 {
         write!(out, ", {} ports chosen by the program", summary.explicit)?;
@@ -110,6 +121,10 @@ fn numbers(out: &mut impl Write, summary: &Summary, paper: Paper) -> io::Result<
 }
 
 fn verdict(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
+    // Without a port, nothing is judged, and nothing may look like a verdict.
+    if summary.assignments == summary.failures {
+        return writeln!(out, "no verdict: no port was assigned");
+    }
     writeln!(out, "verdict: {}", whole(summary))?;
     for line in &summary.verdict.evidence {
         writeln!(out, "  {line}")?;
@@ -215,11 +230,18 @@ fn hosts(out: &mut impl Write, hosts: &HostsSummary) -> io::Result<()> {
     }
     let more = if *evicted > 0 { "more than " } else { "" };
     writeln!(out, "\nbusiest of {more}{known} hosts:")?;
-    writeln!(out, "{:>9} {:>7}  {:15} HOST", "COUNT", "FAILED", "VERDICT")?;
-    for one in busiest.iter().take(BUSIEST) {
+    let listed = || busiest.iter().take(BUSIEST);
+    let fitted = |one: &HostSummary| one.fitted_range.as_ref().and_then(FittedRange::range);
+    let has_ranges = listed().any(|one| fitted(one).is_some());
+    let range = |text: &str| if has_ranges { format!("{text:12} ") } else { String::new() };
+    let (count, failed, head) = ("COUNT", "FAILED", range("RANGE"));
+    writeln!(out, "{count:>9} {failed:>7}  {:15} {head}HOST", "VERDICT")?;
+    for one in listed() {
         let count = at_least(one.assignments, one.complete);
-        let (failures, word) = (one.failures, host_word(&one.verdict));
-        writeln!(out, "{count:>9} {failures:>7}  {word:15} {}", one.name())?;
+        let failures = one.failures;
+        let word = judged((one.assignments, failures), host_word(&one.verdict));
+        let ports = range(&fitted(one).map_or_else(|| "-".to_owned(), |ports| ports.to_string()));
+        writeln!(out, "{count:>9} {failures:>7}  {word:15} {ports}{}", one.name())?;
     }
     Ok(())
 }
@@ -273,11 +295,17 @@ fn destination(one: &DestinationSummary, netns: bool) -> [String; 6] {
     for word in protocol.into_iter().chain(origin) {
         place = format!("{place} {word}");
     }
+    let word = judged((one.assignments, one.failures), word(&one.verdict));
     if netns {
         let netns = one.flow.netns.map_or_else(|| "unknown".to_owned(), |netns| netns.to_string());
         place = format!("{place} (netns {netns})");
     }
-    [count, one.failures.to_string(), step, ports, word(&one.verdict).to_string(), place]
+    [count, one.failures.to_string(), step, ports, word.to_owned(), place]
+}
+
+/// Returns the word of a verdict, or `-` where no port was assigned: then nothing was judged.
+fn judged((assignments, failures): (u64, u64), word: &'static str) -> &'static str {
+    if assignments == failures { "-" } else { word }
 }
 
 pub(crate) fn at_least(count: u64, complete: bool) -> String {
@@ -298,7 +326,8 @@ fn processes(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
         let count = at_least(*assignments, *complete);
         let mut name = Vec::new();
         printable(&mut name, one.comm.as_deref().unwrap_or("-"));
-        let (word, name) = (word(&one.verdict), String::from_utf8_lossy(&name));
+        let word = judged((*assignments, *failures), word(&one.verdict));
+        let name = String::from_utf8_lossy(&name);
         let pid = pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
         writeln!(out, "{count:>9} {failures:>7}  {word:15} {pid:>7} {name}")?;
     }

@@ -111,6 +111,20 @@ pub struct CheckInput {
     pub findings: Vec<Finding>,
     /// Parts that this kernel, this hook or these rights hide.
     pub unseen: Vec<String>,
+    /// Names of the network namespaces by inode number, if there may be several.
+    pub namespaces: Vec<(u32, String)>,
+}
+
+impl CheckInput {
+    /// Returns ` in netns blue`, or nothing if there is only one namespace.
+    fn place(&self, netns: Option<u32>) -> String {
+        let Some(netns) = netns.filter(|_| !self.namespaces.is_empty()) else {
+            return String::new();
+        };
+        let known = self.namespaces.iter().find(|(one, _)| *one == netns);
+        let name = known.map_or_else(|| netns.to_string(), |(_, name)| name.clone());
+        format!(" in netns {name}")
+    }
 }
 
 /// The answer.
@@ -144,7 +158,7 @@ impl CheckReport {
         let mut state = parts.iter().map(|part| part.state).max().unwrap_or(CheckStatus::Ok);
         let mut text: Vec<String> = parts.into_iter().map(|part| part.text).collect();
         if let Some(counted) = &seen.counted {
-            let failures = Failures::worst(counted, &seen.rows, &limits.failures);
+            let failures = Failures::worst(counted, seen, &limits.failures);
             let p99_ns = p99_ns(counted, &seen.rows);
             let slow = limits.p99_ns.judge(as_f64(p99_ns.unwrap_or(0)));
             state = state.max(failures.state).max(slow);
@@ -213,7 +227,8 @@ fn uses(seen: &CheckInput, limits: &Limits) -> Vec<Use> {
     let worst = seen.destinations.iter().rev().max_by(by_share);
     let percent = 100.0 * worst.and_then(DestinationFacts::blocked_share).unwrap_or(0.0);
     let state = limits.used.judge(percent);
-    let text = connect_text(worst, percent);
+    let place = seen.place(worst.and_then(|one| one.flow.netns));
+    let text = connect_text(worst, percent, &place);
     let mut uses = vec![Use { label: "use", state, percent, text }];
     for (ask, what) in [("bind", "bind() to port 0"), ("udp", "UDP")] {
         let share = |one: &AskedFacts| f64::from(one.in_use) / f64::from(one.usable.max(1));
@@ -224,12 +239,17 @@ fn uses(seen: &CheckInput, limits: &Limits) -> Vec<Use> {
         let firm = limits.used.judge(100.0 * firm / f64::from(worst.usable.max(1)));
         // Connects continue to work, and no program is known to bind.
         let state = firm.max(limits.used.judge(percent).min(CheckStatus::Warning));
-        uses.push(Use { label: worst.ask, state, percent, text: asked_text(what, worst, state) });
+        uses.push(Use {
+            label: worst.ask,
+            state,
+            percent,
+            text: asked_text(what, worst, (state, &seen.place(Some(worst.netns)))),
+        });
     }
     uses
 }
 
-fn connect_text(worst: Option<&DestinationFacts>, used: f64) -> String {
+fn connect_text(worst: Option<&DestinationFacts>, used: f64, place: &str) -> String {
     let Some(one) = worst else { return "no TCP connection uses a port of the range".to_owned() };
     let (in_use, usable) = (one.in_use.unwrap_or(0), one.usable.unwrap_or(0));
     let mut about = vec![format!("{in_use} of {usable}")];
@@ -244,12 +264,12 @@ fn connect_text(worst: Option<&DestinationFacts>, used: f64) -> String {
         about.push(format!("{} to {left} left", left - unsure));
     }
     about.extend(one.held_by.clone());
-    format!("{used:.0} % of ports in use for {one} ({})", about.join(", "))
+    format!("{used:.0} % of ports in use for {one}{place} ({})", about.join(", "))
 }
 
-fn asked_text(what: &str, worst: &AskedFacts, state: CheckStatus) -> String {
+fn asked_text(what: &str, worst: &AskedFacts, (state, place): (CheckStatus, &str)) -> String {
     let AskedFacts { in_use, usable, saddr, error, .. } = worst;
-    let mut text = format!("{what}: {in_use} of {usable} ports in use on {saddr}");
+    let mut text = format!("{what}: {in_use} of {usable} ports in use on {saddr}{place}");
     if state > CheckStatus::Ok {
         text.extend(worst.held_by.as_ref().map(|who| format!(", {who}")));
     }
@@ -281,8 +301,8 @@ struct Failures {
 impl Failures {
     /// Returns the worst row: each is judged by itself, because one destination in trouble drowns
     /// among the attempts for others.
-    fn worst(all: &Numbers, rows: &[Row], thresholds: &Thresholds) -> Self {
-        let judged = rows.iter().filter(|row| row.numbers.failed > 0).map(|row| {
+    fn worst(all: &Numbers, seen: &CheckInput, thresholds: &Thresholds) -> Self {
+        let judged = seen.rows.iter().filter(|row| row.numbers.failed > 0).map(|row| {
             let percent = percent(row.numbers.failed, row.numbers.assignments);
             let state = thresholds.judge(percent);
             // A conflict over a port that a program names is no shortage.
@@ -302,7 +322,9 @@ impl Failures {
                     state,
                     percent: percent(failed, assignments),
                     who: (assignments < all.assignments).then(|| {
-                        format!("{failed} of {assignments} by {} for {place}", row.process())
+                        let netns = seen.place(row.flow.netns);
+                        let who = row.process();
+                        format!("{failed} of {assignments} attempts by {who} for {place}{netns}")
                     }),
                 }
             }
@@ -319,17 +341,17 @@ fn p99_ns(all: &Numbers, rows: &[Row]) -> Option<u64> {
 fn counted_text(counted: &Numbers, failures: &Failures, p99_ns: Option<u64>) -> String {
     let Numbers { assignments, failed, errors, .. } = counted;
     if *assignments == 0 {
-        return "no assignments meanwhile".to_owned();
+        return "no program asked for a port meanwhile".to_owned();
     }
+    let assigned = assignments - failed;
     let errors: Vec<_> =
-        errors.iter().map(|&(errno, n)| format!("{} {n}", error_name(errno))).collect();
-    let errors =
-        if errors.is_empty() { String::new() } else { format!(" ({})", errors.join(", ")) };
-    let worst = failures.who.as_ref().map_or_else(String::new, |who| format!(", {who}"));
+        errors.iter().map(|&(errno, n)| format!("{n} {}", error_name(errno))).collect();
+    let errors = if errors.is_empty() { String::new() } else { format!(": {}", errors.join(", ")) };
+    let worst = failures.who.as_ref().map_or_else(String::new, |who| format!("; worst: {who}"));
     let p99 = p99_ns.map_or_else(|| "unknown".to_owned(), |ns| HumanDuration(ns).to_string());
     format!(
-        "{failed} of {assignments} assignments failed{errors}{worst}, port search latency p99 \
-         {p99} (wall time)"
+        "{assignments} attempts: {assigned} assigned, {failed} failed{errors}{worst}; port search \
+         latency p99 {p99} (wall time)"
     )
 }
 
@@ -338,7 +360,9 @@ fn counted_data(
     worst: &Failures,
     p99_ns: Option<u64>,
     limits: &Limits,
-) -> [String; 3] {
+) -> [String; 4] {
+    let attempts = counted.per_second;
+    let succeeded = percent(counted.assignments - counted.failed, counted.assignments) / 100.0;
     let Limits { failures, p99_ns: p99_limits, .. } = limits;
     let us = |ns: f64| ns / 1e3;
     // U stands for unknown.
@@ -349,7 +373,8 @@ fn counted_data(
     [
         format!("failed={:.2}%;{};{};0;100", worst.percent, failures.warning, failures.critical),
         format!("search_p99={p99};{};{};0", us(p99_limits.warning), us(p99_limits.critical)),
-        format!("assigned={:.1};;;0", counted.per_second),
+        format!("attempts={attempts:.1};;;0"),
+        format!("assigned={:.1};;;0", attempts * succeeded),
     ]
 }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{
     ports::{
-        held_by,
+        held_by, left,
         words::{states, who},
     },
     storm::write_findings,
@@ -21,6 +21,7 @@ use crate::{
         explain::{Answer, Attempt, Holding, Transport, Verdict},
     },
     output::{
+        escape::escape_for_terminal,
         kind::{Kind, write_object},
         paper::Paper,
     },
@@ -55,6 +56,11 @@ pub(crate) fn write(
     let Explained { answer, in_use, findings } = explained;
     headline(out, answer)?;
     writeln!(out)?;
+    if !answer.is_own_netns {
+        let name = answer.netns_name.as_deref().map(escape_for_terminal);
+        let name = name.map(|name| format!(" ({name})")).unwrap_or_default();
+        writeln!(out, "{:<17} {}{name}", "netns", answer.netns)?;
+    }
     if let (Some(low), Some(high)) = (answer.range_low, answer.range_high) {
         let from = answer.saddr.map(|saddr| format!(", from {saddr}")).unwrap_or_default();
         writeln!(out, "{:<17} {low}-{high}{from}", "range")?;
@@ -62,6 +68,7 @@ pub(crate) fn write(
     if let Some(one) = in_use {
         let states = states(&one.by_state);
         writeln!(out, "{:<17} {} ports{states}; {}", "in use", one.in_use, held_by(one))?;
+        writeln!(out, "{:<17} {}", "left", left_for(one))?;
     }
     for attempt in &answer.attempts {
         let Attempt { way, verdict, because, candidates, .. } = attempt;
@@ -86,6 +93,20 @@ pub(crate) fn write(
         write_findings(out, findings, paper)?;
     }
     Ok(())
+}
+
+/// Returns the ports left for a destination, as the column LEFT of `ephtrace ports` has them, and
+/// those that a connect may have besides.
+fn left_for(one: &DestinationUse) -> String {
+    let ports = format!("{} ports", left(one));
+    let DestinationUse { time_wait_reusable, time_wait_reusable_now, .. } = one;
+    match (time_wait_reusable.unwrap_or(0), time_wait_reusable_now) {
+        (0, _) => ports,
+        (all, Some(now)) => {
+            format!("{ports}; connect can also take over {all} in TIME_WAIT, {now} of them now")
+        }
+        (all, None) => format!("{ports}; connect can also take over up to {all} in TIME_WAIT"),
+    }
 }
 
 fn headline(out: &mut impl Write, answer: &Answer) -> io::Result<()> {

@@ -5,6 +5,7 @@ pub(super) mod words;
 
 use std::io::{self, Write};
 
+pub(super) use self::fullest::left;
 use self::words::{HOLDER_WIDTH, asks, holder, holder_ports, percent, place, reuse, states, to};
 use crate::inventory::{
     Inventory,

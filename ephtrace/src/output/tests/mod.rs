@@ -4,6 +4,7 @@ mod failing_output;
 mod kept;
 mod narrow;
 mod properties;
+mod summaries;
 
 use std::{
     cell::RefCell,
@@ -214,14 +215,14 @@ fn csv_rows() {
 
 #[test]
 fn a_table() {
-    insta::assert_snapshot!(table(View::default(), &[success(), failure(), unknown(), hostile()]), @r##"
-    |TIME(s)     PID     COMM             ORIGIN  IP SADDR           SPORT DADDR           DPORT   STEP TRIED  LAT(us) RET|
-    |1.000200    4242    nginx            connect 4  10.0.0.1        40002 192.168.100.200 443        8     1      1.8 0|
-    |1.000200    4242    nginx            connect 4  10.0.0.1        -     192.168.100.200 443        - 28232   1200.0 EADDRNOTAVAIL|
-    |0.000000    -       -                -       4  10.0.0.1        40002 192.168.100.200 443        -     -        - -|
+    insta::assert_snapshot!(table(View::default(), &[success(), failure(), unknown(), hostile()]), @r#"
+    |TIME(s)     PID     COMM            ORIGIN  IP SADDR           SPORT DADDR           DPORT   STEP TRIED  LAT(us) RET|
+    |1.000200    4242    nginx           connect 4  10.0.0.1        40002 192.168.100.200 443        8     1      1.9 0|
+    |1.000200    4242    nginx           connect 4  10.0.0.1        -     192.168.100.200 443        - 28232   1200.0 EADDRNOTAVAIL|
+    |0.000000    -       -               -       4  10.0.0.1        40002 192.168.100.200 443        -     -        - -|
     |TIME(s)     PID     COMM                  ORIGIN  IP SADDR           SPORT DADDR           DPORT   STEP TRIED  LAT(us) RET|
-    |1.000200    4242    a"b\n<script>,\u{1b}[ connect 4  10.0.0.1        -     192.168.100.200 443       -3     1      1.8 4095|
-    "##);
+    |1.000200    4242    a"b\n<script>,\u{1b}[ connect 4  10.0.0.1        -     192.168.100.200 443       -3     1      1.9 4095|
+    "#);
 }
 
 #[test]
@@ -229,31 +230,31 @@ fn wide_characters_keep_the_grid() {
     let mut wide = success();
     wide.comm = Some(Comm::new("日本語"));
     let lines = table(View::default(), &[wide, success()]);
-    insta::assert_snapshot!(lines.lines().skip(1).collect::<Vec<_>>().join("\n"), @r##"
-    |1.000200    4242    日本語           connect 4  10.0.0.1        40002 192.168.100.200 443        8     1      1.8 0|
-    |1.000200    4242    nginx            connect 4  10.0.0.1        40002 192.168.100.200 443        8     1      1.8 0|
-    "##);
+    insta::assert_snapshot!(lines.lines().skip(1).collect::<Vec<_>>().join("\n"), @"
+    |1.000200    4242    日本語          connect 4  10.0.0.1        40002 192.168.100.200 443        8     1      1.9 0|
+    |1.000200    4242    nginx           connect 4  10.0.0.1        40002 192.168.100.200 443        8     1      1.9 0|
+    ");
 }
 
 #[test]
 fn a_table_that_widens() {
-    insta::assert_snapshot!(table(View::default(), &[success(), ipv6(), success()]), @r##"
-    |TIME(s)     PID     COMM             ORIGIN  IP SADDR           SPORT DADDR           DPORT   STEP TRIED  LAT(us) RET|
-    |1.000200    4242    nginx            connect 4  10.0.0.1        40002 192.168.100.200 443        8     1      1.8 0|
-    |TIME(s)     PID     COMM             ORIGIN  IP SADDR                                   SPORT DADDR                                   DPORT   STEP TRIED  LAT(us) RET|
-    |1.000200    4242    nginx            connect 6  2001:db8::1                             40002 2001:db8:1234:5678:9abc:def0:1234:5678  443        8     1      1.8 0|
-    |1.000200    4242    nginx            connect 4  10.0.0.1                                40002 192.168.100.200                         443        8     1      1.8 0|
-    "##);
+    insta::assert_snapshot!(table(View::default(), &[success(), ipv6(), success()]), @"
+    |TIME(s)     PID     COMM            ORIGIN  IP SADDR           SPORT DADDR           DPORT   STEP TRIED  LAT(us) RET|
+    |1.000200    4242    nginx           connect 4  10.0.0.1        40002 192.168.100.200 443        8     1      1.9 0|
+    |TIME(s)     PID     COMM            ORIGIN  IP SADDR                                   SPORT DADDR                                   DPORT   STEP TRIED  LAT(us) RET|
+    |1.000200    4242    nginx           connect 6  2001:db8::1                             40002 2001:db8:1234:5678:9abc:def0:1234:5678  443        8     1      1.9 0|
+    |1.000200    4242    nginx           connect 4  10.0.0.1                                40002 192.168.100.200                         443        8     1      1.9 0|
+    ");
 }
 
 #[test]
 fn a_wide_table_with_all_columns() {
     let view = View { wall_clock: true, uid: true, wide: true, ..View::default() };
-    insta::assert_snapshot!(table(view, &[success(), ipv6()]), @r##"
-    |TIME(s)     TIME            UID   PID     COMM             ORIGIN  IP SADDR                                   SPORT DADDR                                   DPORT   STEP TRIED  LAT(us) RET|
-    |1.000200    11:06:41.000200 33    4242    nginx            connect 4  10.0.0.1                                40002 192.168.100.200                         443        8     1      1.8 0|
-    |1.000200    11:06:41.000200 33    4242    nginx            connect 6  2001:db8::1                             40002 2001:db8:1234:5678:9abc:def0:1234:5678  443        8     1      1.8 0|
-    "##);
+    insta::assert_snapshot!(table(view, &[success(), ipv6()]), @"
+    |TIME(s)     TIME            UID   PID     COMM            ORIGIN  IP SADDR                                   SPORT DADDR                                   DPORT   STEP TRIED  LAT(us) RET|
+    |1.000200    11:06:41.000200 33    4242    nginx           connect 4  10.0.0.1                                40002 192.168.100.200                         443        8     1      1.9 0|
+    |1.000200    11:06:41.000200 33    4242    nginx           connect 6  2001:db8::1                             40002 2001:db8:1234:5678:9abc:def0:1234:5678  443        8     1      1.9 0|
+    ");
 }
 
 #[test]
@@ -294,11 +295,11 @@ fn the_summary_in_words() {
     sink.summary(START, &a_summary()).unwrap();
     insta::assert_snapshot!(said.text(), @r#"
     5 assignments in 2.0 s (2.5/s), 2 failed: 1 EADDRNOTAVAIL, 1 errno 4095
-    port search latency: p50 1.8 us, p99 1.2 ms, max 1.2 ms
+    port search latency: p50 1.9 us, p99 1.2 ms, max 1.2 ms
     critical: a"b\n<script>,\u{1b}[ (4242) finds no free port (connect) for 10.0.0.1 -> 192.168.100.200:443 [exhausted]
       evidence: 1 of 3 assignments failed: no free port; the range has 28232 ports
       remedy:   reuse connections: a connection pool, HTTP keep-alive
-      remedy:   inside netns 4026531840: sysctl -w net.ipv4.ip_local_port_range="10240 65535"
+      remedy:   inside netns 4026531840: sysctl -w net.ipv4.ip_local_port_range="10240 65535" (before that, reserve the listeners' ports, which `ss -Hltn` lists there, in net.ipv4.ip_local_reserved_ports)
       remedy:   to make it permanent: docker run --sysctl net.ipv4.ip_local_port_range="10240 65535"; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: "10240 65535"}]}
       remedy:   use more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT), or more destination addresses or ports
     critical: 3 events were lost and are missing from the counts here [losses]
@@ -326,7 +327,7 @@ fn the_summary_in_words() {
     busiest of 2 processes:
         COUNT  FAILED  VERDICT             PID COMM
             3       1  undetermined       4242 nginx
-            1       1  undetermined       4242 a"b\n<script>,\u{1b}[
+            1       1  -                  4242 a"b\n<script>,\u{1b}[
 
     reuse: no 4-tuple was reused
     hook fentry: 12 searches, 4 filtered, 0 connects of bound sockets

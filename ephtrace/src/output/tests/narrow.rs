@@ -17,21 +17,19 @@ fn on(columns: usize, colour: bool, view: View, assignments: &[Assignment]) -> S
 #[test]
 fn at_80_columns() {
     insta::assert_snapshot!(on(80, false, View::default(), &[success(), failure(), success()]), @"
-    TIME(s)     PID     COMM             SPORT DADDR           DPORT  LAT(us) RET
-    1.000200    4242    nginx            40002 192.168.100.200 443        1.8 0
-    TIME(s)     PID     COMM             SPORT DADDR           DPORT RET
-    1.000200    4242    nginx            -     192.168.100.200 443   EADDRNOTAVAIL
-    1.000200    4242    nginx            40002 192.168.100.200 443   0
+    TIME(s)     PID     COMM            SPORT DADDR           DPORT RET
+    1.000200    4242    nginx           40002 192.168.100.200 443   0
+    1.000200    4242    nginx           -     192.168.100.200 443   EADDRNOTAVAIL
+    1.000200    4242    nginx           40002 192.168.100.200 443   0
     ");
 }
 
 #[test]
 fn at_120_columns() {
     insta::assert_snapshot!(on(120, false, View::default(), &[success(), failure()]), @"
-    TIME(s)     PID     COMM             ORIGIN  IP SADDR           SPORT DADDR           DPORT   STEP TRIED  LAT(us) RET
-    1.000200    4242    nginx            connect 4  10.0.0.1        40002 192.168.100.200 443        8     1      1.8 0
-    TIME(s)     PID     COMM             SADDR           SPORT DADDR           DPORT   STEP TRIED  LAT(us) RET
-    1.000200    4242    nginx            10.0.0.1        -     192.168.100.200 443        - 28232   1200.0 EADDRNOTAVAIL
+    TIME(s)     PID     COMM            SADDR           SPORT DADDR           DPORT   STEP TRIED  LAT(us) RET
+    1.000200    4242    nginx           10.0.0.1        40002 192.168.100.200 443        8     1      1.9 0
+    1.000200    4242    nginx           10.0.0.1        -     192.168.100.200 443        - 28232   1200.0 EADDRNOTAVAIL
     ");
 }
 
@@ -39,13 +37,13 @@ fn at_120_columns() {
 fn ipv6_and_sentences_at_80_columns() {
     let view = View { explain: true, ..View::default() };
     insta::assert_snapshot!(on(80, false, view, &[success(), ipv6()]), @"
-    TIME(s)     PID     COMM             SPORT DADDR           DPORT  LAT(us) RET
-    1.000200    4242    nginx            40002 192.168.100.200 443        1.8 0
+    TIME(s)     PID     COMM            SPORT DADDR           DPORT RET
+    1.000200    4242    nginx           40002 192.168.100.200 443   0
         40002: +8 from the previous port to this destination; the search began at
             40002 and took it at once (range 32768-60999)
-    TIME(s)     COMM             SPORT DADDR                                   DPORT
+    TIME(s)     COMM            SPORT DADDR                                   DPORT
         RET
-    1.000200    nginx            40002 2001:db8:1234:5678:9abc:def0:1234:5678  443
+    1.000200    nginx           40002 2001:db8:1234:5678:9abc:def0:1234:5678  443
         0
         40002: +8 from the previous port to this destination; the search began at
             40002 and took it at once (range 32768-60999)

@@ -45,7 +45,7 @@ use super::{
 use crate::{
     analyse::number::as_f64,
     model::{Provenance, losses::Losses},
-    output::stream::parquet::{Journal, KEY_COMPLETE, KEY_HOST, KEY_KERNEL, KEY_LOSSES},
+    output::stream::parquet::{Journal, KEY_COMPLETE, KEY_HOST, KEY_KERNEL, KEY_LOSSES, KEY_NETNS},
 };
 
 /// First bytes of a Parquet file.
@@ -203,7 +203,11 @@ impl Reader {
     pub fn provenance(&self) -> Provenance {
         let file = &self.file.file;
         let tells_losses = told(file, KEY_LOSSES).is_some();
-        Provenance::new(told(file, KEY_HOST), self.kernel_release(), tells_losses)
+        let names = told(file, KEY_NETNS).and_then(|text| serde_json::from_str(text).ok());
+        Provenance {
+            namespaces: names.unwrap_or_default(),
+            ..Provenance::new(told(file, KEY_HOST), self.kernel_release(), tells_losses)
+        }
     }
 
     fn item(&mut self) -> Option<Item> {

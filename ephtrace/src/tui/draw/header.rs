@@ -13,12 +13,13 @@ use super::{
     style::{ALARM, CURSOR, QUIET, STRONG, safe},
 };
 use crate::{
-    analyse::{
-        pattern::{Algorithm, Pattern, Verdict, percent},
-        summary::Summary,
-    },
+    analyse::pattern::{Algorithm, Pattern, Verdict, percent},
+    model::errno_name,
     output::human_duration::HumanDuration,
-    tui::{state::State, view_model::ViewModel},
+    tui::{
+        state::State,
+        view_model::{Counts, ViewModel},
+    },
 };
 
 /// Number of seconds that the bars show.
@@ -33,8 +34,10 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, state: &State) -> u16 {
     // The verdict is more important, and the latency is also in a column.
     let has_room = verdict(seen).width() + latency(seen).width() < usize::from(area.width);
     let latency = if has_room { latency(seen) } else { Line::default() };
+    let standing = standing(state, seen);
+    let room = usize::from(area.width).saturating_sub(standing.width() + 1);
     let lines = [
-        (source(state, seen), standing(state, seen)),
+        (fitting(source(state, seen), room), standing),
         (numbers(seen, area.width >= WITH_BARS), Line::default()),
         (verdict(seen), latency),
     ];
@@ -47,6 +50,14 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, state: &State) -> u16 {
         y += 1;
     }
     y
+}
+
+/// Returns the line without its last parts, if it is wider than `room`: half a word says nothing.
+fn fitting(mut line: Line<'static>, room: usize) -> Line<'static> {
+    while line.width() > room && line.spans.len() > 2 {
+        line.spans.pop();
+    }
+    line
 }
 
 fn source(state: &State, seen: &ViewModel) -> Line<'static> {
@@ -95,22 +106,30 @@ fn numbers(seen: &ViewModel, has_bars: bool) -> Line<'static> {
         Span::styled(format!("{rate:>6}/s"), STRONG),
         Span::raw(if has_bars { format!(" {bars}  ") } else { "  ".to_owned() }),
     ]);
-    let Some(summary) = &seen.summary else { return line };
-    line.push_span(Span::raw(format!("{} assignments, ", figures::count(summary.assignments))));
-    line.push_span(failed(summary));
+    if seen.summary.is_none() {
+        return line;
+    }
+    let assignments = figures::count(seen.counts.assignments);
+    line.push_span(Span::raw(format!("{assignments} assignments, ")));
+    line.push_span(failed(seen));
     line
 }
 
-fn failed(summary: &Summary) -> Span<'static> {
-    let failed = format!("{} failed", figures::count(summary.failures));
-    match summary.errors.first() {
-        Some(most) => {
-            let name = most.error.map_or_else(|| "without a known error".to_owned(), str::to_owned);
-            let more = if summary.errors.len() > 1 { ", …" } else { "" };
-            Span::styled(format!("{failed}: {name}{more}"), ALARM)
-        }
-        None => Span::raw(failed),
+/// Returns the failures and their most frequent error; before a snapshot has it, the last one.
+fn failed(seen: &ViewModel) -> Span<'static> {
+    let Counts { failures, last_errno, .. } = seen.counts;
+    let failed = format!("{} failed", figures::count(failures));
+    if failures == 0 {
+        return Span::raw(failed);
     }
+    let errors = seen.summary.as_ref().map_or(&[][..], |summary| &summary.errors);
+    let name = match errors.first() {
+        Some(most) => most.error,
+        None => last_errno.and_then(errno_name),
+    };
+    let name = name.unwrap_or("without a known error");
+    let more = if errors.len() > 1 { ", …" } else { "" };
+    Span::styled(format!("{failed}: {name}{more}"), ALARM)
 }
 
 fn latency(seen: &ViewModel) -> Line<'static> {
@@ -124,6 +143,7 @@ fn latency(seen: &ViewModel) -> Line<'static> {
 fn verdict(seen: &ViewModel) -> Line<'static> {
     let text = match &seen.summary {
         Some(summary) if summary.assignments > 0 => in_short(&summary.verdict),
+        _ if seen.counts.assignments > 0 => "not judged yet".to_owned(),
         _ => "waiting for the first assignment".to_owned(),
     };
     Line::from(vec![Span::styled("verdict ", QUIET), Span::raw(text)])

@@ -220,9 +220,14 @@ pub(super) fn alerts(area: Rect, buffer: &mut Buffer, state: &State) -> Drawn {
     Drawn { rows, last: 0 }
 }
 
-fn alert_lines(alert: &Alert, now_ns: u64, width: usize) -> Vec<Piece> {
+/// Returns `, 12 s ago` for a problem that is not seen any more.
+pub(super) fn age(alert: &Alert, now_ns: u64) -> String {
     let ago_s = now_ns.saturating_sub(alert.last_ns) / 1_000_000_000;
-    let when = if ago_s < NOW_S { String::new() } else { format!(", {ago_s} s ago") };
+    if ago_s < NOW_S { String::new() } else { format!(", {ago_s} s ago") }
+}
+
+fn alert_lines(alert: &Alert, now_ns: u64, width: usize) -> Vec<Piece> {
+    let when = age(alert, now_ns);
     let rule = alert.finding.as_ref().map(|one| format!(" [{}]", one.rule)).unwrap_or_default();
     let head = format!("{}{when}: {}{rule}", alert.severity, safe(&alert.sentence));
     let strong = |line| Piece::Text(Line::styled(line, STRONG));
@@ -252,13 +257,13 @@ pub const HELP: &[(&str, &str)] = &[
     ("Space", "freeze or resume the display; nothing is missed meanwhile"),
     ("r", "reset all counts, also those of the final summary"),
     ("", "Columns"),
-    ("a … f", "the busiest destinations; right of the plot: their last port"),
+    ("a … e", "the busiest destinations; right of the plot: their last port"),
     ("RATE/s", "assignments in the last second, failed ones included"),
     ("USE", "share of the range now; ½: searches scan half of it first; !: all"),
     ("STEP", "from port to port of the same destination, median of the last 16"),
     ("TRIED", "candidates tried per search, mean of the last second"),
     ("LAT(us)", "port search latency, mean of the last second"),
-    ("VERDICT", "how ports are assigned, judged from the last 64"),
+    ("VERDICT", "how ports are assigned, judged by the last 64"),
     ("× –", "on the axis: a failed assignment; in a column: unknown"),
 ];
 

@@ -11,8 +11,8 @@
 //! In less than 80 columns or 24 lines: lists without plots, and fewer columns
 //! ```
 //!
-//! Uses only colours of the terminal's own palette, and none that is invisible on black or white; a
-//! letter or a word says the same as each colour.
+//! Uses only colours of the terminal's own palette, and none that is invisible on black, on white
+//! or with Solarized; a letter or a word says the same as each colour.
 
 use ratatui::{
     Frame,
@@ -83,7 +83,6 @@ fn all(area: Rect, buffer: &mut Buffer, state: &State) -> Drawn {
     let mut top = header::draw(area, buffer, state);
     top += alerts(Rect { y: top, ..area }, buffer, state);
     let bottom = Rect { y: area.bottom() - 1, height: 1, ..area };
-    footer(bottom, buffer, state);
     let body = Rect { y: top, height: area.bottom() - 1 - top, ..area };
     let drawn = match (state.page, state.panel) {
         (Some(Page::Help), _) => pages::draw(body, buffer, state, &pages::help()),
@@ -102,11 +101,15 @@ fn all(area: Rect, buffer: &mut Buffer, state: &State) -> Drawn {
         (None, panel) => list(body, buffer, state, panel),
     };
     let below = drawn.last.saturating_sub(state.scroll);
-    if below > 0 && state.typing.is_none() {
-        Line::styled(format!(" {below} more lines below"), STRONG)
-            .right_aligned()
-            .render(bottom, buffer);
-    }
+    let more = if below > 0 && state.typing.is_none() {
+        let lines = if below == 1 { "line" } else { "lines" };
+        Line::styled(format!(" {below} more {lines} below"), STRONG)
+    } else {
+        Line::default()
+    };
+    let room = usize::from(area.width).saturating_sub(more.width());
+    footer(bottom, buffer, state, room);
+    more.right_aligned().render(bottom, buffer);
     drawn
 }
 
@@ -150,10 +153,12 @@ fn alerts(area: Rect, buffer: &mut Buffer, state: &State) -> u16 {
     let most = if buffer.area.height < WITH_ALERTS { 1 } else { ALERTS };
     let shown = alerts.len().min(usize::from(most));
     for (n, alert) in alerts.iter().take(shown).enumerate() {
+        // A problem that has passed must not contradict the rows.
+        let age = pages::age(alert, state.seen().now_ns);
         let more = match alerts.len() - shown {
-            _ if n + 1 < shown => String::new(),
-            0 => " (! says more)".to_owned(),
-            more => format!(" (! has {more} more)"),
+            _ if n + 1 < shown => age,
+            0 => format!("{age} (! says more)"),
+            more => format!("{age} (! has {more} more)"),
         };
         let room = usize::from(area.width).saturating_sub(2 + more.len());
         let line = Line::from(vec![
@@ -170,12 +175,11 @@ fn alerts(area: Rect, buffer: &mut Buffer, state: &State) -> u16 {
 fn tabs(area: Rect, buffer: &mut Buffer, state: &State) {
     let seen = state.seen();
     let processes = seen.summary.as_ref().map_or(0, |summary| summary.processes.len());
-    let failures = seen.summary.as_ref().map_or(0, |summary| summary.failures);
     let mut line = Line::default();
     for (panel, name) in Panel::ALL.into_iter().zip([
         format!("destinations {}", seen.rows.len()),
         format!("processes {processes}"),
-        format!("failures {failures}"),
+        format!("failures {}", seen.counts.failures),
         "plots".to_owned(),
     ]) {
         if panel == state.panel {
@@ -211,7 +215,8 @@ fn tabs(area: Rect, buffer: &mut Buffer, state: &State) {
     right.right_aligned().render(Rect { height: 1, ..area }, buffer);
 }
 
-fn footer(area: Rect, buffer: &mut Buffer, state: &State) {
+/// Draws the keys, as many as fit into `room`, the most useful ones first.
+fn footer(area: Rect, buffer: &mut Buffer, state: &State, room: usize) {
     if state.typing.is_some() {
         let line = Line::from(vec![
             Span::styled("filter: ", STRONG),
@@ -244,6 +249,9 @@ fn footer(area: Rect, buffer: &mut Buffer, state: &State) {
     let gap = if area.width < WITH_GAPS { " " } else { "  " };
     for (n, (key, does)) in keys.iter().enumerate() {
         let gap = if n == 0 { "" } else { gap };
+        if line.width() + gap.len() + key.len() + 1 + does.len() > room {
+            break;
+        }
         line.push_span(Span::styled(format!("{gap}{key}"), STRONG));
         line.push_span(Span::styled(format!(" {does}"), QUIET));
     }

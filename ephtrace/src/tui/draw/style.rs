@@ -3,8 +3,8 @@
 use ratatui::style::{Color, Modifier, Style};
 
 use crate::output::escape::printable;
+pub(super) use crate::output::summary::plots::hues::QUIET;
 
-pub(super) const QUIET: Style = Style::new().fg(Color::DarkGray);
 pub(super) const STRONG: Style = Style::new().add_modifier(Modifier::BOLD);
 pub(super) const ALARM: Style = Style::new().fg(Color::Red).add_modifier(Modifier::BOLD);
 pub(super) const CURSOR: Style = Style::new().add_modifier(Modifier::REVERSED);

@@ -38,7 +38,7 @@ fn the_worst_is_seen_first_and_all_of_it_on_request() {
     assert_snapshot!(scene.text(80, 24), @r#"
     ephtrace top  hook fentry  web1                        3 lost  0:00:40  12:00:40
         34/s ██████████  1255 assignments, 15 failed: EADDRNOTAVAIL
-    verdict per_destination, linux_dhash64k 99.9 %            p50 6.9 us, p99 7.8 us
+    verdict per_destination, linux_dhash64k 99.9 %            p50 6.9 us, p99 7.9 us
     ! no free port for 10.0.0.1 -> 10.0.0.4:6379: the next connect fails
     ! hook kprobe sees no bind any more (! has 1 more)
     critical no free port for 10.0.0.1 -> 10.0.0.4:6379: the next connect fails

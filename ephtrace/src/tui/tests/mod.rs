@@ -165,7 +165,7 @@ fn the_first_screen() {
     insta::assert_snapshot!(recording().text(80, 24), @"
     ephtrace top  hook fentry  web1                        3 lost  0:00:40  12:00:40
         34/s ██████████  1255 assignments, 15 failed: EADDRNOTAVAIL
-    verdict per_destination, linux_dhash64k 99.9 %            p50 6.9 us, p99 7.8 us
+    verdict per_destination, linux_dhash64k 99.9 %            p50 6.9 us, p99 7.9 us
     port by time
     60999│                                 ⢀               ⡀     ⠄       ⠂
          │                              ⠄⠄⡀                  ⡀    ⡀
@@ -191,11 +191,24 @@ fn the_first_screen() {
 }
 
 #[test]
+fn the_header_is_of_the_moment_of_the_rows() {
+    let mut scene = recording();
+    scene.draw(80, 24);
+    scene.event(assignment(scene.now_ns, 4, 6379, None));
+    let screen = scene.draw(80, 24);
+    let text: String = screen.buffer().content.iter().map(ratatui::buffer::Cell::symbol).collect();
+    let row = text.split("b 10.0.0.4:6379").nth(1).unwrap();
+    assert_eq!(row.split_whitespace().nth(1), Some("16"), "{row}");
+    assert!(text.contains("1256 assignments, 16 failed"), "{text}");
+    assert!(text.contains(" failures 16 "), "{text}");
+}
+
+#[test]
 fn with_more_room_more_is_shown() {
     insta::assert_snapshot!(recording().text(120, 40), @"
     ephtrace top  hook fentry  web1                                                                3 lost  0:00:40  12:00:40
         34/s ██████████  1255 assignments, 15 failed: EADDRNOTAVAIL
-    verdict per_destination, linux_dhash64k 99.9 %                                                    p50 6.9 us, p99 7.8 us
+    verdict per_destination, linux_dhash64k 99.9 %                                                    p50 6.9 us, p99 7.9 us
     port by time                                                                    port by previous port  a line: counter
     60999│                                                             ⢀            60999│                ⢀
          │                                ⢀              ⢀     ⠐                         │           ⡀             ⠂ ⢀
@@ -243,7 +256,7 @@ fn one_destination() {
     insta::assert_snapshot!(scene.text(80, 24), @"
     ephtrace top  hook fentry  web1                        3 lost  0:00:40  12:00:40
         34/s ██████████  1255 assignments, 15 failed: EADDRNOTAVAIL
-    verdict per_destination, linux_dhash64k 99.9 %            p50 6.9 us, p99 7.8 us
+    verdict per_destination, linux_dhash64k 99.9 %            p50 6.9 us, p99 7.9 us
     c 10.0.0.3:443  from 10.0.0.1  tcp connect  netns 4026531840
     403 assignments, 8.0/s now, 0 failed; 403 of 28232 different ports so far
     port search latency 1.9 us, tried 1.0, median step +8; in use now: unknown
@@ -324,14 +337,14 @@ fn help_fits_the_smallest_screen() {
           Space  freeze or resume the display; nothing is missed meanwhile
               r  reset all counts, also those of the final summary
     Columns
-          a … f  the busiest destinations; right of the plot: their last port
+          a … e  the busiest destinations; right of the plot: their last port
          RATE/s  assignments in the last second, failed ones included
             USE  share of the range now; ½: searches scan half of it first; !: all
            STEP  from port to port of the same destination, median of the last 16
           TRIED  candidates tried per search, mean of the last second
         LAT(us)  port search latency, mean of the last second
-        VERDICT  how ports are assigned, judged from the last 64
-    q quit Esc back j k scroll Space freeze ? help                1 more lines below
+        VERDICT  how ports are assigned, judged by the last 64
+    q quit Esc back j k scroll Space freeze ? help                 1 more line below
     ");
 }
 
@@ -352,7 +365,7 @@ fn use_has_two_marks_and_findings_come_up() {
     };
     assert_eq!(line(&text, "!").as_deref(), Some("! 10.0.0.4:6379 has no port left (! says more)"));
     let found = |word: &str| text.contains(word);
-    assert!(found(" 50%½ ") && found("  3%") && found(" 100%! ") && found(" –  "), "{text}");
+    assert!(found(" 50%½ ") && found("  4%") && found(" 100%! ") && found(" –  "), "{text}");
     scene.press("ss");
     let by_use: Vec<String> = {
         let destinations = scene.state.destinations();

@@ -51,16 +51,16 @@ fn a_program_that_does_not_close() {
 #[test]
 fn a_peer_that_does_not_close() {
     let states = StateFacts { fin_wait2: 70, orphans: 40, ..StateFacts::default() };
-    assert_snapshot!(of_states(states), @r##"
+    assert_snapshot!(of_states(states), @"
     critical [full] no free port for 10.0.0.1 -> 10.0.0.2:443: the next connect fails
       100 of 100 ports in use (100 %); mostly app (7)
       -> if the program holds them: close() instead of shutdown() alone, or a read timeout; SO_KEEPALIVE detects a dead peer
-      -> if no program holds them: net.ipv4.tcp_fin_timeout (seconds in FIN_WAIT2), net.ipv4.tcp_orphan_retries
+      -> if no program holds them: lower net.ipv4.tcp_fin_timeout (seconds in FIN_WAIT2) and net.ipv4.tcp_orphan_retries
     warning [fin-wait] 10.0.0.2:443 does not close connections that this side has closed
       70 of 100 sockets for 10.0.0.1 -> 10.0.0.2:443 in FIN_WAIT2; 40 of the 100 were closed by their program and wait for the peer; mostly app (7)
       -> if the program holds them: close() instead of shutdown() alone, or a read timeout; SO_KEEPALIVE detects a dead peer
-      -> if no program holds them: net.ipv4.tcp_fin_timeout (seconds in FIN_WAIT2), net.ipv4.tcp_orphan_retries
-    "##);
+      -> if no program holds them: lower net.ipv4.tcp_fin_timeout (seconds in FIN_WAIT2) and net.ipv4.tcp_orphan_retries
+    ");
 }
 
 #[test]

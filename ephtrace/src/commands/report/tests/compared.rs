@@ -34,14 +34,14 @@ fn compared(before: &Report, after: &Report) -> String {
 #[test]
 fn a_fix_that_works() {
     insta::assert_snapshot!(compared(&recorded(200, 100), &recorded(180, 200)), @"
-    no more failures: 50.0 % before, 0 % after
+    no more failures: 50.0 % before, 0.0 % after
 
                              BEFORE           AFTER
     recording                test.ndjson      test.ndjson
-    duration                 9.9 s            9.9 s
+    duration                 10.0 s           9.9 s
     assignments              200              180
     per second               20.1             18.1
-    failed                   100 (50.0 %)     0 (0 %)
+    failed                   100 (50.0 %)     0 (0.0 %)
     port search latency p50  -                -
     port search latency p99  -                -
     port search latency max  -                -
@@ -76,9 +76,9 @@ fn a_page_says_the_same() {
     let (before, after) = (recorded(200, 100), recorded(180, 200));
     let page = render(&comparison(&before, &after), [&before, &after]);
     for part in [
-        "No more failures: 50.0 % before, 0 % after",
+        "No more failures: 50.0 % before, 0.0 % after",
         "<h3>Resolved</h3>",
-        "<td class=\"text\">100 (50.0 %)</td><td class=\"text\">0 (0 %)",
+        "<td class=\"text\">100 (50.0 %)</td><td class=\"text\">0 (0.0 %)",
         "<th scope=\"row\">Port search latency, median</th><td class=\"text\">unknown</td>",
         "<th scope=\"row\">Lost</th><td class=\"text\">unknown: the recording does not tell</td>",
         "<th scope=\"row\">10.0.0.5:5432</th><td>200</td><td>180</td>",

@@ -32,6 +32,10 @@ pub const KEY_HOST: &str = "ephtrace.hostname";
 /// Key of the release of the traced kernel, as `uname -r` gives it.
 pub const KEY_KERNEL: &str = "ephtrace.kernel";
 
+/// Key of the network namespaces that had a name: an object by inode number; null is the one that
+/// ephtrace ran in.
+pub const KEY_NETNS: &str = "ephtrace.netns";
+
 /// A key of the metadata and its value: text, or JSON.
 pub type Fact = (&'static str, String);
 

@@ -11,7 +11,7 @@ mod tests;
 
 pub use self::{
     file::{Journal, journal_path},
-    footer::{Fact, KEY_COMPLETE, KEY_HOOK, KEY_HOST, KEY_KERNEL, KEY_LOSSES},
+    footer::{Fact, KEY_COMPLETE, KEY_HOOK, KEY_HOST, KEY_KERNEL, KEY_LOSSES, KEY_NETNS},
     rotate::Rotate,
     schema::columns,
     sink::{CHECKPOINT_NS, Options, ParquetSink, PreparedRecording},

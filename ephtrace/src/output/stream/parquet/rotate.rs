@@ -3,7 +3,7 @@
 use std::{
     ffi::{OsStr, OsString},
     io::{self, ErrorKind},
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -29,6 +29,11 @@ fn numbered(name: &OsStr, number: u32) -> OsString {
         numbered.push(extension);
     }
     numbered
+}
+
+/// Returns the path of file `number` of a recording to `path`.
+pub(super) fn numbered_path(path: &Path, number: u32) -> PathBuf {
+    path.with_file_name(numbered(path.file_name().unwrap_or_default(), number))
 }
 
 /// Creates a file beside `base`, with the first unused number from `from` on: an earlier recording

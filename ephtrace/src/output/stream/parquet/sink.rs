@@ -27,7 +27,7 @@ use crate::output::{
 };
 use crate::{
     analyse::{findings::Rule, summary::Summary},
-    model::{Assignment, losses::Losses},
+    model::{Assignment, escape::shown, losses::Losses},
 };
 
 /// Maximum time span of a recording that is lost when ephtrace is killed, in nanoseconds.
@@ -93,6 +93,15 @@ pub struct ParquetSink {
     losses_before: Losses,
     /// True if a copied recording has not ended.
     is_cut: bool,
+    written_so_far: WrittenSoFar,
+}
+
+/// Contents of all files that are complete.
+#[derive(Clone, Copy, Debug, Default)]
+struct WrittenSoFar {
+    rows: u64,
+    files: u64,
+    bytes: u64,
 }
 
 /// Times in nanoseconds since the Unix epoch, from events and ticks: 0 for none yet.
@@ -149,6 +158,7 @@ impl PreparedRecording {
             losses: Losses::default(),
             losses_before: Losses::default(),
             is_cut: false,
+            written_so_far: WrittenSoFar::default(),
         };
         sink.begin_file()?;
         Ok(sink)
@@ -264,7 +274,22 @@ impl ParquetSink {
     fn complete(&mut self) -> io::Result<()> {
         self.footer.is_complete = !self.is_cut;
         self.seal()?;
-        self.write_end()
+        self.write_end()?;
+        self.written_so_far.files += 1;
+        self.written_so_far.bytes += self.file.len();
+        Ok(())
+    }
+
+    /// Returns the final line: where the rows are, how many, and how many are missing.
+    fn result(&self) -> String {
+        let WrittenSoFar { rows, files, bytes } = self.written_so_far;
+        let path = match self.base {
+            None => self.options.path.clone(),
+            Some(_) => rotate::numbered_path(&self.options.path, self.number),
+        };
+        let several = if files > 1 { format!("{files} files up to ") } else { String::new() };
+        let to = format!("{several}{}", shown(&path));
+        format!("recorded {rows} rows to {to} ({bytes} bytes), lost {}", self.losses.total())
     }
 }
 
@@ -308,6 +333,7 @@ impl Sink for ParquetSink {
             self.clock.group_ns = self.clock.now_ns;
         }
         self.rows.push(assignment);
+        self.written_so_far.rows += 1;
         if self.rows.len() >= schema::MAX_ROWS {
             self.seal()?;
             let is_due = self.clock.since(self.clock.checkpoint_ns) >= self.pause_ns();
@@ -339,7 +365,9 @@ impl Sink for ParquetSink {
     }
 
     fn finish(&mut self) -> io::Result<()> {
-        self.complete()
+        self.complete()?;
+        self.notices.tell(&self.result());
+        Ok(())
     }
 }
 

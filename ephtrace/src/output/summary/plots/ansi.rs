@@ -1,6 +1,6 @@
 //! Writes a buffer as text, with or without escape codes for colours.
 //!
-//! Supports only what the plots use: the eight colours, their bright forms, and bold.
+//! Supports only what the plots use: the colours that show on every background, bold and dim.
 
 use std::fmt::{self, Write};
 
@@ -9,10 +9,10 @@ use ratatui::{
     style::{Color, Modifier},
 };
 
-/// Look of a cell: SGR number of its colour, and true if it is bold.
-type Attributes = (Option<u8>, bool);
+/// Look of a cell: SGR numbers of its colour, and of bold or dim.
+type Attributes = (Option<u8>, Option<u8>);
 
-const PLAIN: Attributes = (None, false);
+const PLAIN: Attributes = (None, None);
 
 /// Writes each row of `buffer` as a line, without trailing blanks.
 pub(crate) fn write(buffer: &Buffer, colour: bool, out: &mut impl Write) -> fmt::Result {
@@ -37,14 +37,11 @@ fn write_row(row: &[Cell], colour: bool, out: &mut impl Write) -> fmt::Result {
     if now == PLAIN { Ok(()) } else { out.write_str("\x1b[0m") }
 }
 
-fn change(from: Attributes, (colour, bold): Attributes, out: &mut impl Write) -> fmt::Result {
+fn change(from: Attributes, (colour, weight): Attributes, out: &mut impl Write) -> fmt::Result {
     if from != PLAIN {
         out.write_str("\x1b[0m")?;
     }
-    if bold {
-        out.write_str("\x1b[1m")?;
-    }
-    colour.map_or(Ok(()), |number| write!(out, "\x1b[{number}m"))
+    weight.into_iter().chain(colour).try_for_each(|number| write!(out, "\x1b[{number}m"))
 }
 
 /// Returns true for a blank, which looks the same in every colour.
@@ -56,16 +53,14 @@ fn look(cell: &Cell) -> Attributes {
     let number = match cell.fg {
         Color::Red => Some(31),
         Color::Green => Some(32),
-        Color::Yellow => Some(33),
         Color::Blue => Some(34),
         Color::Magenta => Some(35),
         Color::Cyan => Some(36),
-        Color::Gray => Some(37),
-        Color::DarkGray => Some(90),
-        Color::LightBlue => Some(94),
         _ => None,
     };
-    (number, cell.modifier.contains(Modifier::BOLD))
+    let weights = [(Modifier::BOLD, 1), (Modifier::DIM, 2)];
+    let weight = weights.into_iter().find(|(modifier, _)| cell.modifier.contains(*modifier));
+    (number, weight.map(|(_, number)| number))
 }
 
 #[cfg(test)]
@@ -79,6 +74,7 @@ mod tests {
         buffer.set_string(0, 0, "a b", Style::new().fg(Color::Red));
         buffer.set_string(3, 0, "c", Style::new().fg(Color::Red).add_modifier(Modifier::BOLD));
         buffer.set_string(4, 0, "d", Style::new());
+        buffer.set_string(5, 0, "e", Style::new().add_modifier(Modifier::DIM));
         let mut text = String::new();
         write(&buffer, colour, &mut text).unwrap();
         text
@@ -86,11 +82,11 @@ mod tests {
 
     #[test]
     fn without_colour_no_escape_codes() {
-        assert_eq!(text(false), "a bcd\n\n");
+        assert_eq!(text(false), "a bcde\n\n");
     }
 
     #[test]
     fn changes_colour_only_where_it_does() {
-        assert_eq!(text(true), "\x1b[31ma b\x1b[0m\x1b[1m\x1b[31mc\x1b[0md\n\n");
+        assert_eq!(text(true), "\x1b[31ma b\x1b[0m\x1b[1m\x1b[31mc\x1b[0md\x1b[2me\x1b[0m\n\n");
     }
 }

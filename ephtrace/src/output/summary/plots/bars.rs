@@ -7,7 +7,13 @@ use ratatui::{
     widgets::{Bar, BarChart, Widget as _},
 };
 
-use crate::analyse::picture::{BINS, NEAR, StepHistogram};
+use crate::{
+    analyse::{
+        number::as_f64,
+        picture::{BINS, NEAR, StepHistogram},
+    },
+    model::human_share::HumanShare,
+};
 
 /// Divisor of all steps: if more than this part is small, small steps are shown. Chance makes one
 /// of 64 small, or fewer.
@@ -94,8 +100,7 @@ fn signed(step: i32) -> String {
     if step == 0 { "0".to_owned() } else { format!("{step:+}") }
 }
 
-/// Returns a percentage with one decimal, rounded down.
+/// Returns a share in percent.
 fn percent(part: u64, whole: u64) -> String {
-    let thousandth = u128::from(part) * 1000 / u128::from(whole.max(1));
-    format!("{}.{} %", thousandth / 10, thousandth % 10)
+    HumanShare::of(as_f64(part), as_f64(whole)).to_string()
 }

@@ -16,7 +16,7 @@ use std::fmt::{self, Write};
 use ratatui::{
     buffer::Buffer,
     layout::Rect,
-    style::{Color, Modifier, Style},
+    style::Modifier,
     text::Line,
     widgets::{Paragraph, Widget as _},
 };
@@ -25,7 +25,7 @@ use super::{
     ansi,
     bars::{Bars, MANY},
     counted::counted,
-    hues::ColorAssignment,
+    hues::{ColorAssignment, QUIET},
     ports::Ports,
     scatter::{self, Scatter},
 };
@@ -260,8 +260,7 @@ impl Panel {
     fn render(&self, area: Rect, buffer: &mut Buffer) {
         let line = |n: u16| Rect { y: area.y + n, height: 1, ..area };
         Paragraph::new(Line::styled(&*self.title, Modifier::BOLD)).render(line(0), buffer);
-        let quiet = Style::new().fg(Color::DarkGray);
-        Paragraph::new(Line::styled(&*self.hint, quiet)).render(line(1), buffer);
+        Paragraph::new(Line::styled(&*self.hint, QUIET)).render(line(1), buffer);
         let rest = Rect { y: area.y + 2, height: area.height.saturating_sub(2), ..area };
         match &self.body {
             Body::Scatter(scatter) => scatter.render(rest, buffer),

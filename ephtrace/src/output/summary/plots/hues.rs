@@ -1,4 +1,4 @@
-//! Colours of destinations: one for each of the busiest, grey for all others.
+//! Colours of destinations: one for each of the busiest, the terminal's own for all others.
 
 use std::{
     cmp::Reverse,
@@ -6,7 +6,7 @@ use std::{
 };
 
 use ratatui::{
-    style::Color,
+    style::{Color, Modifier, Style},
     text::{Line, Span},
 };
 use rustc_hash::FxBuildHasher;
@@ -17,16 +17,21 @@ use crate::{
     model::Origin,
 };
 
-/// Colours that are easy to tell apart, on black as on white.
-pub(crate) const PALETTE: [Color; 6] =
-    [Color::Cyan, Color::Magenta, Color::Green, Color::Yellow, Color::Red, Color::LightBlue];
+/// Colours that are easy to tell apart, on black, on white, and with Solarized. Yellow is
+/// unreadable on white, and Solarized has greys in place of bright colours, one of which is its
+/// background.
+pub(crate) const PALETTE: [Color; 5] =
+    [Color::Cyan, Color::Magenta, Color::Green, Color::Red, Color::Blue];
 
-/// Index into [`PALETTE`]; `None` is grey.
+/// Style of text that is less important. Grey is a bright colour, and invisible with Solarized.
+pub(crate) const QUIET: Style = Style::new().add_modifier(Modifier::DIM);
+
+/// Index into [`PALETTE`]; `None` is the terminal's own colour.
 pub(crate) type Hue = Option<usize>;
 
 /// Returns the colour of a hue.
 pub(crate) fn colour(hue: Hue) -> Color {
-    hue.and_then(|index| PALETTE.get(index)).copied().unwrap_or(Color::DarkGray)
+    hue.and_then(|index| PALETTE.get(index)).copied().unwrap_or(Color::Reset)
 }
 
 /// The colours of some points.

@@ -3,13 +3,13 @@
 use ratatui::{
     buffer::Buffer,
     layout::{Alignment, Rect},
-    style::{Color, Style},
+    style::Style,
     symbols::Marker,
     text::Line,
     widgets::{Axis, Chart, Dataset, GraphType, Widget as _},
 };
 
-use super::hues::{Hue, PALETTE, colour};
+use super::hues::{Hue, PALETTE, QUIET, colour};
 
 /// Number of lines of the area of the dots: with four rows of dots in each, ten lanes can be told
 /// apart.
@@ -30,7 +30,7 @@ pub(crate) struct Scatter {
     pub(crate) y_labels: Vec<String>,
     /// Lines below the plot.
     pub(crate) below: Vec<Line<'static>>,
-    /// Dots by colour; the last are the grey ones.
+    /// Dots by colour; the last are those without a colour of their own.
     dots: [Vec<(f64, f64)>; PALETTE.len() + 1],
 }
 
@@ -65,19 +65,18 @@ impl Scatter {
         for (line, y) in self.below.iter().zip(graph.bottom()..) {
             line.render(Rect { y, height: 1, ..area }, buffer);
         }
-        let quiet = Style::new().fg(Color::DarkGray);
         let axis = |bounds, labels: &[String]| {
-            Axis::default().bounds(bounds).labels(labels.to_vec()).style(quiet)
+            Axis::default().bounds(bounds).labels(labels.to_vec()).style(QUIET)
         };
         let x = axis(self.x, &self.x_labels).labels_alignment(Alignment::Right);
         let y = axis(self.y, &self.y_labels).labels_alignment(Alignment::Right);
         Chart::new(self.datasets()).x_axis(x).y_axis(y).legend_position(None).render(graph, buffer);
     }
 
-    /// Returns grey dots first, then the busiest lanes: a cell of several dots has the colour of
-    /// the last one, so that a line in a cloud is visible.
+    /// Returns the dots without a colour of their own first, then the busiest lanes: a cell of
+    /// several dots has the colour of the last one, so that a line in a cloud is visible.
     fn datasets(&self) -> Vec<Dataset<'_>> {
-        let (grey, coloured) = (PALETTE.len(), 0..PALETTE.len());
+        let (others, coloured) = (PALETTE.len(), 0..PALETTE.len());
         let only_one = self.dots[1..].iter().all(Vec::is_empty);
         let dataset = |hue: usize| {
             let style = if only_one { Style::new() } else { Style::new().fg(colour(Some(hue))) };
@@ -87,7 +86,7 @@ impl Scatter {
                 .style(style)
                 .data(&self.dots[hue])
         };
-        std::iter::once(grey).chain(coloured).map(dataset).collect()
+        std::iter::once(others).chain(coloured).map(dataset).collect()
     }
 }
 

@@ -88,7 +88,11 @@ fn a_destination_in_trouble_does_not_drown_among_others() {
         let counted = Some(numbers(100_000, 100, 3000));
         let seen = CheckInput { counted, rows, ..seen(0, 0, 0) };
         let answer = CheckReport::new(&seen, &LIMITS);
-        assert!(answer.line.contains("100 of 100 by curl (7)"), "{}", answer.line);
+        assert!(
+            answer.line.contains("worst: 100 of 100 attempts by curl (7) for "),
+            "{}",
+            answer.line
+        );
         answer.state
     };
     assert_eq!(
@@ -127,8 +131,8 @@ fn binds_and_udp_are_judged_like_connects() {
         states,
         [CheckStatus::Ok, CheckStatus::Warning, CheckStatus::Critical, CheckStatus::Critical]
     );
-    assert_snapshot!(answer(28_232, 0).line, @"EPHTRACE CRITICAL: bind() to port 0: 28232 of 28232 ports in use on 0.0.0.0, mostly curl (4711), the next one fails with EADDRINUSE; 0 % of ports in use for 10.0.0.1 -> 10.0.0.2:443 (100 of 28232, mostly curl (4711)); UDP: 0 of 28232 ports in use on 0.0.0.0; 0 of 1000 assignments failed, port search latency p99 3.0 us (wall time) | use=0.35%;50;90;0;100 bind=100.00%;50;90;0;100 udp=0.00%;50;90;0;100 failed=0.00%;0;1;0;100 search_p99=3us;1000;10000;0 assigned=500.0;;;0");
-    assert_snapshot!(answer(0, 28_232).line, @"EPHTRACE CRITICAL: UDP: 28232 of 28232 ports in use on 0.0.0.0, mostly curl (4711), the next one fails with EADDRINUSE; 0 % of ports in use for 10.0.0.1 -> 10.0.0.2:443 (100 of 28232, mostly curl (4711)); bind() to port 0: 0 of 28232 ports in use on 0.0.0.0; 0 of 1000 assignments failed, port search latency p99 3.0 us (wall time) | use=0.35%;50;90;0;100 bind=0.00%;50;90;0;100 udp=100.00%;50;90;0;100 failed=0.00%;0;1;0;100 search_p99=3us;1000;10000;0 assigned=500.0;;;0");
+    assert_snapshot!(answer(28_232, 0).line, @"EPHTRACE CRITICAL: bind() to port 0: 28232 of 28232 ports in use on 0.0.0.0, mostly curl (4711), the next one fails with EADDRINUSE; 0 % of ports in use for 10.0.0.1 -> 10.0.0.2:443 (100 of 28232, mostly curl (4711)); UDP: 0 of 28232 ports in use on 0.0.0.0; 1000 attempts: 1000 assigned, 0 failed; port search latency p99 3.0 us (wall time) | use=0.35%;50;90;0;100 bind=100.00%;50;90;0;100 udp=0.00%;50;90;0;100 failed=0.00%;0;1;0;100 search_p99=3us;1000;10000;0 attempts=500.0;;;0 assigned=500.0;;;0");
+    assert_snapshot!(answer(0, 28_232).line, @"EPHTRACE CRITICAL: UDP: 28232 of 28232 ports in use on 0.0.0.0, mostly curl (4711), the next one fails with EADDRINUSE; 0 % of ports in use for 10.0.0.1 -> 10.0.0.2:443 (100 of 28232, mostly curl (4711)); bind() to port 0: 0 of 28232 ports in use on 0.0.0.0; 1000 attempts: 1000 assigned, 0 failed; port search latency p99 3.0 us (wall time) | use=0.35%;50;90;0;100 bind=0.00%;50;90;0;100 udp=100.00%;50;90;0;100 failed=0.00%;0;1;0;100 search_p99=3us;1000;10000;0 attempts=500.0;;;0 assigned=500.0;;;0");
 }
 
 #[test]
@@ -139,7 +143,7 @@ fn a_time_wait_that_can_be_taken_over_is_no_shortage() {
     seen.destinations[0].reusable = Some(28_000);
     let answer = CheckReport::new(&seen, &LIMITS);
     assert_eq!(answer.state, CheckStatus::Ok);
-    assert_snapshot!(answer.line, @"EPHTRACE OK: 1 % of ports in use for 10.0.0.1 -> 10.0.0.2:443 (28232 of 28232, 28000 in TIME_WAIT that connect can take over, mostly curl (4711)); 0 of 1000 assignments failed, port search latency p99 3.0 us (wall time) | use=0.82%;50;90;0;100 failed=0.00%;0;1;0;100 search_p99=3us;1000;10000;0 assigned=500.0;;;0");
+    assert_snapshot!(answer.line, @"EPHTRACE OK: 1 % of ports in use for 10.0.0.1 -> 10.0.0.2:443 (28232 of 28232, 28000 in TIME_WAIT that connect can take over, mostly curl (4711)); 1000 attempts: 1000 assigned, 0 failed; port search latency p99 3.0 us (wall time) | use=0.82%;50;90;0;100 failed=0.00%;0;1;0;100 search_p99=3us;1000;10000;0 attempts=500.0;;;0 assigned=500.0;;;0");
 }
 
 #[test]
@@ -148,14 +152,14 @@ fn ports_that_may_be_bound_are_a_range() {
     seen.destinations[0].left = Some(28_200);
     seen.destinations[0].unsure = Some(100);
     seen.unseen = vec!["failed binds".into(), "holders".into()];
-    assert_snapshot!(CheckReport::new(&seen, &LIMITS).line, @"EPHTRACE OK: 0 % of ports in use for 10.0.0.1 -> 10.0.0.2:443 (10 of 28232, 22 more bound, 28100 to 28200 left, mostly curl (4711)); bind() to port 0: 10 of 28232 ports in use on 0.0.0.0; UDP: 3 of 28232 ports in use on 0.0.0.0; 0 of 1000 assignments failed, port search latency p99 3.0 us (wall time); not seen: failed binds, holders | use=0.11%;50;90;0;100 bind=0.04%;50;90;0;100 udp=0.01%;50;90;0;100 failed=0.00%;0;1;0;100 search_p99=3us;1000;10000;0 assigned=500.0;;;0");
+    assert_snapshot!(CheckReport::new(&seen, &LIMITS).line, @"EPHTRACE OK: 0 % of ports in use for 10.0.0.1 -> 10.0.0.2:443 (10 of 28232, 22 more bound, 28100 to 28200 left, mostly curl (4711)); bind() to port 0: 10 of 28232 ports in use on 0.0.0.0; UDP: 3 of 28232 ports in use on 0.0.0.0; 1000 attempts: 1000 assigned, 0 failed; port search latency p99 3.0 us (wall time); not seen: failed binds, holders | use=0.11%;50;90;0;100 bind=0.04%;50;90;0;100 udp=0.01%;50;90;0;100 failed=0.00%;0;1;0;100 search_p99=3us;1000;10000;0 attempts=500.0;;;0 assigned=500.0;;;0");
 }
 
 #[test]
 fn a_host_at_ease() {
     let answer = CheckReport::new(&seen(850, 0, 3_000), &LIMITS);
     assert_eq!(answer.state.code(), 0);
-    assert_snapshot!(answer.line, @"EPHTRACE OK: 3 % of ports in use for 10.0.0.1 -> 10.0.0.2:443 (850 of 28232, mostly curl (4711)); bind() to port 0: 850 of 28232 ports in use on 0.0.0.0; UDP: 3 of 28232 ports in use on 0.0.0.0; 0 of 1000 assignments failed, port search latency p99 3.0 us (wall time) | use=3.01%;50;90;0;100 bind=3.01%;50;90;0;100 udp=0.01%;50;90;0;100 failed=0.00%;0;1;0;100 search_p99=3us;1000;10000;0 assigned=500.0;;;0");
+    assert_snapshot!(answer.line, @"EPHTRACE OK: 3 % of ports in use for 10.0.0.1 -> 10.0.0.2:443 (850 of 28232, mostly curl (4711)); bind() to port 0: 850 of 28232 ports in use on 0.0.0.0; UDP: 3 of 28232 ports in use on 0.0.0.0; 1000 attempts: 1000 assigned, 0 failed; port search latency p99 3.0 us (wall time) | use=3.01%;50;90;0;100 bind=3.01%;50;90;0;100 udp=0.01%;50;90;0;100 failed=0.00%;0;1;0;100 search_p99=3us;1000;10000;0 attempts=500.0;;;0 assigned=500.0;;;0");
 }
 
 #[test]
@@ -181,7 +185,7 @@ fn what_is_wrong_is_said() {
         evidence: String::new(),
         remedies: Vec::new(),
     }];
-    assert_snapshot!(CheckReport::new(&seen, &LIMITS).line, @"EPHTRACE CRITICAL: 300 of 1000 assignments failed (EADDRNOTAVAIL 300), port search latency p99 2.0 ms (wall time); 100 % of ports in use for 10.0.0.1 -> 10.0.0.2:443 (28232 of 28232, mostly curl (4711)); bind() to port 0: 28232 of 28232 ports in use on 0.0.0.0, mostly curl (4711), the next one fails with EADDRINUSE; UDP: 3 of 28232 ports in use on 0.0.0.0; 4 more were not seen; curl 4711 finds no free port | use=100.00%;50;90;0;100 bind=100.00%;50;90;0;100 udp=0.01%;50;90;0;100 failed=30.00%;0;1;0;100 search_p99=2000us;1000;10000;0 assigned=500.0;;;0");
+    assert_snapshot!(CheckReport::new(&seen, &LIMITS).line, @"EPHTRACE CRITICAL: 1000 attempts: 700 assigned, 300 failed: 300 EADDRNOTAVAIL; port search latency p99 2.0 ms (wall time); 100 % of ports in use for 10.0.0.1 -> 10.0.0.2:443 (28232 of 28232, mostly curl (4711)); bind() to port 0: 28232 of 28232 ports in use on 0.0.0.0, mostly curl (4711), the next one fails with EADDRINUSE; UDP: 3 of 28232 ports in use on 0.0.0.0; 4 more were not seen; curl 4711 finds no free port | use=100.00%;50;90;0;100 bind=100.00%;50;90;0;100 udp=0.01%;50;90;0;100 failed=30.00%;0;1;0;100 search_p99=2000us;1000;10000;0 attempts=500.0;;;0 assigned=350.0;;;0");
 }
 
 #[test]
@@ -213,4 +217,28 @@ fn a_full_tracker_is_never_ok() {
     let full = finding(Rule::ConntrackDrop, Severity::Critical);
     assert_eq!(report(vec![full, bad, nearly]).0, CheckStatus::Critical);
     assert_eq!(report(vec![finding(Rule::ConntrackDrop, Severity::Note)]).0, CheckStatus::Ok);
+}
+
+#[test]
+fn namespaces_are_told_apart_where_there_are_several() {
+    let mut seen = seen(28_232, 0, 3000);
+    seen.destinations[0].flow.netns = Some(7);
+    let failing = Row {
+        flow: FlowKey { netns: Some(8), ..row(Origin::Connect, Some(80), numbers(0, 0, 0)).flow },
+        ..row(Origin::Connect, Some(80), numbers(72, 72, 3000))
+    };
+    seen.rows = vec![failing, row(Origin::Connect, Some(443), numbers(928, 0, 3000))];
+    seen.counted = Some(numbers(1000, 72, 3000));
+    seen.namespaces = vec![(1, "1".into()), (7, "blue".into()), (8, "4026532177".into())];
+    let line = CheckReport::new(&seen, &LIMITS).line;
+    for part in [
+        "ports in use for 10.0.0.1 -> 10.0.0.2:443 in netns blue (",
+        "ports in use on 0.0.0.0 in netns 1",
+        "1000 attempts: 928 assigned, 72 failed: 72 EADDRNOTAVAIL; worst: 72 of 72 attempts by \
+         curl (7) for 10.0.0.1 -> 10.0.0.2:80 in netns 4026532177; port search",
+        "failed=100.00%;0;1;0;100",
+        "attempts=500.0;;;0 assigned=464.0;;;0",
+    ] {
+        assert!(line.contains(part), "no {part:?}: {line}");
+    }
 }

@@ -81,7 +81,7 @@ fn row<N: ToString>(
 }
 
 /// Returns `90`, or `0..90` if some ports may be taken because nobody saw whether they were bound.
-fn left(one: &DestinationUse) -> String {
+pub(in crate::output::tables) fn left(one: &DestinationUse) -> String {
     match (one.left_least, one.left) {
         (least, left) if least == left => left.to_string(),
         (least, left) => format!("{least}..{left}"),

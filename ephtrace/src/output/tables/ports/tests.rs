@@ -109,9 +109,9 @@ fn text_begins_with_what_matters_most() {
     all.unreadable = vec![Unreadable { netns: 9, name: Some("red".into()), reason }];
     all.hidden_processes = Some(2);
     assert_snapshot!(text(&all), @r#"
-    bind() to port 0 on 0.0.0.0: 77.7 % of the range in use, 7 of 9 ports, in netns 7 (blue, own); held by pgbouncer (181) 4f1d0c9a2b7e 3, evil\u{1b}[2J (7) 1, ? (22) 1
-    bind() to port 0 on ::: 88.8 % of the range in use, 8 of 9 ports, in netns 7 (blue, own); held by pgbouncer (181) 4f1d0c9a2b7e 3, evil\u{1b}[2J (7) 1, ? (22) 1
-    10.0.0.1 -> 10.0.0.9:443: 55.5 % of the range in use, 5 of 9 ports, in netns 7 (blue, own); past the HALF mark: preferred-parity ports exhausted, so every connect scans 5 used ports first; held by pgbouncer (181) 4f1d0c9a2b7e 3, evil\u{1b}[2J (7) 1; 1 closed, owner gone
+    bind() to port 0 on 0.0.0.0: 77.8 % of the range in use, 7 of 9 ports, in netns 7 (blue, own); held by pgbouncer (181) 4f1d0c9a2b7e 3, evil\u{1b}[2J (7) 1, ? (22) 1
+    bind() to port 0 on ::: 88.9 % of the range in use, 8 of 9 ports, in netns 7 (blue, own); held by pgbouncer (181) 4f1d0c9a2b7e 3, evil\u{1b}[2J (7) 1, ? (22) 1
+    10.0.0.1 -> 10.0.0.9:443: 55.6 % of the range in use, 5 of 9 ports, in netns 7 (blue, own); past the HALF mark: preferred-parity ports exhausted, so every connect scans 5 used ports first; held by pgbouncer (181) 4f1d0c9a2b7e 3, evil\u{1b}[2J (7) 1; 1 closed, owner gone
 
     netns       7 (blue, own)
     range       40000-40009: 9 ports usable, half mark at 5
@@ -126,7 +126,7 @@ fn text_begins_with_what_matters_most() {
 
     fullest of 4 destinations:
      IN USE   SHARE MARK   EVEN    ODD   LEFT   ESTAB TIMEWAIT SYNSENT CLOSEWAIT  OTHER  HELD BY                        DESTINATION
-          5  55.5 % half      5      0   1..2       4        1       0         0      0  pgbouncer (181) 4f1d0c9a2b7e 3 10.0.0.1 -> 10.0.0.9:443
+          5  55.6 % half      5      0   1..2       4        1       0         0      0  pgbouncer (181) 4f1d0c9a2b7e 3 10.0.0.1 -> 10.0.0.9:443
           1  11.1 % -         1      0   1..6       1        0       0         0      0  pgbouncer (181) 4f1d0c9a2b7e   10.0.0.1 -> 10.0.0.6:443
           1  11.1 % -         1      0   1..6       1        0       0         0      0  pgbouncer (181) 4f1d0c9a2b7e   10.0.0.1 -> 10.0.0.7:443
           1                   0      1              1        0       0         0      0                                 1 others

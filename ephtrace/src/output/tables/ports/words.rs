@@ -8,6 +8,7 @@ use crate::{
         owners::{Holder, Owner},
         socket::ByState,
     },
+    model::human_share::HumanShare,
     output::escape::escape_for_terminal,
 };
 
@@ -86,10 +87,7 @@ pub(super) fn group(Holder { owner, processes, .. }: &Holder) -> String {
     }
 }
 
-/// Returns a percentage: 100 % only if it is all, and 0 % only if it is nothing.
+/// Returns a share in percent.
 pub(super) fn percent(share: f64) -> String {
-    if share > 0.0 && share < 0.001 {
-        return "<0.1 %".to_owned();
-    }
-    format!("{:.1} %", (share * 1000.0).floor() / 10.0)
+    HumanShare(share).to_string()
 }
