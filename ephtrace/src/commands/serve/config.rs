@@ -142,12 +142,12 @@ mod tests {
         assert_eq!(
             arguments(text).unwrap(),
             typed(&[
-                "--interval=10s",
-                "--top-destinations=5",
-                "--ipv4",
                 "--dst=10.0.0.0/8",
                 "--dst=::/0",
-                "--web.listen-address=[::1]:9435"
+                "--interval=10s",
+                "--ipv4",
+                "--top-destinations=5",
+                "--web.listen-address=[::1]:9435",
             ])
         );
     }
