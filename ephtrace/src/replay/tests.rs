@@ -71,6 +71,7 @@ fn full() -> Assignment {
         cookie: Some(u64::MAX),
         host_pid: Some(4_194_304),
         hook: Some(Hook::SockOps),
+        is_another: true,
         ..Assignment::default()
     }
 }
@@ -90,6 +91,7 @@ fn what_was_written_is_read_back() {
     let unknown = Assignment {
         sport: Some(1),
         flow: FlowKey { saddr: "2001:db8::1".parse().unwrap(), ..FlowKey::default() },
+        is_another: true,
         ..Assignment::default()
     };
     let all = [full(), failed, unknown, full()];

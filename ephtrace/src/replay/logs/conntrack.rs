@@ -7,7 +7,7 @@
 use std::{net::IpAddr, str::SplitWhitespace};
 
 use super::{
-    super::{connections::Sent, names},
+    super::{names, told::Sent},
     clock::Clock,
     said::Said,
 };

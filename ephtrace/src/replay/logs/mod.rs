@@ -80,6 +80,11 @@ impl<R: BufRead> Reader<R> {
         self.losses
     }
 
+    /// Returns whether it is CSV of ephtrace.
+    pub(super) fn is_ours(&self) -> bool {
+        matches!(&self.log, Log::Table(table) if table.is_ours())
+    }
+
     /// Returns the packets of a log of packets, and those that were left out.
     pub fn left_out(&self) -> LeftOut {
         self.connections.left_out
@@ -151,7 +156,7 @@ impl<R: BufRead> Reader<R> {
             }
             Ok(Said::Packet(told)) => {
                 let ts_ns = self.clock.now_ns();
-                Some(self.connections.assigned(ts_ns, told)?.assignment(ts_ns))
+                self.connections.assigned(ts_ns, told)
             }
             Err(reason) => Some(self.broken(reason)),
         }

@@ -7,9 +7,9 @@ use csv_core::{ReadRecordResult, Reader as CsvReader};
 
 use super::{
     super::{
-        connections::{Sent, Told},
         item::Item,
         names,
+        told::{Sent, Told},
     },
     clock::Clock,
     names_of_others::{NAMES, TIMES},
@@ -57,6 +57,8 @@ pub(in crate::replay) struct Table {
     /// Kind of a Zeek log: `conn.log` alone has each connection once.
     zeek: Option<Zeek>,
     has_header: bool,
+    /// True if it has all of ephtrace's columns.
+    is_ours: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +103,8 @@ impl Table {
     }
 
     fn new(separator: Separator, zeek: Option<Zeek>) -> Self {
-        Self { separator, roles: Vec::new(), draft: Draft::default(), zeek, has_header: false }
+        let (roles, draft) = (Vec::new(), Draft::default());
+        Self { separator, roles, draft, zeek, has_header: false, is_ours: false }
     }
 
     pub(super) fn name(&self) -> &'static str {
@@ -120,6 +123,11 @@ impl Table {
         self.zeek.is_some() || self.place("ts_ns").is_some() || self.roles.iter().any(is_time)
     }
 
+    /// Returns whether ephtrace wrote it.
+    pub(super) fn is_ours(&self) -> bool {
+        self.is_ours
+    }
+
     fn place(&self, name: &str) -> Option<usize> {
         self.roles.iter().position(|role| {
             matches!(role, Role::Ours(column) | Role::Named(column, _) if column.name == name)
@@ -128,6 +136,7 @@ impl Table {
 
     fn set_roles(&mut self, header: &[String]) {
         self.roles = header.iter().map(|name| role(&name.trim().to_lowercase())).collect();
+        self.is_ours = COLUMNS.iter().all(|ours| header.iter().any(|name| name == ours.name));
         // Another form of the same time.
         if self.place("ts_ns").is_some() {
             let times = self.roles.iter_mut().filter(|role| matches!(role, Role::Time));
@@ -278,7 +287,8 @@ impl About {
             (Protocol::Tcp, Some(true), true) => {
                 Told::Answered(Sent { sequence: None, ..sent.reversed() })
             }
-            (Protocol::Tcp, Some(false), _) => Told::Nothing(PacketKind::MidStream),
+            (Protocol::Tcp, Some(false), true) => Told::Later(sent),
+            (Protocol::Tcp, Some(false), false) => Told::Nothing(PacketKind::MidStream),
             _ => Told::Datagram(Sent { sequence: None, ..sent }),
         }
     }

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use super::{
     super::{
-        connections::{Sent, Told},
         names,
+        told::{Sent, Told},
     },
     clock::Clock,
     said::Said,
@@ -139,6 +139,8 @@ fn told(sent: Sent, what: &str) -> Told {
             let sequence = number(what, "ack ").map(|ack| ack.wrapping_sub(1));
             Told::Answered(Sent { sequence, ..tcp.reversed() })
         }
+        (false, _, _) if flags.contains('R') => Told::Reset(tcp),
+        (false, true, _) => Told::Later(tcp),
         _ => Told::Nothing(PacketKind::MidStream),
     }
 }

@@ -61,15 +61,14 @@ impl Others {
 
     fn item(&mut self, said: tools::Said) -> Option<Item> {
         let ts_ns = self.clock.now_ns();
-        let sent = match said {
-            tools::Said::Connection(sent) => Some(sent),
+        match said {
+            tools::Said::Connection(sent) => Some(sent.assignment(ts_ns)),
             tools::Said::Packet(told) => self.connections.assigned(ts_ns, told),
             tools::Said::Other => {
                 self.other += 1;
                 None
             }
-        };
-        sent.map(|sent| sent.assignment(ts_ns))
+        }
     }
 
     fn instead(&self) -> Option<String> {
@@ -100,6 +99,8 @@ struct Said {
     left_out: BTreeMap<&'static str, u64>,
     /// True if a line was read that only ephtrace writes.
     is_ours: bool,
+    /// Number of beginnings of such streams.
+    streams: u64,
 }
 
 /// A line that is no assignment.
@@ -127,6 +128,7 @@ impl Said {
             }
             Some("stream") => {
                 self.is_ours = true;
+                self.streams += 1;
                 self.is_cut |= self.is_open;
                 self.is_open = other.ends_with_summary;
             }
@@ -189,6 +191,11 @@ impl<R: BufRead> Reader<R> {
     /// Whether a line says what is missing, as those of ephtrace do, as far as it was read.
     pub fn tells_losses(&self) -> bool {
         self.said.is_ours
+    }
+
+    /// Returns whether it is one stream of ephtrace, as far as it was read.
+    pub(super) fn is_one_of_ours(&self) -> bool {
+        self.said.streams == 1
     }
 
     /// Returns the losses so far: those in `loss` lines, and unreadable lines.

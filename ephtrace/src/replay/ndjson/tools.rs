@@ -9,9 +9,9 @@ use serde_json::Value;
 use crate::{
     model::{PacketKind, Protocol},
     replay::{
-        connections::{Sent, Told},
         logs::Clock,
         names,
+        told::{Sent, Told},
     },
 };
 
@@ -167,6 +167,8 @@ fn tshark(line: &str, clock: &mut Clock) -> Option<Said> {
             let sequence = number("ack_raw").map(|ack| ack.wrapping_sub(1));
             Told::Answered(Sent { sequence, ..sent.reversed() })
         }
+        (Protocol::Tcp, Some(flags)) if flags & RST != 0 => Told::Reset(sent),
+        (Protocol::Tcp, Some(flags)) if flags & (SYN | ACK) == ACK => Told::Later(sent),
         (Protocol::Tcp, Some(_)) => Told::Nothing(PacketKind::MidStream),
         _ => Told::Datagram(sent),
     }))

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::{Assignment, FlowKey, Packets, Protocol};
 
+mod again;
 mod beyond_syns;
 
 const SEQUENCE: u32 = 77;
