@@ -113,6 +113,10 @@ impl Connections {
 /// nanoseconds: more than the same host needs to forward it.
 const PASSED_ON_NS: u64 = 1_000_000_000;
 
+/// Sequence number up to which programs make up packets with the same one for all of their clients
+/// (0 in Scapy): of those that kernels choose at random, one in 65,536 is below.
+const MADE_UP_END: u32 = 1 << 16;
+
 /// Part of a packet that a NAT does not change: the first sequence number and the destination.
 type Passed = (u32, IpAddr, u16);
 
@@ -129,8 +133,9 @@ impl RecentSyns {
     /// Returns the packet that `syn` was before a NAT, which changes the source address, and at
     /// most the source port besides. The first sequence number of a connection stays.
     fn original_of(&mut self, syn: Sent, ts_ns: u64) -> Option<Sent> {
-        // Without a number, nothing shows that two packets are one.
-        let key = (syn.sequence?, syn.daddr, syn.dport);
+        // Without such a number, nothing shows that two packets are one.
+        let number = syn.sequence.filter(|number| *number >= MADE_UP_END)?;
+        let key = (number, syn.daddr, syn.dport);
         if let Some(&(before, then_ns)) = self.last.get(&key)
             && before.saddr != syn.saddr
             && ts_ns.abs_diff(then_ns) <= PASSED_ON_NS

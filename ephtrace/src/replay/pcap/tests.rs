@@ -206,14 +206,14 @@ fn syn_from(saddr: [u8; 4], sport: u16, sequence: u32) -> Vec<u8> {
 fn a_connection_counts_once_before_and_behind_nat() {
     let (inside, outside) = ([10, 0, 0, 1], [198, 51, 100, 7]);
     let packets = [
-        syn_from(inside, 40_001, 7),
-        syn_from(outside, 40_001, 7),
-        syn_from(inside, 40_002, 8),
+        syn_from(inside, 40_001, 7_000_000),
+        syn_from(outside, 40_001, 7_000_000),
+        syn_from(inside, 40_002, 8_000_000),
         // Another client has that port of the outside address.
-        syn_from(outside, 1_024, 8),
+        syn_from(outside, 1_024, 8_000_000),
         // The packet is sent again, and is captured twice again.
-        syn_from(inside, 40_002, 8),
-        syn_from(outside, 1_024, 8),
+        syn_from(inside, 40_002, 8_000_000),
+        syn_from(outside, 1_024, 8_000_000),
     ];
     let (assignments, _, left_out) = read(pcap(113, &packets));
     let sources: Vec<_> = assignments.iter().map(|a| (a.flow.saddr, a.sport)).collect();
@@ -226,14 +226,17 @@ fn a_connection_counts_once_before_and_behind_nat() {
 fn what_only_looks_like_nat_counts() {
     let one = [10, 0, 0, 1];
     // A scanner has one sequence number for all of its ports.
-    let scanner = [syn_from(one, 40_001, 7), syn_from(one, 40_002, 7)];
+    let scanner = [syn_from(one, 40_001, 7_000_000), syn_from(one, 40_002, 7_000_000)];
     assert_eq!(read(pcap(113, &scanner)).0.len(), 2);
+    // A number that a program made up, for all clients.
+    let made_up = [syn_from(one, 40_001, 100), syn_from([10, 0, 0, 2], 40_001, 100)];
+    assert_eq!(read(pcap(113, &made_up)).0.len(), 2);
     // Equal sequence numbers by chance, seconds later.
     let later = [
-        syn_from(one, 40_001, 7),
-        syn_from(one, 40_002, 8),
-        syn_from(one, 40_003, 9),
-        syn_from([10, 0, 0, 2], 40_001, 7),
+        syn_from(one, 40_001, 7_000_000),
+        syn_from(one, 40_002, 8_000_000),
+        syn_from(one, 40_003, 9_000_000),
+        syn_from([10, 0, 0, 2], 40_001, 7_000_000),
     ];
     assert_eq!(read(pcap(113, &later)).0.len(), 4);
 }
