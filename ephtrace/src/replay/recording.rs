@@ -343,9 +343,11 @@ fn text(name: &str, input: Box<dyn Read>) -> Result<(Format, Source), ReplayErro
         lines.pass();
     }
     let first = lines.first().map_err(unreadable)?;
-    let log = str::from_utf8(first).map_or(Ok(None), logs::Log::of);
-    let log =
-        log.map_err(|(what, advice)| ReplayError::Format { file: name.to_owned(), what, advice })?;
+    let refused = |(what, advice)| ReplayError::Format { file: name.to_owned(), what, advice };
+    if let Some(why) = named::refused_text(first) {
+        return Err(refused(why));
+    }
+    let log = str::from_utf8(first).map_or(Ok(None), logs::Log::of).map_err(refused)?;
     Ok(match log {
         Some(log) => (Format::Log, Source::Log(Box::new(logs::Reader::new(lines, log)))),
         None => (Format::Ndjson, Source::Ndjson(Box::new(ndjson::Reader::new(lines)))),

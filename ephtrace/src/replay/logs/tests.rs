@@ -9,6 +9,8 @@ use crate::{
     replay::{Format, Item, Recording},
 };
 
+mod other_forms;
+
 /// Contents of a log: assignments, broken lines, packets by kind.
 struct Read {
     rows: Vec<Assignment>,

@@ -267,6 +267,9 @@ fn parse(
 ) -> Result<Assignment, String> {
     // UTF-8 is checked once, not for each string in it.
     let text = std::str::from_utf8(text).map_err(|e| not_utf8(&e))?;
+    if text.trim() == "{" {
+        return Err("an object over several lines: use `jq -c . FILE | ephtrace report -`".into());
+    }
     if let Err(error) = draft_of(text, draft) {
         let (fitting, keys) = foreign::fitting(text).ok_or_else(|| in_words(&error))?;
         draft_of(&fitting, draft).map_err(|_| in_words(&error))?;
