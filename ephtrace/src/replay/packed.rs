@@ -109,7 +109,6 @@ fn from_numbers(numbers: &[Option<u64>; NUMBERS], flow: FlowKey) -> Assignment {
         host_pid,
         source,
     ] = *numbers;
-    let source = source.unwrap_or_default();
     let range = fit(low).zip(fit(high)).map(|(low, high)| RangeInForce {
         ports: PortRange::new(low, high),
         source: if by_socket == Some(1) { RangeSource::Socket } else { RangeSource::Netns },
@@ -137,8 +136,8 @@ fn from_numbers(numbers: &[Option<u64>; NUMBERS], flow: FlowKey) -> Assignment {
         step: fit(step).map(u32::cast_signed),
         cookie,
         hook: fit(hook).and_then(Hook::from_wire),
-        recording: fit(Some(source >> 1)).unwrap_or_default(),
-        is_another: source & 1 == 1,
+        recording: fit(source.map(|source| source >> 1)).unwrap_or_default(),
+        is_another: source.is_some_and(|source| source & 1 == 1),
         ..Assignment::default()
     }
 }

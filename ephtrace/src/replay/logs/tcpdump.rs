@@ -28,20 +28,21 @@ pub(super) fn is_line(line: &str) -> bool {
     let is_timed = first.starts_with(|c: char| c.is_ascii_digit()) && !first.contains(['{', ',']);
     let has =
         |word: &str| packet.starts_with(word) || is_timed && packet.contains(&format!(" {word}"));
-    let is_ip = (has("IP ") || has("IP6 "))
-        && [" > ", " (tos ", " (class ", " (hlim ", " (flowlabel "]
-            .iter()
-            .any(|it| packet.contains(it));
+    let has_header = HEADERS.iter().any(|it| packet.contains(it));
+    let is_ip = (has("IP ") || has("IP6 ")) && (packet.contains(" > ") || has_header);
     // Text of tshark has arrows between its addresses.
     let has_link = is_timed && packet.contains(" > ") && !packet.contains(" -> ");
     is_ip
         || (has_link && packet.contains(": "))
-        || (is_timed && packet.contains(" ethertype "))
+        || (is_timed && (packet.contains(" ethertype ") || has_header))
         || OTHERS.iter().any(|word| has(word))
         || ["tcpdump: verbose output suppressed", "reading from file "]
             .iter()
             .any(|words| line.starts_with(words))
 }
+
+/// Beginnings of an IP header that is printed (`-v`); the addresses follow on the next line.
+const HEADERS: [&str; 4] = [" (tos ", " (class ", " (hlim ", " (flowlabel "];
 
 /// Packets without IP, or with it behind other headers, that may be at the beginning.
 const OTHERS: [&str; 7] =
@@ -140,7 +141,7 @@ fn between(from: (IpAddr, u16), to: (IpAddr, u16), what: &str) -> Result<Said, S
     Ok(Said::Packet(told(sent, what)))
 }
 
-/// Returns the meaning of the packet in a tunnel, which follows on the line, or on lines of its own.
+/// Returns the meaning of the packet in a tunnel. It follows on the line, or on lines of its own.
 fn inner(what: &str) -> Result<Said, String> {
     let inner = [": IP ", ": IP6 "].iter().find_map(|word| what.split_once(word));
     inner.map_or(Ok(Said::Packet(Told::Nothing(PacketKind::Udp))), |(_, it)| packet(it))

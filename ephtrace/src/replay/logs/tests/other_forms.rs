@@ -35,6 +35,9 @@ fn text_of_tcpdump_has_any_link_before_its_addresses() {
     ] {
         assert_eq!(ports(&format!("{before}{SYN}\n")), [Some(40_000)], "{before}");
     }
+    let of_loopback = "1.5 AF IPv4 (2), length 52: (tos 0x0, ttl 64, id 0, flags [DF], proto TCP \
+                       (6), length 48, bad cksum 0 (->3cc6)!)\n    ";
+    assert_eq!(ports(&format!("{of_loopback}{SYN}\n")), [Some(40_000)]);
     // Frames without addresses of IP come first.
     let arp = format!("1.5 {mac} > {mac}, ethertype ARP (0x0806), length 42: Request who-has\n");
     for first in [&*arp, "ARP, Request who-has 10.0.0.2 tell 10.0.0.1, length 28\n"] {
@@ -142,7 +145,8 @@ fn tables_of_tshark_may_have_other_separators_and_all_flags_in_one_column() {
 #[test]
 fn a_packet_without_its_address_is_said() {
     let row = "1.5\t\t40000\t\t443\t1\t0\n";
-    let text = "frame.time_epoch\tip.src\ttcp.srcport\tip.dst\ttcp.dstport\ttcp.flags.syn\ttcp.flags.ack\n";
+    let text = "frame.time_epoch\tip.src\ttcp.srcport\tip.dst\ttcp.dstport\ttcp.flags.syn\t\
+tcp.flags.ack\n";
     let read = read(&(text.to_owned() + row));
     assert!(read.rows.is_empty());
     insta::assert_snapshot!(read.broken.join("\n"), @"line 2: no source address (of IPv6, tshark has it in ipv6.src)");
@@ -205,9 +209,12 @@ fn a_list_of_conntrack_may_begin_with_any_protocol() {
     let tcp = "tcp      6 9 TIME_WAIT src=10.0.0.1 dst=192.0.2.1 sport=40002 dport=443 \
                src=192.0.2.1 dst=10.0.0.1 sport=443 dport=40002 [ASSURED] mark=0 use=1\n";
     for first in [
-        "icmp     1 29 src=10.0.0.1 dst=192.0.2.1 type=8 code=0 id=1 src=192.0.2.1 dst=10.0.0.1 type=0 code=0 id=1 mark=0 use=1",
-        "ipv4     2 unknown  2 599 src=10.0.0.1 dst=224.0.0.22 [UNREPLIED] src=224.0.0.22 dst=10.0.0.1 mark=0 use=1",
-        "gre      47 29 timeout=30, stream_timeout=180 src=10.0.0.1 dst=192.0.2.1 srckey=0x0 dstkey=0x0 src=192.0.2.1 dst=10.0.0.1 srckey=0x0 dstkey=0x0 [ASSURED] mark=0 use=1",
+        "icmp     1 29 src=10.0.0.1 dst=192.0.2.1 type=8 code=0 id=1 src=192.0.2.1 dst=10.0.0.1 \
+         type=0 code=0 id=1 mark=0 use=1",
+        "ipv4     2 unknown  2 599 src=10.0.0.1 dst=224.0.0.22 [UNREPLIED] src=224.0.0.22 \
+         dst=10.0.0.1 mark=0 use=1",
+        "gre      47 29 timeout=30, stream_timeout=180 src=10.0.0.1 dst=192.0.2.1 srckey=0x0 \
+         dstkey=0x0 src=192.0.2.1 dst=10.0.0.1 srckey=0x0 dstkey=0x0 [ASSURED] mark=0 use=1",
     ] {
         assert_eq!(ports(&format!("{first}\n{tcp}")), [Some(40_002)], "{first}");
         let event = format!("[1.5]\t    [NEW] {first}\n[1.6]\t    [NEW] {tcp}");
