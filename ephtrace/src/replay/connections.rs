@@ -117,36 +117,67 @@ const PASSED_ON_NS: u64 = 1_000_000_000;
 /// (0 in Scapy): of those that kernels choose at random, one in 65,536 is below.
 const MADE_UP_END: u32 = 1 << 16;
 
-/// Part of a packet that a NAT does not change: the first sequence number and the destination.
-type Passed = (u32, IpAddr, u16);
+/// Part of a packet that a NAT does not change: the first sequence number, and one end.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Passed {
+    To(u32, IpAddr, u16),
+    From(u32, IpAddr, u16),
+}
+
+/// A packet that a NAT may change.
+#[derive(Clone, Copy)]
+struct Passing {
+    sent: Sent,
+    ts_ns: u64,
+    /// True if it was found with another destination.
+    is_redirected: bool,
+}
 
 /// Recent connections, in two generations, as in `analyse::recent`.
 #[derive(Default)]
 struct RecentSyns {
     young: HashSet<Sent, FxBuildHasher>,
     old: HashSet<Sent, FxBuildHasher>,
-    /// Last one with a sequence number, by that and the destination, with its time.
-    last: HashMap<Passed, (Sent, u64), FxBuildHasher>,
+    /// Last one with a sequence number, by that and each of its ends.
+    last: HashMap<Passed, Passing, FxBuildHasher>,
 }
 
 impl RecentSyns {
     /// Returns the packet that `syn` was before a NAT, which changes the source address, and at
-    /// most the source port besides. The first sequence number of a connection stays.
+    /// most the source port besides, or the destination. The first sequence number of a connection
+    /// stays. A scanner has one number for many destinations: only the first other one counts as
+    /// the same.
     fn original_of(&mut self, syn: Sent, ts_ns: u64) -> Option<Sent> {
         // Without such a number, nothing shows that two packets are one.
         let number = syn.sequence.filter(|number| *number >= MADE_UP_END)?;
-        let key = (number, syn.daddr, syn.dport);
-        if let Some(&(before, then_ns)) = self.last.get(&key)
-            && before.saddr != syn.saddr
-            && ts_ns.abs_diff(then_ns) <= PASSED_ON_NS
+        let to = Passed::To(number, syn.daddr, syn.dport);
+        let from = Passed::From(number, syn.saddr, syn.sport);
+        let recent = |last: &&mut Passing| ts_ns.abs_diff(last.ts_ns) <= PASSED_ON_NS;
+        if let Some(before) = self.last.get_mut(&to).filter(recent)
+            && before.sent.saddr != syn.saddr
         {
-            return Some(before);
+            return Some(before.sent);
         }
-        if self.last.len() == MAX_SEEN {
+        let mut passing = Passing { sent: syn, ts_ns, is_redirected: false };
+        let before = self.last.get_mut(&from).filter(recent);
+        if let Some(before) = before.filter(|before| before.sent.daddr != syn.daddr) {
+            if !mem::replace(&mut before.is_redirected, true) {
+                let original = before.sent;
+                self.note(to, Passing { sent: original, ..passing });
+                return Some(original);
+            }
+            passing.is_redirected = true;
+        }
+        self.note(to, passing);
+        self.note(from, passing);
+        None
+    }
+
+    fn note(&mut self, end: Passed, passing: Passing) {
+        if self.last.len() >= MAX_SEEN {
             self.last.clear();
         }
-        self.last.insert(key, (syn, ts_ns));
-        None
+        self.last.insert(end, passing);
     }
 
     fn is_new(&mut self, syn: Sent) -> bool {

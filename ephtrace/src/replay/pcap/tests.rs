@@ -196,7 +196,11 @@ fn a_syn_that_is_sent_again_counts_once() {
 
 /// Creates a SYN from `saddr`, on the interface `any`.
 fn syn_from(saddr: [u8; 4], sport: u16, sequence: u32) -> Vec<u8> {
-    let tcp = PacketBuilder::ipv4(saddr, [192, 0, 2, 1], 64).tcp(sport, 443, sequence, 64_240);
+    syn_between(saddr, [192, 0, 2, 1], sport, sequence)
+}
+
+fn syn_between(saddr: [u8; 4], daddr: [u8; 4], sport: u16, sequence: u32) -> Vec<u8> {
+    let tcp = PacketBuilder::ipv4(saddr, daddr, 64).tcp(sport, 443, sequence, 64_240);
     let mut packet = Vec::new();
     tcp.syn().write(&mut packet, &[]).unwrap();
     behind(&[[0; 14].as_slice(), &[8, 0]].concat(), &packet)
@@ -220,6 +224,33 @@ fn a_connection_counts_once_before_and_behind_nat() {
     assert_eq!(sources, [(inside.into(), Some(40_001)), (inside.into(), Some(40_002))]);
     let seen = (left_out.repeated, left_out.translated, left_out.translated_kept_port);
     assert_eq!(seen, (2, 2, 1));
+}
+
+#[test]
+fn a_connection_counts_once_before_and_behind_a_redirection() {
+    let (client, host, container) = ([10, 0, 0, 1], [192, 0, 2, 1], [172, 17, 0, 2]);
+    let packets = [
+        syn_between(client, host, 40_001, 7_000_000),
+        syn_between(client, container, 40_001, 7_000_000),
+        // The address of the host is put in front of it, too.
+        syn_between([172, 17, 0, 1], container, 40_001, 7_000_000),
+    ];
+    let at_once = |packets: &[Vec<u8>]| {
+        let mut bytes = pcap(113, packets);
+        let mut place = 24;
+        for packet in packets {
+            bytes[place..place + 4].copy_from_slice(&1_795_000_000_u32.to_le_bytes());
+            place += 16 + packet.len();
+        }
+        let (rows, _, left_out) = read(bytes);
+        let seen: Vec<_> = rows.iter().map(|row| (row.flow.saddr, row.flow.daddr)).collect();
+        (seen, left_out.translated)
+    };
+    assert_eq!(at_once(&packets), (vec![(client.into(), Some(host.into()))], 2));
+    // A scanner has one port and one number for a whole network.
+    let scanner: Vec<_> =
+        (1..=9).map(|n| syn_between(client, [192, 0, 2, n], 40_001, 7_000_000)).collect();
+    assert_eq!(at_once(&scanner).0.len(), 8);
 }
 
 #[test]
