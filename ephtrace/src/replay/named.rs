@@ -31,6 +31,10 @@ pub(super) fn refused(magic: &[u8]) -> Option<(&'static str, &'static str)> {
         b"<!DO" | b"<htm" | b"<HTM" => {
             Some(("HTML, perhaps an error page of a server", "download the file itself"))
         }
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some((
+            "text in UTF-16, as PowerShell writes it",
+            "use `iconv -f UTF-16 -t UTF-8 FILE | ephtrace report -`",
+        )),
         b"<?xm" => Some((
             "XML",
             "write it in another form (`conntrack` without `-o xml`, `tshark -T ek` in place of \

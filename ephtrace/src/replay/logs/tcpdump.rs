@@ -26,16 +26,16 @@ pub(super) fn is_line(line: &str) -> bool {
     let packet = numbered(line).or_else(|| relative(line)).unwrap_or(line);
     let first = packet.split(' ').next().unwrap_or_default();
     let is_timed = first.starts_with(|c: char| c.is_ascii_digit()) && !first.contains(['{', ',']);
-    let has =
-        |word: &str| packet.starts_with(word) || is_timed && packet.contains(&format!(" {word}"));
-    let has_header = HEADERS.iter().any(|it| packet.contains(it));
-    let is_ip = (has("IP ") || has("IP6 ")) && (packet.contains(" > ") || has_header);
+    let begins = |word: &str| packet.starts_with(word);
+    let has_header = || HEADERS.iter().any(|it| packet.contains(it));
+    let has_ip = begins("IP ")
+        || begins("IP6 ")
+        || is_timed && (packet.contains(" IP ") || packet.contains(" IP6 "));
     // Text of tshark has arrows between its addresses.
-    let has_link = is_timed && packet.contains(" > ") && !packet.contains(" -> ");
-    is_ip
-        || (has_link && packet.contains(": "))
-        || (is_timed && (packet.contains(" ethertype ") || has_header))
-        || OTHERS.iter().any(|word| has(word))
+    let has_link = || packet.contains(" > ") && !packet.contains(" -> ") && packet.contains(": ");
+    (has_ip && (packet.contains(" > ") || has_header()))
+        || (is_timed && (has_link() || packet.contains(" ethertype ") || has_header()))
+        || OTHERS.iter().any(|word| begins(word) || is_timed && packet.contains(word))
         || ["tcpdump: verbose output suppressed", "reading from file "]
             .iter()
             .any(|words| line.starts_with(words))
@@ -58,9 +58,9 @@ impl Text {
         if packet.starts_with('\t') || packet.starts_with("     ") {
             return Ok(Said::Nothing);
         }
-        // Bytes of a packet, and messages about the program itself.
+        // Bytes of a packet, its text (`-A`), and messages about the program itself.
         if is_continued && packet.trim_start().starts_with("0x")
-            || (packet.starts_with(|c: char| c.is_ascii_alphabetic()) && !is_line(packet))
+            || !is_continued && !is_line(packet)
         {
             return Ok(Said::Nothing);
         }

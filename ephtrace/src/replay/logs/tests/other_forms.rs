@@ -64,6 +64,14 @@ fn relative_times_of_tcpdump_are_added_where_they_go_back() {
 }
 
 #[test]
+fn the_text_of_a_packet_moves_no_clock() {
+    let text = format!("1.5 IP {SYN}\nE..<....\n1800000000 items\n\n2.5 IP {SYN}\n");
+    let text = text.replace("2.5 IP 10.0.0.1.40000", "2.5 IP 10.0.0.1.40002");
+    let times: Vec<u64> = read(&text).rows.iter().map(|row| row.ts_ns).collect();
+    assert_eq!(times, [1_500_000_000, 2_500_000_000]);
+}
+
+#[test]
 fn a_packet_that_an_icmp_message_quotes_is_none() {
     let text = "1.5 IP (tos 0x0, ttl 64, id 1, offset 0, flags [none], proto ICMP (1), length 88)
     10.0.0.2 > 10.0.0.1: ICMP 10.0.0.2 tcp port 443 unreachable, length 68
@@ -224,7 +232,7 @@ fn a_list_of_conntrack_may_begin_with_any_protocol() {
 
 #[test]
 fn what_is_no_recording_is_called_by_its_name() {
-    let refused = |text: &'static str| {
+    let refused = |text: &'static [u8]| {
         let refusal = Recording::from_reader("log", Cursor::new(text)).err();
         refusal.map(|error| error.to_string()).unwrap_or_default()
     };
@@ -234,7 +242,9 @@ fn what_is_no_recording_is_called_by_its_name() {
         "<?xml version=\"1.0\" encoding=\"utf-8\"?>\n<conntrack>\n",
         "version https://git-lfs.github.com/spec/v1\noid sha256:1\n",
     ]
-    .map(refused);
+    .map(|text| refused(text.as_bytes()));
+    let wide = refused(b"\xff\xfet\0s\0");
+    assert!(wide.starts_with("log is text in UTF-16, as PowerShell writes it; use `iconv"));
     insta::assert_snapshot!(all.join("\n"), @"
     log is a table without the names of its columns; begin it with a line of names (`tshark -T fields -E header=y`, `zeek-cut -C`), or use `tshark -T ek`
     log is a table without the names of its columns; begin it with a line of names (`tshark -T fields -E header=y`, `zeek-cut -C`), or use `tshark -T ek`
