@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::{
     super::{
         names,
+        pcap::is_tunnel,
         told::{Sent, Told},
     },
     clock::Clock,
@@ -189,6 +190,8 @@ fn told(sent: Sent, what: &str) -> Told {
             // Without its flags (`-q`).
             Some("tcp ") => Told::Datagram(Sent { protocol: Protocol::Tcp, ..sent }),
             Some("DCCP") => Told::Nothing(PacketKind::OtherIp),
+            // The source port of a tunnel is a hash of its contents, which tcpdump does not know.
+            _ if is_tunnel(sent.dport) => Told::Nothing(PacketKind::Udp),
             _ => Told::Datagram(sent),
         };
     };

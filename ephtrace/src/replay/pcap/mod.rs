@@ -24,6 +24,7 @@ use pcap_parser::{
 };
 
 use self::link::Link;
+pub(super) use self::tunnel::has_port as is_tunnel;
 use super::{
     connections::Connections,
     item::{Broken, Item},

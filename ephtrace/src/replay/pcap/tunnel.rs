@@ -37,7 +37,7 @@ const ERSPAN_III: u16 = 0x22eb;
 const ARUBA: RangeInclusive<u16> = 0x8200..=0x8270;
 
 /// Returns whether a tunnel in UDP has this port.
-pub(super) fn has_port(dport: u16) -> bool {
+pub(in crate::replay) fn has_port(dport: u16) -> bool {
     [GENEVE_PORT, GRE_PORT, VXLAN_GPE_PORT, GTP_PORT].contains(&dport)
         || VXLAN_PORTS.contains(&dport)
 }

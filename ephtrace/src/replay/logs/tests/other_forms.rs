@@ -64,6 +64,12 @@ fn relative_times_of_tcpdump_are_added_where_they_go_back() {
 }
 
 #[test]
+fn a_tunnel_that_tcpdump_does_not_know_has_no_port_of_a_client() {
+    let text = "1.5 IP 10.0.0.1.49152 > 10.0.0.2.4789: BCM-LI-SHIM: direction unknown\n";
+    assert!(ports(text).is_empty());
+}
+
+#[test]
 fn the_text_of_a_packet_moves_no_clock() {
     let text = format!("1.5 IP {SYN}\nE..<....\n1800000000 items\n\n2.5 IP {SYN}\n");
     let text = text.replace("2.5 IP 10.0.0.1.40000", "2.5 IP 10.0.0.1.40002");
