@@ -1,4 +1,5 @@
-//! Metrics for Prometheus: a snapshot of a run, in the text formats of Prometheus and OpenMetrics.
+//! Metrics for Prometheus: a snapshot of a run, in the text formats of Prometheus and
+//! `OpenMetrics`.
 //!
 //! ```text
 //! Snapshot ─ definitions (each metric once) ─→ prometheus-client ─→ text
@@ -26,9 +27,9 @@ pub use self::{
 /// Text format of metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exposition {
-    /// Prometheus, version 0.0.4; files for node_exporter have it, too.
+    /// Prometheus, version 0.0.4; files for `node_exporter` have it, too.
     Prometheus,
-    /// OpenMetrics, version 1.0.0.
+    /// `OpenMetrics`, version 1.0.0.
     OpenMetrics,
 }
 
@@ -57,7 +58,7 @@ impl Exposition {
     /// Memory for the text is all that can fail.
     pub fn write(self, snapshot: Arc<Snapshot>) -> Result<String, fmt::Error> {
         let mut registry = Registry::default();
-        registry.register_collector(Box::new(Collected { snapshot, exposition: self }));
+        registry.register_collector(Box::new(Collected(snapshot)));
         let mut written = String::new();
         match self {
             Self::Prometheus => prometheus_text::encode(&mut written, &registry)?,
@@ -73,15 +74,12 @@ pub fn series(snapshot: &Snapshot) -> usize {
 }
 
 #[derive(Debug)]
-struct Collected {
-    snapshot: Arc<Snapshot>,
-    exposition: Exposition,
-}
+struct Collected(Arc<Snapshot>);
 
 impl Collector for Collected {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         for metric in METRICS {
-            let series = (metric.series)(&self.snapshot);
+            let series = (metric.series)(&self.0);
             if series.is_empty() {
                 continue;
             }
@@ -97,7 +95,7 @@ impl Collector for Collected {
                 if metric.kind == Type::Info {
                     encoder.encode_info(&labels)?;
                 } else {
-                    self.write(encoder.encode_family(&labels)?, metric.kind, &value)?;
+                    write(encoder.encode_family(&labels)?, metric.kind, &value)?;
                 }
             }
         }
@@ -105,38 +103,19 @@ impl Collector for Collected {
     }
 }
 
-impl Collected {
-    fn write(
-        &self,
-        mut to: MetricEncoder<'_>,
-        kind: Type,
-        value: &Value,
-    ) -> Result<(), fmt::Error> {
-        match value {
-            Value::Count(count) if kind == Type::Counter => {
-                to.encode_counter::<NoLabelSet, _, u64>(count, None)
-            }
-            Value::Number(number) if kind == Type::Counter => {
-                to.encode_counter::<NoLabelSet, _, u64>(number, None)
-            }
-            Value::Count(count) => to.encode_gauge(count),
-            Value::Number(number) => to.encode_gauge(number),
-            Value::Histogram { sum, buckets } => {
-                let count = buckets.iter().map(|(_, count)| count).sum();
-                to.encode_histogram::<NoLabelSet>(*sum, count, &self.bounded(buckets), None)
-            }
+fn write(mut to: MetricEncoder<'_>, kind: Type, value: &Value) -> Result<(), fmt::Error> {
+    match value {
+        Value::Count(count) if kind == Type::Counter => {
+            to.encode_counter::<NoLabelSet, _, u64>(count, None)
         }
-    }
-
-    /// Returns the parts of a histogram, the last of which has no bound: one writer calls that the
-    /// largest number, the other adds it by itself.
-    fn bounded(&self, buckets: &[(f64, u64)]) -> Vec<(f64, u64)> {
-        let (open, bounded): (Vec<_>, Vec<_>) =
-            buckets.iter().partition(|(bound, _)| bound.is_infinite());
-        let open = open.into_iter().map(|(_, count)| (f64::MAX, count));
-        match self.exposition {
-            Exposition::Prometheus => bounded,
-            Exposition::OpenMetrics => bounded.into_iter().chain(open).collect(),
+        Value::Number(number) if kind == Type::Counter => {
+            to.encode_counter::<NoLabelSet, _, u64>(number, None)
+        }
+        Value::Count(count) => to.encode_gauge(count),
+        Value::Number(number) => to.encode_gauge(number),
+        Value::Histogram { sum, buckets } => {
+            let count = buckets.iter().map(|(_, count)| count).sum();
+            to.encode_histogram::<NoLabelSet>(*sum, count, buckets, None)
         }
     }
 }
