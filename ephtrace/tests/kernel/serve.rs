@@ -187,10 +187,10 @@ fn a_hangup_reads_the_configuration_again(hook: &str) -> Result<()> {
     fs::write(&config, "interval = '100s'\n")?;
     let path = config.to_str().context("no text")?;
     let mut served = Served::start(&scratch, hook, &["--config", path])?;
-    fs::write(&config, "intervall = '1s'\n")?;
+    fs::write(&config, "no-such-option = '1s'\n")?;
     served.tracer.signal(Signal::SIGHUP)?;
     let said = served.tracer.wait_for("ephtrace: the configuration stays as it was")?;
-    ensure!(said.contains("'intervall' is no option of serve"), "{said}");
+    ensure!(said.contains("'no-such-option' is no option of serve"), "{said}");
     fs::write(&config, format!("interval = '0.2'\ntextfile = '{}'\n", textfile.display()))?;
     served.tracer.signal(Signal::SIGHUP)?;
     served.tracer.wait_for("ephtrace: the configuration was read again")?;

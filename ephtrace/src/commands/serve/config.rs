@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn what_is_no_option_is_named() {
         for (text, why) in [
-            ("intervall = '10s'", "'intervall' is no option of serve"),
+            ("no-such-option = '10s'", "'no-such-option' is no option of serve"),
             ("config = 'x'", "'config' is no option of serve"),
             ("[web]\nport = 1", "'web.port' is no option of serve"),
             ("interval = [['x']]", "'interval' takes text"),
