@@ -5,6 +5,7 @@ mod askers;
 pub mod capacity;
 pub mod charts;
 pub mod comparison;
+pub mod counters;
 pub mod delivery;
 pub mod destinations;
 pub mod findings;

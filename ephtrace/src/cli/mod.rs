@@ -14,6 +14,7 @@ mod ports;
 mod record;
 mod report;
 mod schema;
+mod serve;
 mod storm;
 mod top;
 mod trace;
@@ -31,6 +32,7 @@ pub use self::{
     record::RecordArgs,
     report::ReportArgs,
     schema::SchemaArgs,
+    serve::{DEFAULT_ADDRESS, ServeArgs},
     storm::StormArgs,
     top::TopArgs,
     trace::TraceArgs,
@@ -115,6 +117,9 @@ pub enum Command {
     /// Analyse a recording: how ports are assigned, what failed, what is missing; needs no root
     #[command(after_help = report::EXAMPLES)]
     Report(ReportArgs),
+    /// Serve metrics for Prometheus, always on: assignments, failures, use of the ports, findings
+    #[command(after_help = serve::EXAMPLES)]
+    Serve(ServeArgs),
     /// Print the JSON Schema (draft 2020-12) of ephtrace's JSON output
     #[command(after_help = schema::EXAMPLES)]
     Schema(SchemaArgs),
@@ -135,6 +140,7 @@ impl Command {
             Self::Explain(args) => args.verbosity,
             Self::Record(args) => args.verbosity,
             Self::Report(args) => args.verbosity,
+            Self::Serve(args) => args.verbosity,
             Self::Schema(args) => args.verbosity,
         }
     }

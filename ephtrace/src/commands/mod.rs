@@ -7,6 +7,7 @@ pub mod ports;
 pub mod record;
 pub mod report;
 pub mod schema;
+pub mod serve;
 pub mod settings;
 pub mod storm;
 pub mod top;
@@ -34,6 +35,7 @@ pub fn execute(command: Command, level: LevelFilter) -> Result<ExitCode> {
         Command::Ports(args) => ports::run(&args),
         Command::Record(args) => record::run(args, log_level),
         Command::Report(args) => report::run(&args),
+        Command::Serve(args) => serve::run(args, log_level),
         Command::Schema(args) => schema::run(&args),
     }
 }

@@ -18,11 +18,11 @@ use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 use super::settings::{UsageError, account, build_live_filter, named_hook, parse};
 use crate::{
     analyse::{
-        findings::{DestinationFacts, Facts, Finding, findings},
+        findings::{Facts, Finding, findings},
         storm::{Detector, Interval},
     },
     cli::StormArgs,
-    host::{clock::Clock, containers::Containers, netns, rights::Account},
+    host::{clock::Clock, containers::Containers, rights::Account},
     model::{Filter, Hook, losses::Losses},
     output::{
         Paper,
@@ -181,7 +181,8 @@ impl<'a> Storm<'a> {
         let containers = &mut self.containers;
         let mut interval = counting::interval(end_ns, duration_ns, rows, other, containers);
         self.whole.add(&taken);
-        let mut facts = Facts { storm: self.detector.observe(&interval), ..facts(&interval) };
+        let mut facts =
+            Facts { storm: self.detector.observe(&interval), ..counting::facts(&interval) };
         self.occupancy.look(&mut interval, &mut facts);
         let found = findings(&facts);
         let losses = self.counting.losses()?;
@@ -223,7 +224,7 @@ impl<'a> Storm<'a> {
         }
         let end_ns = unix_ns(rest.stopped_ns)?;
         let mut interval = self.whole.interval(end_ns, rest.stopped_ns, &mut self.containers);
-        let mut facts = facts(&interval);
+        let mut facts = counting::facts(&interval);
         self.occupancy.look(&mut interval, &mut facts);
         let found = findings(&facts);
         if self.settings.quiet { Ok(()) } else { self.show_whole(&interval, &found, rest.losses) }
@@ -256,13 +257,6 @@ impl<'a> Storm<'a> {
         }
         Ok(out.flush()?)
     }
-}
-
-/// Returns the facts about destinations from one look.
-fn facts(interval: &Interval) -> Facts {
-    let destinations = interval.rows.iter().map(DestinationFacts::of_row).collect();
-    let self_connects = interval.self_connects();
-    Facts { destinations, own_netns: netns::own().ok(), self_connects, ..Facts::default() }
 }
 
 fn unix_ns(monotonic_ns: u64) -> Result<u64> {

@@ -5,6 +5,7 @@ pub mod events;
 pub mod files;
 pub(crate) mod human_bytes;
 pub mod kind;
+pub mod metrics;
 pub mod notices;
 pub mod page;
 pub mod paper;

@@ -23,10 +23,11 @@ use super::{
 };
 use crate::{
     analyse::{
+        findings::{DestinationFacts, Facts},
         overflow::Overflow,
         storm::{Interval, Period},
     },
-    host::{clock::monotonic_ns, containers::Containers, processors},
+    host::{clock::monotonic_ns, containers::Containers, netns, processors},
     kernel::{
         attach,
         hooks::Hook,
@@ -186,6 +187,13 @@ impl CumulativeTotals {
     fn rows(&self) -> Vec<(TotalsKey, Totals)> {
         self.rows.iter().map(|(key, sums)| (*key, *sums)).collect()
     }
+}
+
+/// Returns the facts about destinations of an interval.
+pub(crate) fn facts(interval: &Interval) -> Facts {
+    let destinations = interval.rows.iter().map(DestinationFacts::of_row).collect();
+    let self_connects = interval.self_connects();
+    Facts { destinations, own_netns: netns::own().ok(), self_connects, ..Facts::default() }
 }
 
 /// Creates an interval from the kernel's rows, with containers and the number of processors added.

@@ -309,7 +309,8 @@ fn machine(clock: Clock) -> Machine {
     Machine { unix_offset_ns: clock.unix_ns(0) }
 }
 
-fn cpu_time() -> Option<CpuTime> {
+/// Returns the processor time of this process, if the kernel tells it.
+pub(crate) fn cpu_time() -> Option<CpuTime> {
     let usage = getrusage(UsageWho::RUSAGE_SELF).ok()?;
     let ns = |time: nix::sys::time::TimeVal| u64::try_from(time.num_nanoseconds()).unwrap_or(0);
     Some(CpuTime { user_ns: ns(usage.user_time()), system_ns: ns(usage.system_time()) })

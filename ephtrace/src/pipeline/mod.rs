@@ -21,6 +21,7 @@ pub(crate) mod remembering;
 pub(crate) mod replay;
 pub(crate) mod rights;
 pub(crate) mod sandbox;
+pub(crate) mod serving;
 pub mod settings;
 pub(crate) mod signals;
 pub(crate) mod stages;

@@ -37,6 +37,11 @@ impl Later {
     pub(crate) const COUNTING: Self =
         Self { looks: true, measures: false, writes_for_others: false };
 
+    /// Returns that of `serve`, which may write the file at `path`, too.
+    pub(crate) fn serving(path: Option<&Path>) -> Self {
+        Self { writes_for_others: path.is_some_and(|path| !is_own(path)), ..Self::COUNTING }
+    }
+
     /// Returns the remaining work of a trace with `settings`; `looks` if it takes inventories.
     pub(crate) fn of_trace(settings: &TraceSettings, looks: bool) -> Self {
         let recorded = settings.record.as_ref().map(|record| &record.path);

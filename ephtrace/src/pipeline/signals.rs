@@ -22,7 +22,7 @@ use nix::{
         signalfd::{SfdFlags, SignalFd},
     },
 };
-use tokio::sync::Notify;
+use tokio::{io::unix::AsyncFd, sync::Notify};
 
 use super::rights;
 use crate::{
@@ -60,12 +60,20 @@ impl ShutdownSignals {
     /// terminal. The others do not: scripts start background jobs with SIGINT ignored, and then
     /// send it.
     pub(crate) fn new() -> Result<Self> {
-        let mut signals = SigSet::empty();
-        signals.extend([Signal::SIGINT, Signal::SIGTERM, Signal::SIGQUIT]);
         let ignored = ignored(&fs::read_to_string("/proc/self/status").unwrap_or_default());
+        let mut signals = ending();
         if !is_in(ignored, libc::SIGHUP) {
             signals.add(Signal::SIGHUP);
         }
+        Self::of(signals)
+    }
+
+    /// Takes the signals but hangups, which mean something else: see [`Hangups`].
+    pub(crate) fn besides_hangup() -> Result<Self> {
+        Self::of(ending())
+    }
+
+    fn of(signals: SigSet) -> Result<Self> {
         let cannot_wait = "can't wait for signals";
         // Blocked signals are kept until they are read, even those that are ignored.
         signals.thread_block().context(cannot_wait)?;
@@ -89,6 +97,41 @@ impl ShutdownSignals {
     pub(crate) async fn wait(&mut self) {
         self.0.has_begun.store(true, Ordering::Relaxed);
         self.0.come.notified().await;
+    }
+}
+
+fn ending() -> SigSet {
+    let mut signals = SigSet::empty();
+    signals.extend([Signal::SIGINT, Signal::SIGTERM, Signal::SIGQUIT]);
+    signals
+}
+
+/// Hangups (SIGHUP), by which an administrator asks a service to read its configuration again.
+pub(crate) struct Hangups(AsyncFd<SignalFd>);
+
+impl Hangups {
+    /// Takes them from now on. Call it before another thread starts.
+    pub(crate) fn new() -> Result<Self> {
+        let cannot_wait = "can't wait for SIGHUP";
+        let hangup = SigSet::from(Signal::SIGHUP);
+        hangup.thread_block().context(cannot_wait)?;
+        let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
+        let signals = SignalFd::with_flags(&hangup, flags).context(cannot_wait)?;
+        // SAFETY: the value owns its descriptor, which stays the same until both are dropped.
+        let signals = unsafe { AsyncFd::register(signals) };
+        Ok(Self(signals.context(cannot_wait)?))
+    }
+
+    /// Waits for one; forever if they can't be read.
+    pub(crate) async fn wait(&mut self) {
+        while let Ok(mut ready) = self.0.readable().await {
+            let read = self.0.get_ref().read_signal();
+            ready.clear_ready();
+            if matches!(read, Ok(Some(_))) {
+                return;
+            }
+        }
+        std::future::pending::<()>().await;
     }
 }
 

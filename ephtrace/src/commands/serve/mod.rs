@@ -1,0 +1,285 @@
+//! `ephtrace serve`: metrics for a monitoring system, until a signal.
+//!
+//! ```text
+//! pipeline::serving::measuring ─→ board ─→ http, textfile
+//! ```
+
+mod config;
+
+use std::{
+    env,
+    ffi::OsString,
+    fs,
+    io::{self, Write as _},
+    net::SocketAddr,
+    os::{
+        fd::{FromRawFd as _, OwnedFd},
+        unix::fs::FileTypeExt as _,
+    },
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    thread,
+};
+
+use anyhow::{Context as _, Result, bail};
+use clap::Parser as _;
+use nix::sys::socket::{AddressFamily, SockaddrLike as _, SockaddrStorage, getsockname};
+use sd_notify::NotifyState;
+use tokio::{
+    net::{TcpListener, UnixListener},
+    sync::{mpsc, oneshot},
+};
+
+use super::settings::{UsageError, account, build_live_filter, named_hook, parse};
+use crate::{
+    analyse::{counters::Counters, summary::CpuTime},
+    cli::{Cli, Command, DEFAULT_ADDRESS, ServeArgs},
+    host::rights::Account,
+    model::{escape::shown, losses::Losses},
+    output::metrics::Snapshot,
+    pipeline::{
+        rights,
+        serving::{
+            board::Board,
+            http::{self, Listener},
+            measuring::{Changeable, Measurement, Order, measure},
+        },
+        signals::{Hangups, ShutdownSignals},
+        timing::block_on,
+    },
+};
+
+/// Beginning of the address of a Unix socket.
+const UNIX: &str = "unix:";
+
+/// Settings of `serve`.
+struct ServeSettings {
+    listen: Vec<String>,
+    what: Measurement,
+    how: Changeable,
+    user: Option<Account>,
+}
+
+impl ServeSettings {
+    fn new(args: ServeArgs, log_level: u8) -> Result<Self, UsageError> {
+        let ServeArgs { listen, textfile, interval, top_destinations, filter, kernel, .. } = args;
+        let interval_is = parse::duration("--interval", &interval)?;
+        if interval_is < super::storm::MIN_INTERVAL {
+            return Err(UsageError::Value {
+                flag: "--interval",
+                value: interval,
+                reason: "expected at least 100ms".to_owned(),
+            });
+        }
+        Ok(Self {
+            listen: if listen.is_empty() { vec![DEFAULT_ADDRESS.to_owned()] } else { listen },
+            what: Measurement {
+                filter: build_live_filter(&filter)?,
+                hook: named_hook(kernel.hook),
+                btf: kernel.btf,
+                top_destinations,
+                quiet: args.verbosity.quiet,
+                log_level,
+            },
+            how: Changeable { interval: interval_is, textfile },
+            user: account(kernel.user.as_deref())?,
+        })
+    }
+}
+
+/// Serves until a signal. `log_level` is that of the kernel half's own messages.
+pub fn run(args: ServeArgs, log_level: u8) -> Result<ExitCode> {
+    let typed: Vec<OsString> = env::args_os().collect();
+    if args.print_config {
+        let all = with_config(args.config.as_deref(), &typed)?;
+        io::stdout().lock().write_all(config::in_force(&all)?.as_bytes())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let args = if args.config.is_some() { configured(&typed)? } else { args };
+    let settings = ServeSettings::new(args, log_level)?;
+    block_on(serve(&settings, &typed, log_level))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn with_config(path: Option<&Path>, typed: &[OsString]) -> Result<Vec<OsString>> {
+    path.map_or_else(|| Ok(typed.to_vec()), |path| config::with_file(path, typed))
+}
+
+/// Returns the arguments with those of the file that they name.
+fn configured(typed: &[OsString]) -> Result<ServeArgs> {
+    let Command::Serve(args) = Cli::try_parse_from(typed)?.into_command() else {
+        bail!("not `ephtrace serve`");
+    };
+    let all = with_config(args.config.as_deref(), typed)?;
+    match Cli::try_parse_from(all)?.into_command() {
+        Command::Serve(args) => Ok(args),
+        _ => bail!("not `ephtrace serve`"),
+    }
+}
+
+async fn serve(settings: &ServeSettings, typed: &[OsString], log_level: u8) -> Result<()> {
+    rights::begin(settings.user.as_ref())?;
+    // First: each further thread leaves the signal to this one, or it would end the process.
+    let mut hangups = Hangups::new()?;
+    let mut ends = ShutdownSignals::besides_hangup()?;
+    let listeners = listeners(&settings.listen)?;
+    let board = Arc::new(Board::new(nothing_yet()));
+    let (orders, mut ended) = begin(settings, &board).await?;
+    rights::renounce();
+    let room = http::room();
+    for listener in listeners {
+        tokio::spawn(listener.serve(Arc::clone(&board), Arc::clone(&room)));
+    }
+    tell_systemd(&[NotifyState::Ready]);
+    let mut how = settings.how.clone();
+    loop {
+        tokio::select! {
+            biased;
+            () = ends.wait() => break,
+            result = &mut ended => return result.context("the measuring thread is gone")?,
+            () = hangups.wait() => {
+                tell_systemd(&[NotifyState::Reloading]);
+                how = reload(typed, log_level, how, &orders);
+                tell_systemd(&[NotifyState::Ready]);
+            }
+        }
+    }
+    tell_systemd(&[NotifyState::Stopping]);
+    // Without its thread, there is nothing to end.
+    let _ = orders.send(Order::End);
+    ended.await.context("the measuring thread is gone")?
+}
+
+type Ended = oneshot::Receiver<Result<()>>;
+
+/// Starts the thread that measures, and waits until it does.
+async fn begin(
+    settings: &ServeSettings,
+    board: &Arc<Board>,
+) -> Result<(mpsc::UnboundedSender<Order>, Ended)> {
+    let (orders, received) = mpsc::unbounded_channel();
+    let (begun, has_begun) = oneshot::channel();
+    let (end, mut ended) = oneshot::channel();
+    let (what, how, board) = (settings.what.clone(), settings.how.clone(), Arc::clone(board));
+    thread::Builder::new()
+        .name("measuring".to_owned())
+        .spawn(move || {
+            let result = measure(&what, how, &board, received, begun);
+            // Nobody waits any more if the process ends.
+            let _ = end.send(result);
+        })
+        .context("can't start a thread")?;
+    match has_begun.await {
+        Ok(attached) => attached?,
+        Err(_) => (&mut ended).await.context("the measuring thread is gone")??,
+    }
+    Ok((orders, ended))
+}
+
+/// Reads the configuration again, and changes what can be changed. An error changes nothing.
+fn reload(
+    typed: &[OsString],
+    log_level: u8,
+    how: Changeable,
+    orders: &mpsc::UnboundedSender<Order>,
+) -> Changeable {
+    let read = configured(typed).and_then(|args| Ok(ServeSettings::new(args, log_level)?));
+    match read {
+        Ok(settings) => {
+            let _ = orders.send(Order::Change(settings.how.clone()));
+            tell(
+                "the configuration was read again: interval and textfile are in force; other \
+                 options need a restart",
+            );
+            settings.how
+        }
+        Err(error) => {
+            tell(&format!("the configuration stays as it was: {error:#}"));
+            how
+        }
+    }
+}
+
+fn tell(what: &str) {
+    // A closed standard error is no reason to fail.
+    let _ = writeln!(io::stderr(), "ephtrace: {what}");
+}
+
+fn tell_systemd(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        log::info!("systemd was not told: {error}");
+    }
+}
+
+/// Returns a snapshot for the time before the first measurement.
+fn nothing_yet() -> Snapshot {
+    Snapshot {
+        ts_ns: 0,
+        hook: None,
+        trouble: Some("nothing is measured yet".to_owned()),
+        kernel: String::new(),
+        counters: Counters::new(0),
+        namespaces: Vec::new(),
+        namespaces_left_out: 0,
+        full_in_s: None,
+        findings: Vec::new(),
+        losses: Losses::default(),
+        cpu: CpuTime::default(),
+        resident_bytes: 0,
+        map_bytes: 0,
+        measuring_s: 0.0,
+    }
+}
+
+/// Returns the sockets that systemd passes; without any, opens those with these addresses.
+fn listeners(addresses: &[String]) -> Result<Vec<Listener>> {
+    let passed = sd_notify::listen_fds().context("can't take the sockets of systemd")?;
+    let passed: Vec<_> = passed.collect();
+    if passed.is_empty() {
+        return addresses.iter().map(|address| listen(address)).collect();
+    }
+    // SAFETY: systemd has opened these descriptors for this process, and nobody else owns them.
+    passed.into_iter().map(|fd| adopt(unsafe { OwnedFd::from_raw_fd(fd) })).collect()
+}
+
+/// Takes over a socket that listens.
+fn adopt(fd: OwnedFd) -> Result<Listener> {
+    use std::os::fd::AsRawFd as _;
+    let address: SockaddrStorage =
+        getsockname(fd.as_raw_fd()).context("systemd passed no socket")?;
+    if address.family() == Some(AddressFamily::Unix) {
+        let listener = std::os::unix::net::UnixListener::from(fd);
+        listener.set_nonblocking(true)?;
+        return Ok(Listener::Unix(UnixListener::from_std(listener)?));
+    }
+    let listener = std::net::TcpListener::from(fd);
+    listener.set_nonblocking(true)?;
+    Ok(Listener::Tcp(TcpListener::from_std(listener)?))
+}
+
+fn listen(address: &str) -> Result<Listener> {
+    let cannot = || format!("can't listen on {address}");
+    if let Some(path) = address.strip_prefix(UNIX) {
+        let path = PathBuf::from(path);
+        remove_stale(&path)?;
+        return Ok(Listener::Unix(UnixListener::bind(&path).with_context(cannot)?));
+    }
+    let parsed: SocketAddr = address.parse().map_err(|_| UsageError::Value {
+        flag: "--web.listen-address",
+        value: address.to_owned(),
+        reason: "expected ADDRESS:PORT, [IPV6]:PORT or unix:/PATH".to_owned(),
+    })?;
+    let listener = std::net::TcpListener::bind(parsed).with_context(cannot)?;
+    listener.set_nonblocking(true)?;
+    Ok(Listener::Tcp(TcpListener::from_std(listener)?))
+}
+
+/// Removes a socket that a former run has left, to which nobody listens any more.
+fn remove_stale(path: &Path) -> Result<()> {
+    let is_socket = fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
+    if is_socket && std::os::unix::net::UnixStream::connect(path).is_err() {
+        fs::remove_file(path).with_context(|| format!("can't remove {}", shown(path)))?;
+    }
+    Ok(())
+}

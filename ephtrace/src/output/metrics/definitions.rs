@@ -1,0 +1,371 @@
+//! Each metric once: its name, type, meaning, labels, and where its values come from.
+//!
+//! Names follow the conventions of Prometheus: base units, `_total` for what only grows (the writer
+//! adds it). No process, port or address is a label unless destinations are asked for.
+
+use ephtrace_common::totals::{LATENCY_SLOTS, latency_end_ns};
+
+use super::snapshot::{NetnsUse, Snapshot};
+use crate::{
+    analyse::{
+        counters::{Counted, Kind, OTHER},
+        findings::Severity,
+    },
+    model::FlowKey,
+};
+
+/// Type of a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Type {
+    /// A number that only grows.
+    Counter,
+    /// A number that comes and goes.
+    Gauge,
+    /// Numbers of observations up to bounds.
+    Histogram,
+    /// Facts as labels, with the value 1.
+    Info,
+}
+
+/// Value of a series.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// A count.
+    Count(u64),
+    /// Any number.
+    Number(f64),
+    /// Observations.
+    Histogram {
+        /// Sum of all values.
+        sum: f64,
+        /// Upper bounds, and the observations in each part.
+        buckets: Vec<(f64, u64)>,
+    },
+}
+
+/// A series: the values of its labels, and its value.
+pub(super) type Series = (Vec<String>, Value);
+
+/// Definition of a metric.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric {
+    /// Name, without `_total` and `_info`.
+    pub name: &'static str,
+    /// Type.
+    pub kind: Type,
+    /// Meaning, in a sentence.
+    pub help: &'static str,
+    /// Names of the labels.
+    pub labels: &'static [&'static str],
+    /// Returns the series in a snapshot.
+    pub series: fn(&Snapshot) -> Vec<Series>,
+}
+
+const KIND: &[&str] = &["origin", "family"];
+const NETNS: &[&str] = &["netns", "name"];
+const DESTINATION: &[&str] = &["netns", "daddr", "dport"];
+
+/// All metrics, in the order in which they are written.
+pub const METRICS: &[Metric] = &[
+    Metric {
+        name: "ephtrace_up",
+        kind: Type::Gauge,
+        help: "1 while a hook counts assignments, else 0.",
+        labels: &[],
+        series: |s| one(Value::Count(u64::from(s.hook.is_some() && s.trouble.is_none()))),
+    },
+    Metric {
+        name: "ephtrace_build",
+        kind: Type::Info,
+        help: "Version of ephtrace, the hook that it uses, and the kernel's release.",
+        labels: &["version", "hook", "kernel"],
+        series: |s| {
+            let hook = s.hook.map_or("none", |hook| hook.name());
+            let texts = [env!("CARGO_PKG_VERSION"), hook, &s.kernel].map(str::to_owned);
+            vec![(texts.to_vec(), Value::Count(1))]
+        },
+    },
+    Metric {
+        name: "ephtrace_assignments",
+        kind: Type::Counter,
+        help: "Ports that the kernel assigned, by the call that led to it.",
+        labels: KIND,
+        series: |s| {
+            s.counters.assigned.iter().map(|(kind, &n)| (of_kind(*kind), Value::Count(n))).collect()
+        },
+    },
+    Metric {
+        name: "ephtrace_assignment_failures",
+        kind: Type::Counter,
+        help: "Calls that got an error in place of a port.",
+        labels: &["origin", "family", "error"],
+        series: |s| {
+            let failed = s.counters.failed.iter();
+            failed
+                .map(|((kind, error), &n)| {
+                    ([of_kind(*kind), vec![(*error).to_owned()]].concat(), Value::Count(n))
+                })
+                .collect()
+        },
+    },
+    Metric {
+        name: "ephtrace_search_seconds",
+        kind: Type::Histogram,
+        help: "Time of the search for a port, waits for a processor included.",
+        labels: &[],
+        series: |s| one(latency(&s.counters.latency, s.counters.search_ns)),
+    },
+    Metric {
+        name: "ephtrace_candidates",
+        kind: Type::Counter,
+        help: "Candidates that searches of known length tried.",
+        labels: &[],
+        series: |s| one(Value::Count(s.counters.candidates)),
+    },
+    Metric {
+        name: "ephtrace_searches_of_known_length",
+        kind: Type::Counter,
+        help: "Searches whose number of candidates is known (function hooks, with CAP_SYSLOG).",
+        labels: &[],
+        series: |s| one(Value::Count(s.counters.walked)),
+    },
+    Metric {
+        name: "ephtrace_second_passes",
+        kind: Type::Counter,
+        help: "Searches of known length that went on to the ports of the other parity.",
+        labels: &[],
+        series: |s| one(Value::Count(s.counters.second_pass)),
+    },
+    Metric {
+        name: "ephtrace_self_connects",
+        kind: Type::Counter,
+        help: "Sockets that were connected to themselves.",
+        labels: &[],
+        series: |s| one(Value::Count(s.counters.self_connects)),
+    },
+    Metric {
+        name: "ephtrace_local_ports",
+        kind: Type::Gauge,
+        help: "Ports of the ephemeral range (net.ipv4.ip_local_port_range), reserved ones \
+               included.",
+        labels: NETNS,
+        series: |s| by_netns(s, |one| Value::Count(one.range.into())),
+    },
+    Metric {
+        name: "ephtrace_reserved_ports",
+        kind: Type::Gauge,
+        help: "Ports of the range that are reserved (net.ipv4.ip_local_reserved_ports).",
+        labels: NETNS,
+        series: |s| by_netns(s, |one| Value::Count(one.reserved.into())),
+    },
+    Metric {
+        name: "ephtrace_ports_in_use",
+        kind: Type::Gauge,
+        help: "Ports of the range with a connected TCP socket; one port can serve many \
+               destinations.",
+        labels: NETNS,
+        series: |s| by_netns(s, |one| Value::Count(one.in_use.into())),
+    },
+    Metric {
+        name: "ephtrace_ports_bound",
+        kind: Type::Gauge,
+        help: "Ports of the range taken for every destination by bind() or listen(), as far as \
+               the kernel lists them.",
+        labels: NETNS,
+        series: |s| by_netns(s, |one| Value::Count(one.bound.into())),
+    },
+    Metric {
+        name: "ephtrace_udp_ports",
+        kind: Type::Gauge,
+        help: "Ports of the range that UDP sockets have.",
+        labels: NETNS,
+        series: |s| by_netns(s, |one| Value::Count(one.udp.into())),
+    },
+    Metric {
+        name: "ephtrace_time_wait_sockets",
+        kind: Type::Gauge,
+        help: "TCP sockets in TIME_WAIT, whatever their port.",
+        labels: NETNS,
+        series: |s| by_netns(s, |one| Value::Count(one.time_wait)),
+    },
+    Metric {
+        name: "ephtrace_destination_use_max_ratio",
+        kind: Type::Gauge,
+        help: "Largest share of the usable ports that any destination can't be given any more, \
+               from 0 to 1.",
+        labels: NETNS,
+        series: |s| by_netns(s, |one| Value::Number(one.fullest)),
+    },
+    Metric {
+        name: "ephtrace_destinations_past_half",
+        kind: Type::Gauge,
+        help: "Destinations that use more than half of the usable ports: their searches go on to \
+               the other parity.",
+        labels: NETNS,
+        series: |s| by_netns(s, |one| Value::Count(one.past_half)),
+    },
+    Metric {
+        name: "ephtrace_destinations_full",
+        kind: Type::Gauge,
+        help: "Destinations without a free port: the next connect fails with EADDRNOTAVAIL.",
+        labels: NETNS,
+        series: |s| by_netns(s, |one| Value::Count(one.full)),
+    },
+    Metric {
+        name: "ephtrace_exhaustion_forecast_seconds",
+        kind: Type::Gauge,
+        help: "Shortest time until a destination has no free port, at the present trend; absent \
+               without such a trend.",
+        labels: &[],
+        series: |s| s.full_in_s.map(|s| (Vec::new(), Value::Number(s))).into_iter().collect(),
+    },
+    Metric {
+        name: "ephtrace_finding",
+        kind: Type::Gauge,
+        help: "1 while a finding of this rule holds; rules and remedies: docs/always-on.md.",
+        labels: &["rule", "severity"],
+        series: findings,
+    },
+    Metric {
+        name: "ephtrace_lost",
+        kind: Type::Counter,
+        help: "Assignments that are missing from the other numbers, by the stage that lost them.",
+        labels: &["stage"],
+        series: |s| {
+            let stages = s.losses.stages().into_iter();
+            stages.map(|(stage, n)| (vec![stage.to_owned()], Value::Count(n))).collect()
+        },
+    },
+    Metric {
+        name: "ephtrace_unlisted_assignments",
+        kind: Type::Counter,
+        help: "Assignments counted without origin and destination, for lack of room in the \
+               kernel's maps.",
+        labels: &[],
+        series: |s| one(Value::Count(s.counters.unlisted)),
+    },
+    Metric {
+        name: "ephtrace_destination_assignments",
+        kind: Type::Counter,
+        help: "Ports assigned for connects to the busiest destinations, since each is listed \
+               (--top-destinations).",
+        labels: DESTINATION,
+        series: |s| by_destination(s, |one| one.assigned),
+    },
+    Metric {
+        name: "ephtrace_destination_failures",
+        kind: Type::Counter,
+        help: "Failed connects to the busiest destinations, since each is listed (--top- \
+               destinations).",
+        labels: DESTINATION,
+        series: |s| by_destination(s, |one| one.failed),
+    },
+    Metric {
+        name: "ephtrace_namespaces_left_out",
+        kind: Type::Gauge,
+        help: "Network namespaces without series: unreadable, or too many.",
+        labels: &[],
+        series: |s| one(Value::Count(s.namespaces_left_out)),
+    },
+    Metric {
+        name: "ephtrace_snapshot_timestamp_seconds",
+        kind: Type::Gauge,
+        help: "Time of these numbers, in seconds since the Unix epoch.",
+        labels: &[],
+        series: |s| one(Value::Number(seconds(s.ts_ns))),
+    },
+    Metric {
+        name: "ephtrace_measuring_seconds",
+        kind: Type::Gauge,
+        help: "Time that the last reading of counts and sockets took.",
+        labels: &[],
+        series: |s| one(Value::Number(s.measuring_s)),
+    },
+    Metric {
+        name: "ephtrace_cpu_seconds",
+        kind: Type::Counter,
+        help: "Processor time of ephtrace itself.",
+        labels: &["mode"],
+        series: |s| {
+            let modes = [("user", s.cpu.user_ns), ("system", s.cpu.system_ns)];
+            modes.map(|(mode, ns)| (vec![mode.to_owned()], Value::Number(seconds(ns)))).to_vec()
+        },
+    },
+    Metric {
+        name: "ephtrace_resident_memory_bytes",
+        kind: Type::Gauge,
+        help: "Resident memory of ephtrace itself.",
+        labels: &[],
+        series: |s| one(Value::Count(s.resident_bytes)),
+    },
+    Metric {
+        name: "ephtrace_kernel_memory_bytes",
+        kind: Type::Gauge,
+        help: "Memory of the kernel half's maps.",
+        labels: &[],
+        series: |s| one(Value::Count(s.map_bytes)),
+    },
+];
+
+fn one(value: Value) -> Vec<Series> {
+    vec![(Vec::new(), value)]
+}
+
+fn of_kind(Kind { origin, family }: Kind) -> Vec<String> {
+    vec![origin.to_owned(), family.to_owned()]
+}
+
+fn by_netns(snapshot: &Snapshot, value: impl Fn(&NetnsUse) -> Value) -> Vec<Series> {
+    let labels = |one: &NetnsUse| vec![one.netns.to_string(), one.name.clone()];
+    snapshot.namespaces.iter().map(|one| (labels(one), value(one))).collect()
+}
+
+fn by_destination(snapshot: &Snapshot, value: impl Fn(&Counted) -> u64) -> Vec<Series> {
+    let counters = &snapshot.counters;
+    if !counters.lists_destinations() {
+        return Vec::new();
+    }
+    let mut listed: Vec<_> = counters.destinations.iter().collect();
+    listed.sort_by_key(|(flow, _)| **flow);
+    let others = (vec![OTHER.to_owned(); DESTINATION.len()], &counters.elsewhere);
+    let listed = listed.into_iter().map(|(flow, one)| (of_flow(flow), one));
+    listed.chain([others]).map(|(labels, one)| (labels, Value::Count(value(one)))).collect()
+}
+
+fn of_flow(flow: &FlowKey) -> Vec<String> {
+    let text = |value: Option<String>| value.unwrap_or_else(|| OTHER.to_owned());
+    vec![
+        text(flow.netns.map(|netns| netns.to_string())),
+        text(flow.daddr.map(|addr| addr.to_string())),
+        text(flow.dport.map(|port| port.to_string())),
+    ]
+}
+
+/// Returns one series for each rule, with its worst severity.
+fn findings(snapshot: &Snapshot) -> Vec<Series> {
+    let mut worst: std::collections::BTreeMap<&str, Severity> = std::collections::BTreeMap::new();
+    for &(rule, severity) in &snapshot.findings {
+        let known = worst.entry(rule).or_insert(severity);
+        // The order begins with the worst.
+        *known = (*known).min(severity);
+    }
+    let labels = |rule: &str, severity: Severity| vec![rule.to_owned(), severity.to_string()];
+    worst.into_iter().map(|(rule, severity)| (labels(rule, severity), Value::Count(1))).collect()
+}
+
+/// Returns the histogram of the kernel's slots: one part for each power of two.
+fn latency(slots: &[u64; LATENCY_SLOTS], sum_ns: u64) -> Value {
+    /// Slots of one power of two.
+    const QUARTERS: usize = 4;
+    let end = |slot| latency_end_ns(slot).map_or(f64::INFINITY, seconds);
+    let mut buckets = vec![(end(0), slots.first().copied().unwrap_or(0))];
+    for (part, slots) in slots.get(1..).unwrap_or_default().chunks(QUARTERS).enumerate() {
+        buckets.push((end(QUARTERS * (part + 1)), slots.iter().sum()));
+    }
+    Value::Histogram { sum: seconds(sum_ns), buckets }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "times are rounded to what a double has")]
+fn seconds(ns: u64) -> f64 {
+    ns as f64 / 1e9
+}

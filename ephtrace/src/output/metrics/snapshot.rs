@@ -1,0 +1,68 @@
+//! Everything that the metrics say, at one moment.
+
+use crate::{
+    analyse::{counters::Counters, findings::Severity, summary::CpuTime},
+    model::{Hook, losses::Losses},
+};
+
+/// State of a run for a monitoring system.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    /// Time, in nanoseconds since the Unix epoch; 0 if nothing was measured yet.
+    pub ts_ns: u64,
+    /// Hook that counts; `None` if none works.
+    pub hook: Option<Hook>,
+    /// Why nothing is counted, or the hook's blindness; `None` if all is well.
+    pub trouble: Option<String>,
+    /// Release of the kernel.
+    pub kernel: String,
+    /// Sums since the start.
+    pub counters: Counters,
+    /// Namespaces, the one with the fullest destination first; empty if not examined.
+    pub namespaces: Vec<NetnsUse>,
+    /// Number of namespaces that were left out to bound the number of series, or not readable.
+    pub namespaces_left_out: u64,
+    /// Shortest time until a destination has no port left, in seconds; `None` without a trend that
+    /// leads there within a day.
+    pub full_in_s: Option<f64>,
+    /// Names of the rules that hold now, and their severities.
+    pub findings: Vec<(&'static str, Severity)>,
+    /// Losses since the start.
+    pub losses: Losses,
+    /// Processor time of ephtrace itself.
+    pub cpu: CpuTime,
+    /// Resident memory of ephtrace itself, in bytes.
+    pub resident_bytes: u64,
+    /// Memory of the kernel half's maps, in bytes.
+    pub map_bytes: u64,
+    /// Time that the last measurement took, in seconds.
+    pub measuring_s: f64,
+}
+
+/// Use of ports in a network namespace.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NetnsUse {
+    /// Inode number.
+    pub netns: u32,
+    /// Name as in `ip netns`, empty without one.
+    pub name: String,
+    /// Ports of the range.
+    pub range: u32,
+    /// Those of them that are reserved.
+    pub reserved: u32,
+    /// Ports of connected sockets in the range.
+    pub in_use: u32,
+    /// Ports of the range taken for every destination, by bind or listen, as far as the kernel
+    /// lists them.
+    pub bound: u32,
+    /// Ports of the range that UDP sockets have.
+    pub udp: u32,
+    /// TCP sockets in `TIME_WAIT`, whatever their port.
+    pub time_wait: u64,
+    /// Share of the usable ports that the fullest destination can't be given, from 0 to 1.
+    pub fullest: f64,
+    /// Destinations past the half mark.
+    pub past_half: u64,
+    /// Destinations without a free port.
+    pub full: u64,
+}

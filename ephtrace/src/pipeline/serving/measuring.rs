@@ -1,0 +1,317 @@
+//! Reads counts and sockets periodically, and publishes what they say.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{self, Write as _},
+    path::PathBuf,
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, MissedTickBehavior, interval, interval_at},
+};
+
+use super::board::Board;
+use crate::{
+    analyse::{
+        counters::Counters,
+        findings::{Facts, findings},
+        storm::{Detector, Interval},
+    },
+    host::{clock::Clock, containers::Containers, snapshot, snapshot::Which},
+    inventory::{Inventory, Mark, Namespace, PastOwners, facts},
+    model::{Filter, Hook, escape::shown},
+    output::{
+        PendingFile,
+        metrics::{Exposition, NetnsUse, Snapshot},
+    },
+    pipeline::{
+        announce::{announce, tell_blinded, tell_module},
+        counting::{self, Counting, CountingOptions},
+        live,
+        occupancy::Occupancy,
+        rights::{self, Later},
+        timing::{DRAIN_EVERY, block_on},
+    },
+};
+
+/// Maximum number of namespaces with series of their own: all metrics stay below 2,000 series.
+const MAX_NAMESPACES: usize = 100;
+
+/// Number of destinations of a namespace that are examined one by one: all that can be past half of
+/// a range have a place among them, as a port serves each once.
+const LISTED: usize = 4096;
+
+/// Ratio of the pause after an examination of all sockets to its duration.
+const SHARE: u32 = 20;
+
+/// Mode of a new file: other users' collectors read it.
+const READABLE: u32 = 0o644;
+
+/// What is measured.
+#[derive(Clone, Debug)]
+pub(crate) struct Measurement {
+    pub(crate) filter: Filter,
+    pub(crate) hook: Option<Hook>,
+    pub(crate) btf: Option<PathBuf>,
+    pub(crate) top_destinations: usize,
+    pub(crate) quiet: bool,
+    pub(crate) log_level: u8,
+}
+
+/// What may change while it runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Changeable {
+    /// Time between two readings.
+    pub(crate) interval: Duration,
+    /// File for `node_exporter`.
+    pub(crate) textfile: Option<PathBuf>,
+}
+
+/// Message to the thread that measures.
+pub(crate) enum Order {
+    /// From now on, do it so.
+    Change(Changeable),
+    /// Detach, and end.
+    End,
+}
+
+/// Measures until it is told to end. Says through `begun` whether the kernel half is attached.
+///
+/// # Errors
+///
+/// What can't be read at all; what can't be read once is tried again.
+pub(crate) fn measure(
+    what: &Measurement,
+    how: Changeable,
+    board: &Board,
+    orders: mpsc::UnboundedReceiver<Order>,
+    begun: oneshot::Sender<Result<()>>,
+) -> Result<()> {
+    block_on(async {
+        let options = CountingOptions {
+            hook: what.hook,
+            btf: what.btf.as_deref(),
+            filter: &what.filter,
+            rows: None,
+            log_level: what.log_level,
+        };
+        let counting = match Counting::start(options).await {
+            Ok(counting) => counting,
+            Err(error) => {
+                // The receiver waits for it.
+                let _ = begun.send(Err(error));
+                return Ok(());
+            }
+        };
+        let missing = rights::restrict(&counting.tracer, Later::serving(how.textfile.as_deref()));
+        if !what.quiet {
+            announce(&counting.tracer);
+            missing.tell();
+        }
+        let mut measuring = Measuring::new(what, how, counting);
+        measuring.look(board).await?;
+        let _ = begun.send(Ok(()));
+        measuring.follow(board, orders).await
+    })
+}
+
+struct Measuring {
+    how: Changeable,
+    quiet: bool,
+    counting: Counting,
+    counters: Counters,
+    containers: Containers,
+    detector: Detector,
+    occupancy: Occupancy,
+    kernel: String,
+    trouble: Option<String>,
+    sockets: Sockets,
+}
+
+/// The last examination of all sockets.
+#[derive(Default)]
+struct Sockets {
+    inventory: Option<Inventory>,
+    /// Number of looks to skip, because the last one took long.
+    rest: u32,
+}
+
+impl Measuring {
+    fn new(what: &Measurement, how: Changeable, counting: Counting) -> Self {
+        let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        Self {
+            occupancy: Occupancy::new(how.interval),
+            how,
+            quiet: what.quiet,
+            counting,
+            counters: Counters::new(what.top_destinations),
+            containers: Containers::of_traced(),
+            detector: Detector::default(),
+            kernel: kernel.trim_end().to_owned(),
+            trouble: None,
+            sockets: Sockets::default(),
+        }
+    }
+
+    async fn follow(
+        &mut self,
+        board: &Board,
+        mut orders: mpsc::UnboundedReceiver<Order>,
+    ) -> Result<()> {
+        let mut ticks = self.ticks();
+        let mut modules = interval(DRAIN_EVERY);
+        modules.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                order = orders.recv() => match order {
+                    Some(Order::Change(how)) => {
+                        self.how = how;
+                        ticks = self.ticks();
+                    }
+                    Some(Order::End) | None => break,
+                },
+                _ = ticks.tick() => self.look(board).await?,
+                _ = modules.tick(), if self.counting.tracer.awaits_module() => {
+                    tell_module(self.counting.tracer.follow_module(), self.quiet);
+                }
+            }
+        }
+        let rest = self.counting.finish().await?;
+        for taken in &rest.taken {
+            self.counters.add(&taken.rows, taken.other.as_ref(), self.counting.since_ns / NS);
+        }
+        Ok(())
+    }
+
+    fn ticks(&self) -> tokio::time::Interval {
+        let every = self.how.interval;
+        let mut ticks = interval_at(Instant::now() + every, every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        ticks
+    }
+
+    /// Takes the sums since the last look, looks at the sockets, and publishes all of it.
+    async fn look(&mut self, board: &Board) -> Result<()> {
+        let began = Instant::now();
+        let (taken, duration_ns) = self.counting.take().await?;
+        let now_s = self.counting.since_ns / NS;
+        let (rows, other) = (&taken.rows, taken.other.as_ref());
+        self.counters.add(rows, other, now_s);
+        let clock = Clock::read().context("can't read the clocks")?;
+        let end_ns = clock.unix_ns(self.counting.since_ns);
+        let containers = &mut self.containers;
+        let mut interval = counting::interval(end_ns, duration_ns, rows, other, containers);
+        let facts = self.facts(&mut interval);
+        let found = findings(&facts);
+        self.counting.tracer.flush_log();
+        let blinded = self.counting.tracer.blinded();
+        tell_blinded(&blinded);
+        if let Some((_, why)) = blinded.first() {
+            self.trouble = Some(why.clone());
+        }
+        let full_in_s = interval.rows.iter().filter_map(|row| row.capacity?.full_in_s);
+        let inventory = self.sockets.inventory.as_ref();
+        let namespaces = inventory.map_or(&[][..], |inventory| &inventory.namespaces);
+        let unreadable = inventory.map_or(0, |inventory| inventory.unreadable.len());
+        let left_out = namespaces.len().saturating_sub(MAX_NAMESPACES) + unreadable;
+        let snapshot = Snapshot {
+            ts_ns: end_ns,
+            hook: Some(self.counting.tracer.hook),
+            trouble: self.trouble.clone(),
+            kernel: self.kernel.clone(),
+            counters: self.counters.clone(),
+            namespaces: namespaces.iter().take(MAX_NAMESPACES).map(netns_use).collect(),
+            namespaces_left_out: left_out as u64,
+            full_in_s: full_in_s.min_by(f64::total_cmp),
+            findings: found.iter().map(|one| (one.rule.name(), one.severity)).collect(),
+            losses: self.counting.losses()?,
+            cpu: live::cpu_time().unwrap_or_default(),
+            resident_bytes: resident_bytes(),
+            map_bytes: self.counting.tracer.map_bytes,
+            measuring_s: began.elapsed().as_secs_f64(),
+        };
+        board.publish(snapshot);
+        self.write_textfile(board);
+        Ok(())
+    }
+
+    /// Returns the facts of an interval, and of the sockets of all namespaces.
+    fn facts(&mut self, interval: &mut Interval) -> Facts {
+        let storm = self.detector.observe(interval);
+        let mut facts = Facts { storm, ..counting::facts(interval) };
+        self.occupancy.look(interval, &mut facts);
+        self.sockets.look(self.how.interval);
+        if let Some(inventory) = &self.sockets.inventory {
+            let known: BTreeSet<u32> = facts.namespaces.iter().map(|one| one.netns).collect();
+            let is_new = |one: &&Namespace| !known.contains(&one.place.netns);
+            let others = inventory.namespaces.iter().filter(is_new).cloned().collect();
+            facts::add_inventory(
+                &mut facts,
+                &Inventory { namespaces: others, ..inventory.clone() },
+            );
+        }
+        facts
+    }
+
+    fn write_textfile(&self, board: &Board) {
+        let Some(path) = &self.how.textfile else { return };
+        let text = board.latest().text(Exposition::Prometheus);
+        let written = text
+            .map_err(io::Error::other)
+            .and_then(|text| PendingFile::open(path, Some(READABLE))?.put(&text));
+        if let Err(error) = written {
+            // A closed standard error is no reason to fail.
+            let _ = writeln!(io::stderr(), "ephtrace: can't write {}: {error}", shown(path));
+        }
+    }
+}
+
+impl Sockets {
+    /// Examines all sockets, unless the last time took long; what is not known stays as it was.
+    fn look(&mut self, interval: Duration) {
+        if self.rest > 0 {
+            self.rest -= 1;
+            return;
+        }
+        let began = Instant::now();
+        match snapshot::snapshot_without_holders(&Which::All, LISTED, &PastOwners::default()) {
+            Ok(inventory) => self.inventory = Some(inventory),
+            Err(error) => log::info!("port use unknown: {error}"),
+        }
+        let looks = (began.elapsed() * SHARE).as_millis() / interval.as_millis().max(1);
+        self.rest = u32::try_from(looks).unwrap_or(u32::MAX);
+    }
+}
+
+/// Nanoseconds of a second.
+const NS: u64 = 1_000_000_000;
+
+fn netns_use(namespace: &Namespace) -> NetnsUse {
+    let marked = |mark| namespace.destinations.iter().filter(|one| one.mark == mark).count() as u64;
+    NetnsUse {
+        netns: namespace.place.netns,
+        name: namespace.place.name.clone().unwrap_or_default(),
+        range: namespace.settings.range.len(),
+        reserved: namespace.settings.reserved,
+        in_use: namespace.ports,
+        bound: namespace.bound.ports,
+        udp: namespace.udp.ports.total(),
+        time_wait: namespace.tcp.connected.time_wait,
+        fullest: namespace.fullest(),
+        past_half: marked(Mark::Half) + marked(Mark::Full),
+        full: marked(Mark::Full),
+    }
+}
+
+/// Returns the resident memory of this process, 0 if it is not known.
+fn resident_bytes() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    kib.and_then(|kib| kib.trim().trim_end_matches(" kB").parse().ok())
+        .map_or(0, |kib: u64| kib << 10)
+}
