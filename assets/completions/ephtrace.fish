@@ -82,6 +82,7 @@ complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "ports" -d 'Show t
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "explain" -d 'Tell whether a port is free now for a destination, a connection or bind(), and if not, why, and who has it'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "record" -d 'Record assignments into a Parquet file, for `report`, DuckDB, Polars and Spark'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "report" -d 'Analyse a recording: how ports are assigned, what failed, what is missing; needs no root'
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "serve" -d 'Serve metrics for Prometheus, always on: assignments, failures, use of the ports, findings'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "schema" -d 'Print the JSON Schema (draft 2020-12) of ephtrace\'s JSON output'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l from -d 'Read this recording, capture or log instead of tracing (- is standard input). Several files are merged by time' -r -F
@@ -331,24 +332,60 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s x -l failed
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s v -l verbose -d 'Log more to standard error, and explain each line of a trace in a sentence; -vv and -vvv log even more'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s q -l quiet -d 'Write only errors and losses to standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -l web.listen-address -d 'Listen here: address:port, [IPv6]:port, or unix:/path; may be repeated. Sockets that systemd passes come instead' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -l textfile -d 'Also write the metrics to this file, whole, for node_exporter\'s textfile collector' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -l interval -d 'Time between two readings of counts and sockets: seconds, or a time such as 10s' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -l top-destinations -d 'Number of the busiest destinations that get series of their own, with address and port; all others are one series, `other`' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -l config -d 'Read options from this TOML file, each under its long name; those of the command line win' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -s p -l pid -d 'Only these processes' -x -a '(__fish_complete_list , __fish_complete_pids)'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -s u -l uid -d 'Only processes of these users (number or name)' -x -a '(__fish_complete_list , __fish_complete_users)'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -s c -l comm -d 'Only processes of these names (as in /proc/PID/comm, at most 15 bytes)' -x -a '(__fish_complete_list , __fish_ephtrace_programs)'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -s P -l port -d 'Only these destination ports: numbers, ranges, or services from /etc/services, such as https,8000-8100' -x -a '(__fish_complete_list , __fish_ephtrace_services)'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -s L -l lport -d 'Only these assigned ports, such as 40000-40999' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -l dst -d 'Only destinations in these networks, such as 10.0.0.0/8 or 2001:db8::/32' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -l src -d 'Only sources in these networks' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -l netns -d 'Only these network namespaces: inode number, path, or name of `ip netns`' -x -a '(__fish_complete_list , __fish_ephtrace_namespaces)'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -l cgroup -d 'Only tasks in this cgroup or below it: absolute path, or path relative to the cgroup v2 mount' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -l container -d 'Only tasks in this container or in a container inside it: id as `docker ps` shows it, or a prefix of it; or a name of LXC or systemd-nspawn' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -l origin -d 'Only assignments from this kind of call' -x -a '(__fish_complete_list , __fish_ephtrace_origins)'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -l min-latency -d 'Only assignments with at least this port search latency, such as 100us, 1ms or 0.5 (seconds)' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -l hook -d 'Kernel hook to use; `ephtrace doctor` shows which work here' -r -f -a "auto\t'The first of the hooks below that works here'
+fentry\t'fentry and fexit on the port search; needs BTF'
+kprobe\t'kprobe and kretprobe on the port search'
+sock_ops\t'Tracepoint and sock_ops program; does not show how a search went'"
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -l btf -d 'Read the kernel\'s types from this BTF file instead of /sys/kernel/btf/vmlinux' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -l user -d 'Switch to this user (name or number), keeping only the capabilities that tracing needs; new files belong to that user' -x -a '(__fish_complete_users)'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -l ring-size -d 'Size of the ring buffer between kernel and ephtrace, in bytes, such as 8M' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -l color -d 'Colour failures and severities: on a colour terminal unless NO_COLOR is set (auto), always, or never' -r -f -a "auto\t'On a terminal'
+always\t'Into pipes and files, too'
+never\t'Not at all'"
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -l print-config -d 'Print the options in force as TOML, and exit'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -s 4 -l ipv4 -d 'Only IPv4'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -s 6 -l ipv6 -d 'Only IPv6'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -s x -l failed -d 'Only failed assignments: the kernel assigned no port'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -l no-kernel-cost -d 'Do not measure the cost of ephtrace\'s BPF programs: every ten seconds, a measurement makes the kernel patch its own code, which briefly stops all CPUs'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -s v -l verbose -d 'Log more to standard error, and explain each line of a trace in a sentence; -vv and -vvv log even more'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -s q -l quiet -d 'Write only errors and losses to standard error: no notices, no summary'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand schema" -l color -d 'Colour failures and severities: on a colour terminal unless NO_COLOR is set (auto), always, or never' -r -f -a "auto\t'On a terminal'
 always\t'Into pipes and files, too'
 never\t'Not at all'"
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand schema" -s v -l verbose -d 'Log more to standard error, and explain each line of a trace in a sentence; -vv and -vvv log even more'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand schema" -s q -l quiet -d 'Write only errors and losses to standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand schema" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "trace" -d 'Stream every assignment as it happens (what ephtrace does without a command)'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "storm" -d 'Count connects, failures and search cost per process in the kernel, and name the cause of a storm'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "check" -d 'Report in one line whether ports are running short, in Nagios plugin format'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "whatif" -d 'Calculate how many connections a range, a NAT or more addresses can sustain; needs no root'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "top" -d 'Show a live full-screen view: ports, destinations, processes, failures'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "doctor" -d 'Check what this kernel and user allow ephtrace to do, and how to get more'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "ports" -d 'Show the ports in use now by destination, state and process, and how full the range is'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "explain" -d 'Tell whether a port is free now for a destination, a connection or bind(), and if not, why, and who has it'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "record" -d 'Record assignments into a Parquet file, for `report`, DuckDB, Polars and Spark'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "report" -d 'Analyse a recording: how ports are assigned, what failed, what is missing; needs no root'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "schema" -d 'Print the JSON Schema (draft 2020-12) of ephtrace\'s JSON output'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report schema help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report serve schema help" -f -a "trace" -d 'Stream every assignment as it happens (what ephtrace does without a command)'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report serve schema help" -f -a "storm" -d 'Count connects, failures and search cost per process in the kernel, and name the cause of a storm'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report serve schema help" -f -a "check" -d 'Report in one line whether ports are running short, in Nagios plugin format'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report serve schema help" -f -a "whatif" -d 'Calculate how many connections a range, a NAT or more addresses can sustain; needs no root'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report serve schema help" -f -a "top" -d 'Show a live full-screen view: ports, destinations, processes, failures'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report serve schema help" -f -a "doctor" -d 'Check what this kernel and user allow ephtrace to do, and how to get more'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report serve schema help" -f -a "ports" -d 'Show the ports in use now by destination, state and process, and how full the range is'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report serve schema help" -f -a "explain" -d 'Tell whether a port is free now for a destination, a connection or bind(), and if not, why, and who has it'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report serve schema help" -f -a "record" -d 'Record assignments into a Parquet file, for `report`, DuckDB, Polars and Spark'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report serve schema help" -f -a "report" -d 'Analyse a recording: how ports are assigned, what failed, what is missing; needs no root'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report serve schema help" -f -a "serve" -d 'Serve metrics for Prometheus, always on: assignments, failures, use of the ports, findings'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report serve schema help" -f -a "schema" -d 'Print the JSON Schema (draft 2020-12) of ephtrace\'s JSON output'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand help; and not __fish_seen_subcommand_from trace storm check whatif top doctor ports explain record report serve schema help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 
 # Values that no definition of a command line knows: what is there on this machine.
 
