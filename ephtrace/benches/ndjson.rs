@@ -60,6 +60,8 @@ fn assignment(n: u32) -> Assignment {
         cookie: Some(u64::from(n) + 77_000),
         hook: Some(Hook::Fentry),
         host_pid: None,
+        recording: 0,
+        is_another: false,
     }
 }
 

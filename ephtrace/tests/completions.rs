@@ -98,5 +98,5 @@ fn manual_pages_have_the_sections_of_a_tool_of_the_administrator() {
         let page = fs::read_to_string(assets().join("man").join(name)).unwrap();
         assert!(page.contains(&format!(".SH {section}\n")), "{name} has no {section}");
     }
-    assert_eq!(names.len(), 12);
+    assert_eq!(names.len(), 13);
 }

@@ -192,3 +192,34 @@ fn machines_that_can_t_be_told_apart_are_told() {
     let both = said(&["report", &first, &meanwhile]);
     assert_eq!(both.matches(note).count(), 1, "{both}");
 }
+
+/// Connections of one port, one after the other, as text of tcpdump.
+fn reused() -> String {
+    let (to, back) = ("10.0.0.1.40000 > 10.0.0.2.443", "10.0.0.2.443 > 10.0.0.1.40000");
+    (1..=5).fold(String::new(), |mut text, n| {
+        writeln!(text, "179500000{n}.0 IP {to}: Flags [S], seq {n}00000, win 1").unwrap();
+        writeln!(text, "179500000{n}.1 IP {back}: Flags [S.], seq 7, ack {n}00001, win 1").unwrap();
+        text
+    })
+}
+
+#[test]
+fn connections_of_one_port_are_the_same_number_after_a_conversion() {
+    let scratch = Scratch::new("reused");
+    let log = scratch.file("log", reused());
+    let parquet = scratch.path("p");
+    assert!(ephtrace(&["record", &parquet, "-q", "--from", &log]).status.success());
+    let convert = |format: &str, name: &str| {
+        let output = ephtrace(&["trace", "-o", format, "-q", "--from", &log]);
+        scratch.file(name, output.stdout)
+    };
+    let (json, csv) = (convert("json", "j"), convert("csv", "c"));
+    for files in [vec![&log], vec![&parquet], vec![&json], vec![&csv], vec![&csv, &log, &parquet]] {
+        let files: Vec<&str> = files.into_iter().map(String::as_str).collect();
+        let report = ephtrace(&[&["report", "--json"][..], &files].concat());
+        let report: Value = serde_json::from_str(&stdout(&report)).unwrap();
+        let repeated = 5 * (files.len() as u64 - 1);
+        let counted = (&report["assignments"], &report["retried"]);
+        assert_eq!(counted, (&5.into(), &repeated.into()), "{files:?}");
+    }
+}

@@ -130,7 +130,7 @@ fn by_hand(roff: &mut Roff, name: &str) {
     };
     entries(roff, "EXIT STATUS", status.iter().map(|(code, means)| (bold(*code), *means)));
     let files: &[&[_]] = match command {
-        "trace" | "top" | "storm" | "check" => &[TRACED, NAMED, SETTINGS],
+        "trace" | "top" | "storm" | "serve" | "check" => &[TRACED, NAMED, SETTINGS],
         "record" => &[TRACED, NAMED, SETTINGS, RECORDED],
         "ports" | "explain" | "whatif" => &[NAMED, SETTINGS],
         "doctor" => &[TRACED, SETTINGS],

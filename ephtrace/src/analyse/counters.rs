@@ -153,9 +153,10 @@ impl Counters {
         for (flow, more) in sums {
             let has_room = self.destinations.len() < self.most;
             let is_listed = has_room || self.destinations.contains_key(&flow);
-            let sum = match is_listed {
-                true => self.destinations.entry(flow).or_default(),
-                false => &mut self.elsewhere,
+            let sum = if is_listed {
+                self.destinations.entry(flow).or_default()
+            } else {
+                &mut self.elsewhere
             };
             sum.assigned += more.assigned;
             sum.failed += more.failed;

@@ -60,6 +60,8 @@ fn assigned(flow: FlowKey, sport: u16) -> Assignment {
         resalted: None,
         cookie: None,
         hook: Some(Hook::Fentry),
+        recording: 0,
+        is_another: false,
         host_pid: None,
     }
 }

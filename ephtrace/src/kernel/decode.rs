@@ -88,6 +88,8 @@ fn assignment(record: &AssignmentRecord, machine: Machine) -> Result<Assignment,
         resalted: None,
         cookie: is_known(known::COOKIE).then_some(record.cookie),
         hook: Some(hook(record.hook)?),
+        recording: 0,
+        is_another: false,
     })
 }
 

@@ -67,6 +67,11 @@ pub struct Assignment {
     pub cookie: Option<u64>,
     /// Hook that saw the assignment; `None` for a foreign recording.
     pub hook: Option<Hook>,
+    /// Position of its recording among several.
+    pub recording: u32,
+    /// True if its recording shows that it is no retry of an assignment before with the same
+    /// addresses and ports, however soon it follows.
+    pub is_another: bool,
 }
 
 impl Assignment {

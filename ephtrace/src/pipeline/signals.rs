@@ -131,7 +131,7 @@ impl Hangups {
                 return;
             }
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

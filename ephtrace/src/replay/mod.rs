@@ -7,6 +7,7 @@ pub mod budget;
 mod compressed;
 mod connections;
 pub mod error;
+mod flows;
 pub mod item;
 mod lines;
 pub mod logs;
@@ -27,6 +28,7 @@ pub mod sorting;
 mod spool;
 #[cfg(test)]
 mod tests;
+mod told;
 pub mod whole_order;
 
 pub use self::{

@@ -28,12 +28,18 @@ pub(super) fn refused(magic: &[u8]) -> Option<(&'static str, &'static str)> {
             "a NetXRay or Sniffer capture",
             "use `editcap -F pcap FILE - | ephtrace report -`",
         )),
-        b"vers" => {
-            Some(("a Git LFS pointer, not the file itself", "fetch the file with `git lfs pull`"))
+        b"<!DO" | b"<htm" | b"<HTM" => {
+            Some(("HTML, perhaps an error page of a server", "download the file itself"))
         }
-        b"<!DO" | b"<htm" | b"<HTM" | b"<?xm" => {
-            Some(("HTML or XML, perhaps an error page of a server", "download the file itself"))
-        }
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Some((
+            "text in UTF-16, as PowerShell writes it",
+            "use `iconv -f UTF-16 -t UTF-8 FILE | ephtrace report -`",
+        )),
+        b"<?xm" => Some((
+            "XML",
+            "write it in another form (`conntrack` without `-o xml`, `tshark -T ek` in place of \
+             `-T pdml`)",
+        )),
         b"\x7fELF" => Some(("a program", "name a recording")),
         [0x34, 0xcd, 0xb2, 0xa1] | [0xa1, 0xb2, 0xcd, 0x34] => Some((
             "a capture in a modified format of old Linux tcpdump versions",
@@ -46,4 +52,11 @@ pub(super) fn refused(magic: &[u8]) -> Option<(&'static str, &'static str)> {
         )),
         _ => None,
     }
+}
+
+/// Returns the same for a text, by its first line.
+pub(super) fn refused_text(first: &[u8]) -> Option<(&'static str, &'static str)> {
+    first
+        .starts_with(b"version https://git-lfs")
+        .then_some(("a Git LFS pointer, not the file itself", "fetch the file with `git lfs pull`"))
 }

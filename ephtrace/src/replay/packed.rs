@@ -16,7 +16,7 @@ use crate::model::{
 };
 
 /// Number of numeric fields.
-const NUMBERS: usize = 24;
+const NUMBERS: usize = 25;
 
 /// Appends `assignment` to `out`.
 pub(super) fn pack(assignment: &Assignment, out: &mut Vec<u8>) {
@@ -77,6 +77,7 @@ fn numbers(a: &Assignment) -> [Option<u64>; NUMBERS] {
         a.cookie,
         a.hook.map(|hook| hook.to_wire().into()),
         medium(a.host_pid),
+        Some(u64::from(a.recording) << 1 | u64::from(a.is_another)).filter(|source| *source > 0),
     ]
 }
 
@@ -106,6 +107,7 @@ fn from_numbers(numbers: &[Option<u64>; NUMBERS], flow: FlowKey) -> Assignment {
         cookie,
         hook,
         host_pid,
+        source,
     ] = *numbers;
     let range = fit(low).zip(fit(high)).map(|(low, high)| RangeInForce {
         ports: PortRange::new(low, high),
@@ -134,6 +136,8 @@ fn from_numbers(numbers: &[Option<u64>; NUMBERS], flow: FlowKey) -> Assignment {
         step: fit(step).map(u32::cast_signed),
         cookie,
         hook: fit(hook).and_then(Hook::from_wire),
+        recording: fit(source.map(|source| source >> 1)).unwrap_or_default(),
+        is_another: source.is_some_and(|source| source & 1 == 1),
         ..Assignment::default()
     }
 }
@@ -259,6 +263,8 @@ mod tests {
             cookie: Some(u64::MAX),
             hook: Some(Hook::SockOps),
             host_pid: Some(4_194_304),
+            recording: u32::MAX,
+            is_another: true,
         }
     }
 

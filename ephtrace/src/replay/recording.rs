@@ -217,6 +217,16 @@ impl Recording {
         }
     }
 
+    /// Returns whether ephtrace wrote it, which left out the retries of what it read.
+    fn has_no_retries(&self) -> bool {
+        match &self.source {
+            Source::Ndjson(reader) => reader.is_one_of_ours(),
+            Source::Parquet(reader) => reader.is_ours(),
+            Source::Log(reader) => reader.is_ours(),
+            Source::Pcap(_) => false,
+        }
+    }
+
     /// Returns whether the compressed data is incomplete.
     fn is_damaged(&self) -> bool {
         self.is_over && self.damage().is_some()
@@ -263,12 +273,15 @@ impl Iterator for Recording {
     type Item = Result<Item, ReplayError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let item = match &mut self.source {
+        let mut item = match &mut self.source {
             Source::Ndjson(reader) => reader.next(),
             Source::Parquet(reader) => reader.next(),
             Source::Pcap(reader) => reader.next(),
             Source::Log(reader) => reader.next(),
         };
+        if let Some(Ok(Item::Assignment(row))) = &mut item {
+            row.is_another |= self.has_no_retries();
+        }
         let Some(item) = item else {
             // The damage is reported once.
             let was_over = mem::replace(&mut self.is_over, true);
@@ -330,9 +343,11 @@ fn text(name: &str, input: Box<dyn Read>) -> Result<(Format, Source), ReplayErro
         lines.pass();
     }
     let first = lines.first().map_err(unreadable)?;
-    let log = str::from_utf8(first).map_or(Ok(None), logs::Log::of);
-    let log =
-        log.map_err(|(what, advice)| ReplayError::Format { file: name.to_owned(), what, advice })?;
+    let refused = |(what, advice)| ReplayError::Format { file: name.to_owned(), what, advice };
+    if let Some(why) = named::refused_text(first) {
+        return Err(refused(why));
+    }
+    let log = str::from_utf8(first).map_or(Ok(None), logs::Log::of).map_err(refused)?;
     Ok(match log {
         Some(log) => (Format::Log, Source::Log(Box::new(logs::Reader::new(lines, log)))),
         None => (Format::Ndjson, Source::Ndjson(Box::new(ndjson::Reader::new(lines)))),

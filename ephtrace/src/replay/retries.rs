@@ -1,7 +1,8 @@
 //! Connects that are retried from the same port: one assignment, however many rows it has.
 //!
 //! Windows sends a refused SYN three times, half a second apart, from one port. A flow log has a
-//! row for each, a capture a packet for each.
+//! row for each, a capture a packet for each. Packets in between show that two rows are no retries;
+//! then the reader says so, and only a row of another recording may be the same assignment.
 
 use std::hash::{Hash as _, Hasher as _};
 
@@ -14,16 +15,25 @@ use crate::model::Assignment;
 /// destination again this soon while it has others.
 pub const PAUSE_NS: u64 = 10_000_000_000;
 
-/// Number of remembered connections, in 1 MiB. Two that share a slot evict each other, so that a
+/// Number of remembered connections, in 1.5 MiB. Two that share a slot evict each other, so that a
 /// repeat may be missed, but nothing else is taken for one.
 const SLOTS: usize = 1 << 16;
 
 /// The last attempts.
 #[derive(Default)]
 pub struct Retries {
-    /// Hash of a connection, and the time of its last attempt; empty before the first one.
-    slots: Vec<(u64, u64)>,
+    /// The last attempt of each connection; empty before the first one.
+    slots: Vec<Attempt>,
     repeated: u64,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Attempt {
+    /// Hash of the connection; zero in an empty slot.
+    hash: u64,
+    ts_ns: u64,
+    /// Recording with the first attempt.
+    recording: u32,
 }
 
 impl Retries {
@@ -38,16 +48,18 @@ impl Retries {
         };
         let mut hasher = FxHasher::default();
         (assignment.flow, sport, assignment.protocol).hash(&mut hasher);
-        // Zero is an empty slot.
         let hash = hasher.finish() | 1;
         if self.slots.is_empty() {
-            self.slots = vec![(0, 0); SLOTS];
+            self.slots = vec![Attempt::default(); SLOTS];
         }
         let index = usize::try_from(hash >> 32).unwrap_or(0) % SLOTS;
         let Some(slot) = self.slots.get_mut(index) else { return false };
-        let ts_ns = assignment.ts_ns;
-        let is_repeat = slot.0 == hash && ts_ns.abs_diff(slot.1) <= PAUSE_NS;
-        *slot = (hash, ts_ns);
+        let Assignment { ts_ns, recording, is_another, .. } = *assignment;
+        let is_repeat = slot.hash == hash
+            && ts_ns.abs_diff(slot.ts_ns) <= PAUSE_NS
+            && !(is_another && slot.recording == recording);
+        let recording = if is_repeat { slot.recording } else { recording };
+        *slot = Attempt { hash, ts_ns, recording };
         self.repeated += u64::from(is_repeat);
         is_repeat
     }
@@ -84,6 +96,27 @@ mod tests {
         let rows =
             [tried(SECOND_NS, 50_000), tried(SECOND_NS, 50_001), tried(60 * SECOND_NS, 50_000)];
         assert!(rows.iter().all(|one| !retries.is_repeat(one)));
+    }
+
+    #[test]
+    fn what_one_recording_tells_apart_counts_once_in_each_of_several() {
+        let again = |ts_ns, recording, is_another| {
+            let row = tried(ts_ns * SECOND_NS, 50_000);
+            Assignment { recording, is_another, ..row }
+        };
+        let rows = [
+            again(100, 0, false),
+            again(100, 1, false),
+            again(101, 0, true),
+            again(101, 1, true),
+            // Clocks differ.
+            again(102, 1, true),
+            again(102, 0, true),
+            again(103, 0, false),
+        ];
+        let mut retries = Retries::default();
+        let repeats = rows.map(|one| retries.is_repeat(&one));
+        assert_eq!(repeats, [false, true, false, true, true, false, true]);
     }
 
     #[test]

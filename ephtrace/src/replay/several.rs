@@ -201,7 +201,10 @@ impl Several {
             Some(next) => part.state = State::Open(recording, Box::new(next)),
             None => part.about = About::at_end(&recording, true),
         }
-        Some(Item::Assignment(*row))
+        Some(Item::Assignment(Assignment {
+            recording: u32::try_from(at).unwrap_or(u32::MAX),
+            ..*row
+        }))
     }
 
     /// Opens files that the others have reached, as far as there is room.

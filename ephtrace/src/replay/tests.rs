@@ -71,6 +71,7 @@ fn full() -> Assignment {
         cookie: Some(u64::MAX),
         host_pid: Some(4_194_304),
         hook: Some(Hook::SockOps),
+        is_another: true,
         ..Assignment::default()
     }
 }
@@ -90,6 +91,7 @@ fn what_was_written_is_read_back() {
     let unknown = Assignment {
         sport: Some(1),
         flow: FlowKey { saddr: "2001:db8::1".parse().unwrap(), ..FlowKey::default() },
+        is_another: true,
         ..Assignment::default()
     };
     let all = [full(), failed, unknown, full()];
@@ -283,7 +285,7 @@ fn what_is_no_recording_is_refused_with_advice() {
     insta::assert_snapshot!(refused(b"PK\x03\x04.."), @"f is a ZIP archive; use `unzip -p FILE | ephtrace report -`");
     insta::assert_snapshot!(refused(b"snoop\0\0\0"), @"f is a Solaris snoop capture; use `editcap -F pcap FILE - | ephtrace report -`");
     insta::assert_snapshot!(refused(b"version https://git-lfs.github.com/spec/v1\n"), @"f is a Git LFS pointer, not the file itself; fetch the file with `git lfs pull`");
-    insta::assert_snapshot!(refused(b"<!DOCTYPE html>"), @"f is HTML or XML, perhaps an error page of a server; download the file itself");
+    insta::assert_snapshot!(refused(b"<!DOCTYPE html>"), @"f is HTML, perhaps an error page of a server; download the file itself");
     insta::assert_snapshot!(refused(&gzip(&gzip(b"{}"))), @"f is compressed twice; decompress it once, for example with `gzip -d` or `zstd -d`");
     insta::assert_snapshot!(refused(b"PAR1...."), @"f is a Parquet file, which must be read from its end; name the uncompressed file itself: a pipe or a compressed file can't be read backwards");
     let missing = Recording::open(Path::new("/nonexistent/f")).err().unwrap().to_string();

@@ -64,6 +64,7 @@ mod schema;
 mod sctp;
 mod search;
 mod self_test;
+mod serve;
 mod setup;
 mod shortage;
 #[path = "../common/skip.rs"]
@@ -133,6 +134,7 @@ fn main() -> ExitCode {
         sctp::TESTS,
         search::TESTS,
         self_test::TESTS,
+        serve::TESTS,
         shortage::TESTS,
         step_width::TESTS,
         storm::TESTS,

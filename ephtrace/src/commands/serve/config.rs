@@ -1,13 +1,13 @@
 //! Options in a TOML file, under their long names: the file becomes arguments in front of those
 //! that were typed, so that both are checked, and refused, in the same words.
 
-use std::{ffi::OsString, fs, path::Path};
+use std::{ffi::OsString, fmt::Write as _, fs, path::Path};
 
 use anyhow::{Context as _, Result, bail};
 use clap::{ArgMatches, CommandFactory as _, parser::ValueSource};
 use toml::{Table, Value};
 
-use crate::cli::Cli;
+use crate::{cli::Cli, model::escape::shown};
 
 /// Name of the command.
 const SERVE: &str = "serve";
@@ -22,8 +22,8 @@ const NOT_IN_FILES: [&str; 4] = ["config", "print-config", "help", "version"];
 /// The file can't be read, is no TOML, or has a key that is no option.
 pub(super) fn with_file(path: &Path, typed: &[OsString]) -> Result<Vec<OsString>> {
     let text = fs::read_to_string(path)
-        .with_context(|| format!("can't read the configuration {}", path.display()))?;
-    let arguments = arguments(&text).with_context(|| path.display().to_string())?;
+        .with_context(|| format!("can't read the configuration {}", shown(path)))?;
+    let arguments = arguments(&text).with_context(|| shown(path).to_string())?;
     let (program, rest) = typed.split_first().context("no command line")?;
     // The command's own name comes first among the rest.
     let at = rest.iter().position(|arg| arg == SERVE).map_or(0, |at| at + 1);
@@ -76,11 +76,12 @@ fn in_words(name: &str, value: &Value) -> Result<String> {
 fn is_option(name: &str) -> bool {
     let command = Cli::command();
     let serve = command.find_subcommand(SERVE);
-    let mut names = serve.into_iter().flat_map(|serve| serve.get_arguments());
+    let mut names = serve.into_iter().flat_map(clap::Command::get_arguments);
     !NOT_IN_FILES.contains(&name) && names.any(|arg| arg.get_long() == Some(name))
 }
 
-/// Returns the options in force as TOML, each with its meaning; those that are not set are comments.
+/// Returns the options in force as TOML, each with its meaning; options that are not set are
+/// comments.
 ///
 /// # Errors
 ///
@@ -96,7 +97,7 @@ pub(super) fn in_force(arguments: &[OsString]) -> Result<String> {
             continue;
         };
         if let Some(help) = arg.get_help().filter(|_| !arg.is_hide_set()) {
-            text.push_str(&format!("\n# {help}\n{}\n", line(matches, arg, name)));
+            write!(text, "\n# {help}\n{}\n", line(matches, arg, name))?;
         }
     }
     Ok(text)
@@ -142,12 +143,12 @@ mod tests {
         assert_eq!(
             arguments(text).unwrap(),
             typed(&[
-                "--interval=10s",
-                "--top-destinations=5",
-                "--ipv4",
                 "--dst=10.0.0.0/8",
                 "--dst=::/0",
-                "--web.listen-address=[::1]:9435"
+                "--interval=10s",
+                "--ipv4",
+                "--top-destinations=5",
+                "--web.listen-address=[::1]:9435",
             ])
         );
     }
@@ -155,7 +156,7 @@ mod tests {
     #[test]
     fn what_is_no_option_is_named() {
         for (text, why) in [
-            ("intervall = '10s'", "'intervall' is no option of serve"),
+            ("no-such-option = '10s'", "'no-such-option' is no option of serve"),
             ("config = 'x'", "'config' is no option of serve"),
             ("[web]\nport = 1", "'web.port' is no option of serve"),
             ("interval = [['x']]", "'interval' takes text"),

@@ -36,7 +36,7 @@ use crate::{
     analyse::{counters::Counters, summary::CpuTime},
     cli::{Cli, Command, DEFAULT_ADDRESS, ServeArgs},
     host::rights::Account,
-    model::losses::Losses,
+    model::{escape::shown, losses::Losses},
     output::metrics::Snapshot,
     pipeline::{
         rights,
@@ -120,8 +120,9 @@ fn configured(typed: &[OsString]) -> Result<ServeArgs> {
 
 async fn serve(settings: &ServeSettings, typed: &[OsString], log_level: u8) -> Result<()> {
     rights::begin(settings.user.as_ref())?;
-    let mut ends = ShutdownSignals::besides_hangup()?;
+    // First: each further thread leaves the signal to this one, or it would end the process.
     let mut hangups = Hangups::new()?;
+    let mut ends = ShutdownSignals::besides_hangup()?;
     let listeners = listeners(&settings.listen)?;
     let board = Arc::new(Board::new(nothing_yet()));
     let (orders, mut ended) = begin(settings, &board).await?;
@@ -188,7 +189,8 @@ fn reload(
         Ok(settings) => {
             let _ = orders.send(Order::Change(settings.how.clone()));
             tell(
-                "the configuration was read again: interval and textfile are in force; other options need a restart",
+                "the configuration was read again: interval and textfile are in force; other \
+                 options need a restart",
             );
             settings.how
         }
@@ -277,7 +279,7 @@ fn listen(address: &str) -> Result<Listener> {
 fn remove_stale(path: &Path) -> Result<()> {
     let is_socket = fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
     if is_socket && std::os::unix::net::UnixStream::connect(path).is_err() {
-        fs::remove_file(path).with_context(|| format!("can't remove {}", path.display()))?;
+        fs::remove_file(path).with_context(|| format!("can't remove {}", shown(path)))?;
     }
     Ok(())
 }

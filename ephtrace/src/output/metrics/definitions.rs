@@ -146,7 +146,8 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "ephtrace_local_ports",
         kind: Type::Gauge,
-        help: "Ports of the ephemeral range (net.ipv4.ip_local_port_range), reserved ones included.",
+        help: "Ports of the ephemeral range (net.ipv4.ip_local_port_range), reserved ones \
+               included.",
         labels: NETNS,
         series: |s| by_netns(s, |one| Value::Count(one.range.into())),
     },
@@ -160,14 +161,16 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "ephtrace_ports_in_use",
         kind: Type::Gauge,
-        help: "Ports of the range with a connected TCP socket; one port can serve many destinations.",
+        help: "Ports of the range with a connected TCP socket; one port can serve many \
+               destinations.",
         labels: NETNS,
         series: |s| by_netns(s, |one| Value::Count(one.in_use.into())),
     },
     Metric {
         name: "ephtrace_ports_bound",
         kind: Type::Gauge,
-        help: "Ports of the range taken for every destination by bind() or listen(), as far as the kernel lists them.",
+        help: "Ports of the range taken for every destination by bind() or listen(), as far as \
+               the kernel lists them.",
         labels: NETNS,
         series: |s| by_netns(s, |one| Value::Count(one.bound.into())),
     },
@@ -188,14 +191,16 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "ephtrace_destination_use_max_ratio",
         kind: Type::Gauge,
-        help: "Largest share of the usable ports that any destination can't be given any more, from 0 to 1.",
+        help: "Largest share of the usable ports that any destination can't be given any more, \
+               from 0 to 1.",
         labels: NETNS,
         series: |s| by_netns(s, |one| Value::Number(one.fullest)),
     },
     Metric {
         name: "ephtrace_destinations_past_half",
         kind: Type::Gauge,
-        help: "Destinations that use more than half of the usable ports: their searches go on to the other parity.",
+        help: "Destinations that use more than half of the usable ports: their searches go on to \
+               the other parity.",
         labels: NETNS,
         series: |s| by_netns(s, |one| Value::Count(one.past_half)),
     },
@@ -209,7 +214,8 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "ephtrace_exhaustion_forecast_seconds",
         kind: Type::Gauge,
-        help: "Shortest time until a destination has no free port, at the present trend; absent without such a trend.",
+        help: "Shortest time until a destination has no free port, at the present trend; absent \
+               without such a trend.",
         labels: &[],
         series: |s| s.full_in_s.map(|s| (Vec::new(), Value::Number(s))).into_iter().collect(),
     },
@@ -233,21 +239,24 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "ephtrace_unlisted_assignments",
         kind: Type::Counter,
-        help: "Assignments counted without origin and destination, for lack of room in the kernel's maps.",
+        help: "Assignments counted without origin and destination, for lack of room in the \
+               kernel's maps.",
         labels: &[],
         series: |s| one(Value::Count(s.counters.unlisted)),
     },
     Metric {
         name: "ephtrace_destination_assignments",
         kind: Type::Counter,
-        help: "Ports assigned for connects to the busiest destinations, since each is listed (--top-destinations).",
+        help: "Ports assigned for connects to the busiest destinations, since each is listed \
+               (--top-destinations).",
         labels: DESTINATION,
         series: |s| by_destination(s, |one| one.assigned),
     },
     Metric {
         name: "ephtrace_destination_failures",
         kind: Type::Counter,
-        help: "Failed connects to the busiest destinations, since each is listed (--top-destinations).",
+        help: "Failed connects to the busiest destinations, since each is listed \
+               (--top-destinations).",
         labels: DESTINATION,
         series: |s| by_destination(s, |one| one.failed),
     },

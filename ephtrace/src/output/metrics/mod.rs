@@ -1,4 +1,5 @@
-//! Metrics for Prometheus: a snapshot of a run, in the text formats of Prometheus and OpenMetrics.
+//! Metrics for Prometheus: a snapshot of a run, in the text formats of Prometheus and
+//! `OpenMetrics`.
 //!
 //! ```text
 //! Snapshot ─ definitions (each metric once) ─→ prometheus-client ─→ text
@@ -26,9 +27,9 @@ pub use self::{
 /// Text format of metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exposition {
-    /// Prometheus, version 0.0.4; files for node_exporter have it, too.
+    /// Prometheus, version 0.0.4; files for `node_exporter` have it, too.
     Prometheus,
-    /// OpenMetrics, version 1.0.0.
+    /// `OpenMetrics`, version 1.0.0.
     OpenMetrics,
 }
 

@@ -50,6 +50,8 @@ fn drawn(rng: &mut Rng) -> Assignment {
         resalted: rng.bool().then(|| rng.bool()),
         cookie: long(rng),
         hook: rng.choice(Hook::ALL).copied(),
+        recording: 0,
+        is_another: false,
     }
 }
 

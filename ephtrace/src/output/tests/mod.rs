@@ -83,6 +83,8 @@ fn success() -> Assignment {
         cookie: Some(77),
         host_pid: Some(40_711),
         hook: Some(Hook::Fentry),
+        recording: 0,
+        is_another: false,
     }
 }
 

@@ -138,7 +138,8 @@ fn index(published: &Published) -> String {
             head { meta charset="utf-8"; title { "ephtrace" } }
             body {
                 h1 { "ephtrace " (env!("CARGO_PKG_VERSION")) }
-                p { "State: " (state) ". Hook: " (hook) ". Kernel: " (snapshot.kernel) ". Series: " (series(snapshot)) "." }
+                p { "State: " (state) ". Hook: " (hook) ". Kernel: " (snapshot.kernel) "." }
+                p { "Series: " (series(snapshot)) "." }
                 ul { @for link in links { li { a href=(link) { (link) } } } }
             }
         }

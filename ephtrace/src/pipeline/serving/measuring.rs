@@ -23,7 +23,7 @@ use crate::{
     },
     host::{clock::Clock, containers::Containers, snapshot, snapshot::Which},
     inventory::{Inventory, Mark, Namespace, PastOwners, facts},
-    model::{Filter, Hook},
+    model::{Filter, Hook, escape::shown},
     output::{
         PendingFile,
         metrics::{Exposition, NetnsUse, Snapshot},
@@ -67,7 +67,7 @@ pub(crate) struct Measurement {
 pub(crate) struct Changeable {
     /// Time between two readings.
     pub(crate) interval: Duration,
-    /// File for node_exporter.
+    /// File for `node_exporter`.
     pub(crate) textfile: Option<PathBuf>,
 }
 
@@ -266,7 +266,7 @@ impl Measuring {
             .and_then(|text| PendingFile::open(path, Some(READABLE))?.put(&text));
         if let Err(error) = written {
             // A closed standard error is no reason to fail.
-            let _ = writeln!(io::stderr(), "ephtrace: can't write {}: {error}", path.display());
+            let _ = writeln!(io::stderr(), "ephtrace: can't write {}: {error}", shown(path));
         }
     }
 }

@@ -66,13 +66,22 @@ fn number(text: &str) -> Option<u64> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
-/// Parses seconds, optionally with a fraction, to nanoseconds: exactly, unlike a float.
+/// Number of seconds from which on a number counts smaller units: seconds would be after the year
+/// 5000.
+const SECONDS_END: u64 = 100_000_000_000;
+
+/// Parses seconds, optionally with a fraction, to nanoseconds: exactly, unlike a float. A larger
+/// number counts milli-, micro- or nanoseconds. Some languages have a comma before the fraction.
 fn seconds(text: &str) -> Option<u64> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let (whole, fraction) = text.split_once(['.', ',']).unwrap_or((text, "0"));
     let is_fraction = !fraction.is_empty() && fraction.bytes().all(|byte| byte.is_ascii_digit());
     let nine: String = fraction.chars().chain("000000000".chars()).take(9).collect();
     let whole = number(whole).filter(|_| is_fraction && !whole.is_empty())?;
-    whole.checked_mul(NS_A_SECOND)?.checked_add(number(&nine)?)
+    let mut unit = NS_A_SECOND;
+    while unit > 1 && whole / (NS_A_SECOND / unit) >= SECONDS_END {
+        unit /= 1000;
+    }
+    whole.checked_mul(unit)?.checked_add(number(&nine)? / (NS_A_SECOND / unit))
 }
 
 /// Parses a date and a time: with its zone in the form of RFC 3339 or Suricata, or in this host's

@@ -7,7 +7,7 @@
 use std::{net::IpAddr, str::SplitWhitespace};
 
 use super::{
-    super::{connections::Sent, names},
+    super::{names, told::Sent},
     clock::Clock,
     said::Said,
 };
@@ -15,14 +15,18 @@ use crate::model::{LeftOut, Origin, Protocol};
 
 /// Returns whether a line is one of conntrack.
 pub(super) fn is_line(line: &str) -> bool {
-    ["src=", "dst=", "sport=", "dport="].iter().all(|key| line.contains(key))
-        && (line.contains("tcp") || line.contains("udp") || line.contains("sctp"))
+    let has_two = |key: &str| line.matches(key).count() > 1;
+    (has_two(" src=") && has_two(" dst=") || is_event(line) && line.contains(" src="))
         && !line.trim_start().starts_with('{')
 }
 
 /// Returns whether a line is one of a list: no event in brackets precedes the protocol.
 pub(super) fn is_list(line: &str) -> bool {
-    !["[NEW]", "[UPDATE]", "[DESTROY]"].iter().any(|event| line.contains(event))
+    !is_event(line)
+}
+
+fn is_event(line: &str) -> bool {
+    ["[NEW]", "[UPDATE]", "[DESTROY]"].iter().any(|event| line.contains(event))
 }
 
 /// One direction of a connection.
@@ -49,9 +53,9 @@ pub(super) fn read(
         clock.next();
     }
     let mut words = line.split_whitespace();
-    let Some(protocol) = words.clone().find_map(Protocol::from_name) else {
-        return Ok(Said::Nothing);
-    };
+    let has_ports = |protocol: &Protocol| !protocol.name().starts_with("icmp");
+    let protocol = words.clone().find_map(Protocol::from_name);
+    let Some(protocol) = protocol.filter(has_ports) else { return Ok(Said::Nothing) };
     let Some(original) = tuple(&mut words) else {
         return Err("no addresses and ports (src=, dst=, sport=, dport=)".to_owned());
     };

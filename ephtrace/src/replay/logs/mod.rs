@@ -7,11 +7,13 @@
 mod clock;
 mod conntrack;
 mod names_of_others;
+mod roles;
 mod said;
 mod table;
 mod tcpdump;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::io::{self, BufRead};
 
@@ -27,7 +29,7 @@ use crate::model::{LeftOut, losses::Losses};
 /// The tool that wrote a log.
 pub(super) enum Log {
     Table(Box<Table>),
-    Tcpdump,
+    Tcpdump(tcpdump::Text),
     Conntrack,
     /// The connections of one moment, in no order.
     ConntrackList,
@@ -41,7 +43,7 @@ impl Log {
             return Ok(Some(if is_list { Self::ConntrackList } else { Self::Conntrack }));
         }
         if tcpdump::is_line(first) {
-            return Ok(Some(Self::Tcpdump));
+            return Ok(Some(Self::Tcpdump(tcpdump::Text::default())));
         }
         Ok(Table::of(first)?.map(|table| Self::Table(Box::new(table))))
     }
@@ -50,7 +52,7 @@ impl Log {
     fn name(&self) -> &'static str {
         match self {
             Self::Table(table) => table.name(),
-            Self::Tcpdump => "tcpdump text",
+            Self::Tcpdump(_) => "tcpdump text",
             Self::Conntrack => "conntrack events",
             Self::ConntrackList => "a conntrack list",
         }
@@ -80,6 +82,11 @@ impl<R: BufRead> Reader<R> {
         self.losses
     }
 
+    /// Returns whether it is CSV of ephtrace.
+    pub(super) fn is_ours(&self) -> bool {
+        matches!(&self.log, Log::Table(table) if table.is_ours())
+    }
+
     /// Returns the packets of a log of packets, and those that were left out.
     pub fn left_out(&self) -> LeftOut {
         self.connections.left_out
@@ -102,7 +109,7 @@ impl<R: BufRead> Reader<R> {
         match &self.log {
             Log::Table(table) if !table.has_times() => Chronology::Order,
             Log::ConntrackList => Chronology::Nothing,
-            Log::Table(_) | Log::Tcpdump | Log::Conntrack => Chronology::Times,
+            Log::Table(_) | Log::Tcpdump(_) | Log::Conntrack => Chronology::Times,
         }
     }
 
@@ -130,7 +137,7 @@ impl<R: BufRead> Reader<R> {
                 let line = line.trim_end_matches(['\n', '\r']);
                 match log {
                     Log::Table(table) => table.read(line, clock),
-                    Log::Tcpdump => tcpdump::read(line, clock),
+                    Log::Tcpdump(text) => text.read(line, clock),
                     Log::Conntrack | Log::ConntrackList => {
                         let is_list = matches!(log, Log::ConntrackList);
                         conntrack::read(line, is_list, clock, &mut self.connections.left_out)
@@ -151,7 +158,7 @@ impl<R: BufRead> Reader<R> {
             }
             Ok(Said::Packet(told)) => {
                 let ts_ns = self.clock.now_ns();
-                Some(self.connections.assigned(ts_ns, told)?.assignment(ts_ns))
+                self.connections.assigned(ts_ns, told)
             }
             Err(reason) => Some(self.broken(reason)),
         }

@@ -1,6 +1,6 @@
 //! The meaning of a line of a log.
 
-use super::super::{connections::Told, item::Item};
+use super::super::{item::Item, told::Told};
 
 /// Meaning of a line.
 pub(super) enum Said {

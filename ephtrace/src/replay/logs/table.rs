@@ -3,51 +3,21 @@
 
 use std::str::FromStr;
 
-use csv_core::{ReadRecordResult, Reader as CsvReader};
-
 use super::{
     super::{
-        connections::{Sent, Told},
         item::Item,
         names,
+        told::{Sent, Told},
     },
     clock::Clock,
-    names_of_others::{NAMES, TIMES},
+    roles::{self, Role, column, roles},
     said::Said,
+    values::{Separator, values},
 };
 use crate::model::{
     Draft, FlowKey, PacketKind, Protocol,
     columns::{COLUMNS, Column, NEEDED, Read},
 };
-
-/// Separator of two values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Separator {
-    Tab,
-    Comma,
-    /// Any number of spaces; the name of a process may contain some.
-    Spaces,
-}
-
-/// Use of a column.
-#[derive(Clone, Copy)]
-enum Role {
-    /// One of ephtrace's own columns.
-    Ours(&'static Column),
-    /// A time in another format.
-    Time,
-    /// One of ephtrace's columns under another name; for tshark, which has one for each protocol,
-    /// with the protocol.
-    Named(&'static Column, Option<Protocol>),
-    SynFlag,
-    AckFlag,
-    Sequence,
-    /// Zeek's history of a connection's packets, one letter each.
-    History,
-    /// tcptracer's event: it connects, accepts, or closes.
-    Event,
-    Other,
-}
 
 /// Columns of a table.
 pub(in crate::replay) struct Table {
@@ -57,6 +27,12 @@ pub(in crate::replay) struct Table {
     /// Kind of a Zeek log: `conn.log` alone has each connection once.
     zeek: Option<Zeek>,
     has_header: bool,
+    /// True if it has all of ephtrace's columns.
+    is_ours: bool,
+    /// True if it has the sockets of both sides, as tcplife's: those of servers are left out.
+    is_of_sockets: bool,
+    /// Text in place of a value that is not there.
+    unset: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,35 +41,62 @@ enum Zeek {
     Other,
 }
 
+/// Flags of TCP.
+const SYN: u32 = 0x02;
+const RST: u32 = 0x04;
+const ACK: u32 = 0x10;
+
 /// Reason and remedy for a table without the ports of clients, which is refused.
 const WITHOUT_PORT: (&str, &str) = (
     "a table without the source ports of connections",
     "it needs a column such as sport, id.orig_p or LPORT (`tcpconnect -L` prints it)",
 );
 
-fn column(name: &str) -> Option<&'static Column> {
-    COLUMNS.iter().find(|column| column.name == name)
+/// Reason and remedy for a table without names.
+const NAMELESS: (&str, &str) = (
+    "a table without the names of its columns",
+    "begin it with a line of names (`tshark -T fields -E header=y`, `zeek-cut -C`), or use \
+     `tshark -T ek`",
+);
+
+/// Returns whether a line is a row, not a header: it has two addresses, or begins with a number.
+fn is_nameless(line: &str, separator: Separator) -> bool {
+    let values = values(line.trim_start(), separator, 0, None);
+    let is_number = |value: &String| value.trim().parse::<f64>().is_ok();
+    let addresses = values.iter().filter(|value| names::address(value.trim()).is_some()).count();
+    !line.contains('{')
+        && (addresses > 1 || (values.len() > 4 && values.first().is_some_and(is_number)))
+}
+
+/// Returns the separator of a log of Zeek by its first line.
+fn zeek_separator(first: &str) -> Option<Separator> {
+    if first.starts_with("#fields\t") {
+        return Some(Separator::Tab);
+    }
+    let separator = first.strip_prefix("#separator ")?;
+    let character = match separator.strip_prefix("\\x") {
+        Some(number) => u8::from_str_radix(number, 16).ok().map(char::from)?,
+        None => separator.chars().next()?,
+    };
+    Some(if character == '\t' { Separator::Tab } else { Separator::Plain(character) })
 }
 
 impl Table {
     /// Detects a table by its header, or by the first line of a Zeek log; `None` if it is neither.
     pub(super) fn of(first: &str) -> Result<Option<Self>, (&'static str, &'static str)> {
         let first = first.trim_end_matches(['\n', '\r']);
-        if first.starts_with("#separator \\x09") || first.starts_with("#fields\t") {
-            let mut table = Self::new(Separator::Tab, Some(Zeek::Other));
+        if let Some(separator) = zeek_separator(first) {
+            let mut table = Self::new(separator, Some(Zeek::Other));
             table.take_header(first);
             return Ok(Some(table));
         }
-        let separator = match first {
-            _ if first.contains('\t') => Separator::Tab,
-            _ if first.contains(',') => Separator::Comma,
-            _ => Separator::Spaces,
-        };
+        let separator = Separator::of(first);
         let mut table = Self::new(separator, None);
         table.set_roles(&values(first, separator, 0, None));
         let has = |name: &str| table.place(name).is_some();
         let is_table = has("saddr") && has("daddr") && has("dport") && !first.contains('{');
         match (is_table, has("sport")) {
+            (false, _) if is_nameless(first, separator) => Err(NAMELESS),
             (false, _) => Ok(None),
             (true, false) => Err(WITHOUT_PORT),
             (true, true) => Ok(Some(table)),
@@ -101,11 +104,23 @@ impl Table {
     }
 
     fn new(separator: Separator, zeek: Option<Zeek>) -> Self {
-        Self { separator, roles: Vec::new(), draft: Draft::default(), zeek, has_header: false }
+        let (roles, draft) = (Vec::new(), Draft::default());
+        let unset = "-".to_owned();
+        Self {
+            separator,
+            roles,
+            draft,
+            zeek,
+            has_header: false,
+            is_ours: false,
+            is_of_sockets: false,
+            unset,
+        }
     }
 
     pub(super) fn name(&self) -> &'static str {
-        let is_of_packets = self.roles.iter().any(|role| matches!(role, Role::SynFlag));
+        let is_of_packets =
+            self.roles.iter().any(|role| matches!(role, Role::SynFlag | Role::Flags));
         match self.zeek {
             Some(Zeek::Connections) => "a Zeek connection log",
             Some(Zeek::Other) => "a Zeek log other than conn.log",
@@ -120,6 +135,11 @@ impl Table {
         self.zeek.is_some() || self.place("ts_ns").is_some() || self.roles.iter().any(is_time)
     }
 
+    /// Returns whether ephtrace wrote it.
+    pub(super) fn is_ours(&self) -> bool {
+        self.is_ours
+    }
+
     fn place(&self, name: &str) -> Option<usize> {
         self.roles.iter().position(|role| {
             matches!(role, Role::Ours(column) | Role::Named(column, _) if column.name == name)
@@ -127,7 +147,9 @@ impl Table {
     }
 
     fn set_roles(&mut self, header: &[String]) {
-        self.roles = header.iter().map(|name| role(&name.trim().to_lowercase())).collect();
+        self.roles = roles(header);
+        self.is_of_sockets = roles::is_of_sockets(header);
+        self.is_ours = COLUMNS.iter().all(|ours| header.iter().any(|name| name == ours.name));
         // Another form of the same time.
         if self.place("ts_ns").is_some() {
             let times = self.roles.iter_mut().filter(|role| matches!(role, Role::Time));
@@ -135,17 +157,28 @@ impl Table {
         }
     }
 
-    /// Handles a metadata line of Zeek.
+    /// Handles a metadata line of Zeek. Several logs may follow each other.
     fn take_header(&mut self, line: &str) {
-        if line.strip_prefix("#path\t").is_some_and(|path| path.starts_with("conn")) {
-            self.zeek = Some(Zeek::Connections);
-        }
-        if let Some(names) = line.strip_prefix("#fields\t") {
-            if names.split('\t').any(|name| name == "conn_state") {
-                self.zeek = Some(Zeek::Connections);
+        let mut words = match self.separator {
+            Separator::Plain(character) => line.split(character),
+            _ => line.split('\t'),
+        };
+        match words.next() {
+            Some("#path") => {
+                let is_of_connections = words.next().is_some_and(|path| path.starts_with("conn"));
+                self.zeek = Some(if is_of_connections { Zeek::Connections } else { Zeek::Other });
             }
-            self.set_roles(&names.split('\t').map(str::to_owned).collect::<Vec<_>>());
-            self.has_header = true;
+            Some("#unset_field") => words.next().unwrap_or("-").clone_into(&mut self.unset),
+            Some("#fields") => {
+                let names: Vec<String> = words.map(str::to_owned).collect();
+                if names.iter().any(|name| name == "conn_state") {
+                    self.zeek = Some(Zeek::Connections);
+                }
+                self.set_roles(&names);
+                self.has_header = true;
+            }
+            Some(begin) if begin.starts_with("#separator") => self.zeek = Some(Zeek::Other),
+            _ => {}
         }
     }
 
@@ -174,26 +207,32 @@ impl Table {
         COLUMNS.iter().try_for_each(|column| set(&mut self.draft, column, None))?;
         for (role, value) in self.roles.iter().zip(values) {
             let value = value.trim();
-            if value.is_empty() || value == "-" || value == "(empty)" {
+            if value.is_empty() || value == "-" || value == "(empty)" || value == self.unset {
                 continue;
             }
             match *role {
                 Role::Named(column, of) => {
-                    // In a tunnel, the last value is the innermost.
-                    let value = value.rsplit(',').next().unwrap_or(value);
-                    set(&mut self.draft, column, Some(about.word(column, value)))?;
+                    set(&mut self.draft, column, Some(about.word(column, last(value))))?;
                     about.packet_of = of.or(about.packet_of);
+                    about.has_source |= column.name == "saddr";
                 }
                 Role::Ours(column) => {
                     set(&mut self.draft, column, Some(value))?;
                     has_time |= column.name == "ts_ns";
+                    about.has_source |= column.name == "saddr";
                 }
                 Role::Time => has_time |= clock.set(value).is_some(),
-                Role::SynFlag => about.syn = Some(is_true(value)),
-                Role::AckFlag => about.ack = is_true(value),
-                Role::Sequence => about.sequence = value.parse().ok(),
+                Role::SynFlag => about.add_flags(u32::from(is_true(value)) * SYN),
+                Role::AckFlag => about.other_flags |= u32::from(is_true(value)) * ACK,
+                Role::ResetFlag => about.other_flags |= u32::from(is_true(value)) * RST,
+                Role::Flags => about.take_flags(value),
+                Role::Sequence => about.sequence = last(value).parse().ok(),
                 Role::History => about.lacks_syn = !value.contains(['S', 'h']),
-                Role::Event => about.is_other = !value.eq_ignore_ascii_case("c"),
+                Role::Event => {
+                    about.is_other |=
+                        !["c", "connect"].iter().any(|it| value.eq_ignore_ascii_case(it));
+                }
+                Role::OldState => about.is_other |= !value.eq_ignore_ascii_case("SYN_SENT"),
                 Role::Other => {}
             }
         }
@@ -223,15 +262,24 @@ impl Table {
             let row = Item::Assignment(assignment);
             return Ok(if has_failed { Said::Row(row) } else { Said::Nothing });
         };
+        if !about.has_source {
+            return Err("no source address (of IPv6, tshark has it in ipv6.src)".to_owned());
+        }
         assignment.protocol = assignment.protocol.or(about.packet_of);
         let protocol = assignment.protocol.unwrap_or(Protocol::Tcp);
         if about.lacks_syn && protocol == Protocol::Tcp {
             return Ok(Said::Nothing);
         }
-        let Some((daddr, dport)) = daddr.zip(dport).filter(|_| about.packet_of.is_some()) else {
+        let sent = daddr.zip(dport).map(|(daddr, dport)| {
+            let sequence = about.sequence;
+            Sent { protocol, saddr, daddr, sport, dport, sequence }
+        });
+        if self.is_of_sockets && sent.is_some_and(|sent| !sent.may_be_a_client_s()) {
+            return Ok(Said::Nothing);
+        }
+        let Some(sent) = sent.filter(|_| about.packet_of.is_some()) else {
             return Ok(Said::Row(Item::Assignment(assignment)));
         };
-        let sent = Sent { protocol, saddr, daddr, sport, dport, sequence: about.sequence };
         Ok(Said::Packet(about.told(sent)))
     }
 }
@@ -239,10 +287,13 @@ impl Table {
 /// Facts in a row besides the columns of an assignment.
 #[derive(Clone, Copy, Default)]
 struct About {
+    has_source: bool,
     /// Protocol, if the row is a packet.
     packet_of: Option<Protocol>,
-    syn: Option<bool>,
-    ack: bool,
+    /// Flags of TCP: all, or at least whether it is a SYN.
+    flags: Option<u32>,
+    /// Flags in columns of their own.
+    other_flags: u32,
     sequence: Option<u32>,
     /// True if the beginning of the connection was not seen.
     lacks_syn: bool,
@@ -270,41 +321,41 @@ impl About {
         name
     }
 
+    fn take_flags(&mut self, value: &str) {
+        if let Ok(flags) = u32::from_str_radix(last(value).trim_start_matches("0x"), 16) {
+            self.add_flags(flags);
+        }
+    }
+
+    fn add_flags(&mut self, flags: u32) {
+        *self.flags.get_or_insert_default() |= flags;
+    }
+
     fn told(self, sent: Sent) -> Told {
-        match (sent.protocol, self.syn, self.ack) {
-            (Protocol::Tcp, Some(true), false) => Told::Begun(sent),
-            // The sequence number is relative to a beginning that may be missing: the addresses
-            // identify it.
-            (Protocol::Tcp, Some(true), true) => {
-                Told::Answered(Sent { sequence: None, ..sent.reversed() })
-            }
-            (Protocol::Tcp, Some(false), _) => Told::Nothing(PacketKind::MidStream),
+        let is_set = |flag| self.flags.is_some_and(|flags| (flags | self.other_flags) & flag != 0);
+        match sent.protocol {
+            Protocol::Tcp if self.flags.is_some() => match (is_set(SYN), is_set(ACK)) {
+                _ if is_set(RST) => Told::Reset(sent),
+                (true, false) => Told::Begun(sent),
+                // The sequence number is relative to a beginning that may be missing: the addresses
+                // identify it.
+                (true, true) => Told::Answered(Sent { sequence: None, ..sent.reversed() }),
+                (false, true) => Told::Later(sent),
+                (false, false) => Told::Nothing(PacketKind::MidStream),
+            },
             _ => Told::Datagram(Sent { sequence: None, ..sent }),
         }
     }
 }
 
-fn role(name: &str) -> Role {
-    if let Some(column) = column(name).filter(|column| !matches!(column.read, Read::Derived)) {
-        return Role::Ours(column);
-    }
-    let named = NAMES.iter().find(|(other, _)| *other == name).and_then(|(_, ours)| column(ours));
-    let of = name.split_once('.').and_then(|(protocol, _)| Protocol::from_name(protocol));
-    match (named, name) {
-        (Some(column), _) => Role::Named(column, of),
-        (None, "tcp.flags.syn") => Role::SynFlag,
-        (None, "tcp.flags.ack") => Role::AckFlag,
-        (None, "tcp.seq_raw") => Role::Sequence,
-        (None, "history") => Role::History,
-        (None, "t" | "event") => Role::Event,
-        (None, _) if TIMES.contains(&name) => Role::Time,
-        (None, _) => Role::Other,
-    }
-}
-
 /// Parses tshark's form of yes and no.
 fn is_true(value: &str) -> bool {
-    value == "1" || value.eq_ignore_ascii_case("true")
+    last(value) == "1" || last(value).eq_ignore_ascii_case("true")
+}
+
+/// Returns the last of several values, which is the innermost in a tunnel.
+fn last(value: &str) -> &str {
+    value.rsplit(',').next().unwrap_or(value).trim()
 }
 
 fn set(draft: &mut Draft, column: &Column, value: Option<&str>) -> Result<(), String> {
@@ -336,43 +387,4 @@ fn parsed<T: FromStr>(column: &Column, value: Option<&str>) -> Result<Option<T>,
 
 fn wrong(column: &Column, value: &str) -> String {
     format!("'{}' is not a valid {} ({})", value.escape_debug(), column.name, column.meaning)
-}
-
-/// Splits a line into its values. If spaces separate them, surplus words beyond `columns` belong to
-/// the value at `name`.
-fn values(line: &str, separator: Separator, columns: usize, name: Option<usize>) -> Vec<String> {
-    match separator {
-        Separator::Tab => line.split('\t').map(str::to_owned).collect(),
-        Separator::Comma => comma_separated(line),
-        Separator::Spaces => {
-            let mut words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-            let more = words.len().saturating_sub(columns);
-            if let Some(at) = name.filter(|at| more > 0 && columns > 0 && *at < columns) {
-                let joined = words[at..=at + more].join(" ");
-                words.splice(at..=at + more, [joined]);
-            }
-            words
-        }
-    }
-}
-
-/// Splits one line of CSV into its values, without their quotes.
-fn comma_separated(line: &str) -> Vec<String> {
-    let (mut output, mut ends) = (vec![0; line.len()], vec![0; line.len() + 1]);
-    let mut reader = CsvReader::new();
-    let (_, _, written, mut count) = reader.read_record(line.as_bytes(), &mut output, &mut ends);
-    let (mut written, mut result) = (written, ReadRecordResult::InputEmpty);
-    // The end of the input ends the line.
-    while result == ReadRecordResult::InputEmpty {
-        let (next, _, more, ended) =
-            reader.read_record(&[], &mut output[written..], &mut ends[count..]);
-        (result, written, count) = (next, written + more, count + ended);
-    }
-    let mut begin = 0;
-    let text = |end: &usize| {
-        let value = String::from_utf8_lossy(output.get(begin..*end).unwrap_or_default());
-        begin = *end;
-        value.into_owned()
-    };
-    ends[..count].iter().map(text).collect()
 }

@@ -9,6 +9,8 @@ use crate::{
     replay::{Format, Item, Recording},
 };
 
+mod other_forms;
+
 /// Contents of a log: assignments, broken lines, packets by kind.
 struct Read {
     rows: Vec<Assignment>,
@@ -124,6 +126,30 @@ fn a_table_of_packets_without_flags_counts_flows() {
     1700000000100000000 tcp 10.0.0.1 40000 > 10.0.0.2 443
     1700000000400000000 tcp 10.0.0.1 40002 > 10.0.0.2 443
     ");
+}
+
+#[test]
+fn packets_without_sequence_numbers_are_told_apart_by_what_lies_between() {
+    let text =
+        "frame.time_epoch\tip.src\ttcp.srcport\tip.dst\ttcp.dstport\ttcp.flags.syn\ttcp.flags.ack
+1700000000\t10.0.0.1\t40000\t10.0.0.2\t443\t1\t0
+1700000000.1\t10.0.0.3\t40000\t10.0.0.2\t443\t1\t0
+1700000001\t10.0.0.1\t40000\t10.0.0.2\t443\t1\t0
+1700000001.1\t10.0.0.2\t443\t10.0.0.1\t40000\t1\t1
+1700000001.2\t10.0.0.1\t40000\t10.0.0.2\t443\t0\t1
+1700000004\t10.0.0.1\t40000\t10.0.0.2\t443\t1\t0
+1700000500\t10.0.0.1\t40000\t10.0.0.2\t443\t1\t0
+";
+    let read = read(text);
+    insta::assert_snapshot!(told(&read.rows), @"
+    1700000000000000000 tcp 10.0.0.1 40000 > 10.0.0.2 443
+    1700000000100000000 tcp 10.0.0.3 40000 > 10.0.0.2 443
+    1700000004000000000 tcp 10.0.0.1 40000 > 10.0.0.2 443
+    1700000500000000000 tcp 10.0.0.1 40000 > 10.0.0.2 443
+    ");
+    let others: Vec<bool> = read.rows.iter().map(|row| row.is_another).collect();
+    assert_eq!(others, [false, false, true, false]);
+    assert_eq!((read.left_out.repeated, read.left_out.translated), (1, 0));
 }
 
 #[test]

@@ -62,15 +62,14 @@ impl Others {
 
     fn item(&mut self, said: tools::Said) -> Option<Item> {
         let ts_ns = self.clock.now_ns();
-        let sent = match said {
-            tools::Said::Connection(sent) => Some(sent),
+        match said {
+            tools::Said::Connection(sent) => Some(sent.assignment(ts_ns)),
             tools::Said::Packet(told) => self.connections.assigned(ts_ns, told),
             tools::Said::Other => {
                 self.other += 1;
                 None
             }
-        };
-        sent.map(|sent| sent.assignment(ts_ns))
+        }
     }
 
     fn instead(&self) -> Option<String> {
@@ -101,6 +100,8 @@ struct Said {
     left_out: BTreeMap<&'static str, u64>,
     /// True if a line was read that only ephtrace writes.
     is_ours: bool,
+    /// Number of beginnings of such streams.
+    streams: u64,
 }
 
 /// A line that is no assignment.
@@ -128,6 +129,7 @@ impl Said {
             }
             Some("stream") => {
                 self.is_ours = true;
+                self.streams += 1;
                 self.is_cut |= self.is_open;
                 self.is_open = other.ends_with_summary;
             }
@@ -190,6 +192,11 @@ impl<R: BufRead> Reader<R> {
     /// Whether a line says what is missing, as those of ephtrace do, as far as it was read.
     pub fn tells_losses(&self) -> bool {
         self.said.is_ours
+    }
+
+    /// Returns whether it is one stream of ephtrace, as far as it was read.
+    pub(super) fn is_one_of_ours(&self) -> bool {
+        self.said.streams == 1
     }
 
     /// Returns the losses so far: those in `loss` lines, and unreadable lines.
@@ -261,9 +268,13 @@ fn parse(
 ) -> Result<Assignment, String> {
     // UTF-8 is checked once, not for each string in it.
     let text = std::str::from_utf8(text).map_err(|e| not_utf8(&e))?;
-    if ours::read(text, draft).is_none()
-        && let Err(error) = draft_of(text, draft)
-    {
+    if ours::read(text, draft).is_some() {
+        return draft.assignment();
+    }
+    if text.trim() == "{" {
+        return Err("an object over several lines: use `jq -c . FILE | ephtrace report -`".into());
+    }
+    if let Err(error) = draft_of(text, draft) {
         let (fitting, keys) = foreign::fitting(text).ok_or_else(|| in_words(&error))?;
         draft_of(&fitting, draft).map_err(|_| in_words(&error))?;
         for key in keys {

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The beginning of a line.
-const BEGINNING: &[u8] = br#"{"type":"assignment""#;
+const BEGINNING: &str = r#"{"type":"assignment""#;
 
 /// The key of each column, in front of its value.
 static KEYS: LazyLock<Vec<String>> =
@@ -25,20 +25,20 @@ static KEYS: LazyLock<Vec<String>> =
 /// Stores a line in the draft. `None` if it is written otherwise, or is wrong: the draft is half
 /// filled then, and each column of it must be set again.
 pub(super) fn read(line: &str, draft: &mut Draft) -> Option<()> {
-    let mut rest = line.trim_ascii_end().as_bytes().strip_prefix(BEGINNING)?;
+    let mut rest = line.trim_ascii_end().strip_prefix(BEGINNING)?;
     for (column, key) in COLUMNS.iter().zip(&*KEYS) {
-        match rest.strip_prefix(key.as_bytes()) {
+        match rest.strip_prefix(key.as_str()) {
             Some(behind) => rest = value(column, behind, draft)?,
             // Another version has other columns.
             None if NEEDED.contains(&column.name) => return None,
             None => forget(draft, &column.read),
         }
     }
-    (rest == b"}").then_some(())
+    (rest == "}").then_some(())
 }
 
 /// Stores the value at the beginning of `text` in its column; returns the rest.
-fn value<'t>(column: &Column, text: &'t [u8], draft: &mut Draft) -> Option<&'t [u8]> {
+fn value<'t>(column: &Column, text: &'t str, draft: &mut Draft) -> Option<&'t str> {
     let (value, rest) = Value::split(text)?;
     match (&column.read, value) {
         (Read::Derived, _) => {}
@@ -71,23 +71,24 @@ enum Value<'t> {
 
 impl<'t> Value<'t> {
     /// Returns the value at the beginning of `text`, and the text behind it.
-    fn split(text: &'t [u8]) -> Option<(Self, &'t [u8])> {
-        match text.first()? {
+    fn split(text: &'t str) -> Option<(Self, &'t str)> {
+        match text.as_bytes().first()? {
             b'"' => {
                 let text = text.get(1..)?;
-                let end = text.iter().position(|&c| c == b'"' || c == b'\\' || c < b' ')?;
-                let (value, rest) = text.split_at_checked(end)?;
+                let is_end = |c: &u8| *c == b'"' || *c == b'\\' || *c < b' ';
+                let (value, rest) =
+                    text.split_at_checked(text.as_bytes().iter().position(is_end)?)?;
                 // Anything but a quotation mark is an escape, or wrong.
-                Some((Self::Text(str::from_utf8(value).ok()?), rest.strip_prefix(b"\"")?))
+                Some((Self::Text(value), rest.strip_prefix('"')?))
             }
             b'0'..=b'9' => number(text).map(|(value, rest)| (Self::Number(value), rest)),
             b'-' => {
                 let (below, rest) = number(text.get(1..)?)?;
                 Some((Self::Negative(below), rest))
             }
-            b'n' => Some((Self::Null, text.strip_prefix(b"null")?)),
-            b't' => Some((Self::Bool, text.strip_prefix(b"true")?)),
-            b'f' => Some((Self::Bool, text.strip_prefix(b"false")?)),
+            b'n' => Some((Self::Null, text.strip_prefix("null")?)),
+            b't' => Some((Self::Bool, text.strip_prefix("true")?)),
+            b'f' => Some((Self::Bool, text.strip_prefix("false")?)),
             _ => None,
         }
     }
@@ -95,17 +96,20 @@ impl<'t> Value<'t> {
 
 /// Returns the whole number at the beginning of `text`, and the text behind it, which no number
 /// goes on with.
-fn number(text: &[u8]) -> Option<(u64, &[u8])> {
-    let end = text.iter().position(|c| !c.is_ascii_digit()).filter(|&end| end > 0)?;
-    let (digits, rest) = text.split_at_checked(end)?;
-    let has_zero_ahead = digits.len() > 1 && digits.first() == Some(&b'0');
-    if has_zero_ahead || matches!(rest.first(), Some(b'.' | b'e' | b'E')) {
-        return None;
+fn number(text: &str) -> Option<(u64, &str)> {
+    let (mut number, mut digits) = (0_u64, 0);
+    for byte in text.bytes() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            break;
+        }
+        number = number.checked_mul(10)?.checked_add(digit.into())?;
+        digits += 1;
     }
-    let add = |number: u64, digit: &u8| {
-        number.checked_mul(10)?.checked_add(u64::from(digit.wrapping_sub(b'0')))
-    };
-    Some((digits.iter().try_fold(0, add)?, rest))
+    let rest = text.get(digits..)?;
+    let has_zero_ahead = digits > 1 && text.starts_with('0');
+    let is_whole = digits > 0 && !has_zero_ahead && !rest.starts_with(['.', 'e', 'E']);
+    is_whole.then_some((number, rest))
 }
 
 #[cfg(test)]

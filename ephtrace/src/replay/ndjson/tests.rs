@@ -97,3 +97,34 @@ fn packets_of_tshark_are_read_in_both_forms() {
     read as tshark packets: it does not tell whether the kernel chose a port
     ");
 }
+
+#[test]
+fn fields_of_tshark_may_be_in_no_layer_and_layers_may_be_nested() {
+    let names = ["frame.time_epoch", "ip.src", "ip.dst", "tcp.srcport", "tcp.dstport", "tcp.flags"];
+    let values = ["1700000000.5", "10.0.0.1", "10.0.0.2", "40000", "443", "0x0002"];
+    let fields: Vec<String> =
+        names.iter().zip(values).map(|(name, value)| format!("\"{name}\":[\"{value}\"]")).collect();
+    let flat = fields.join(",");
+    let json = format!("[{{\"_source\":{{\"layers\":{{{flat}}}}}}}]\n");
+    let ek = json.replace("[{\"_s", "{\"_s").replace("}}}]", "}}}");
+    let ek = names.iter().fold(ek, |ek, name| ek.replace(name, &name.replace('.', "_")));
+    let flags = "\"tcp_flags_syn\":[\"1\"],\"tcp_flags_ack\":[\"0\"]";
+    let split = ek.replace("\"tcp_flags\":[\"0x0002\"]", flags);
+    let v4 = |ends: [&str; 2]| format!(r#"{{"ip.src":"{}","ip.dst":"{}"}}"#, ends[0], ends[1]);
+    let (outer, inner) = (v4(["192.0.2.1", "192.0.2.2"]), v4(["10.0.0.1", "10.0.0.2"]));
+    let tcp = r#"{"tcp.srcport":"40000","tcp.dstport":"443","tcp.flags":"0x0002"}"#;
+    let layers = |protocols: &str, more: &str| {
+        let frame =
+            format!(r#"{{"frame.time_epoch":"1700000000.5","frame.protocols":"{protocols}"}}"#);
+        format!("{{\"layers\":{{\"frame\":{frame},{more},\"tcp\":{tcp}}}}}\n")
+    };
+    let twice = layers("eth:ip:gre:ip:tcp", &format!("\"ip\":[{outer},{inner}]"));
+    let v6 = r#""ipv6":{"ipv6.src":"2001:db8::1","ipv6.dst":"2001:db8::2"}"#;
+    let in_v6 = layers("eth:ethertype:ipv6:ip:tcp", &format!("{v6},\"ip\":{inner}"));
+    for text in [json, ek, split, twice, in_v6] {
+        let first = read(&text).lines().next().unwrap_or_default().to_owned();
+        assert_eq!(first, "1700000000500000000 tcp 10.0.0.1 40000 > 10.0.0.2 443", "{text}");
+    }
+    let in_v4 = layers("eth:ethertype:ip:ipv6:tcp", &format!("{v6},\"ip\":{outer}"));
+    assert!(read(&in_v4).contains("tcp 2001:db8::1 40000 > 2001:db8::2 443"));
+}

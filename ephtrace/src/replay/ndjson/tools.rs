@@ -9,9 +9,9 @@ use serde_json::Value;
 use crate::{
     model::{PacketKind, Protocol},
     replay::{
-        connections::{Sent, Told},
         logs::Clock,
         names,
+        told::{Sent, Told},
     },
 };
 
@@ -138,17 +138,21 @@ fn tshark(line: &str, clock: &mut Clock) -> Option<Said> {
         // The index line of `-T ek` before each packet.
         return packet.get("index").map(|_| Said::Other);
     };
-    let text = |layer: &str, key: &str| field(layers.get(layer)?, layer, key);
+    let text = |layer: &str, key: &str| field(self::layer(layers, layer), layer, key);
     let time = text("frame", "time_epoch").map(Cow::into_owned);
     if time.and_then(|time| clock.set(&time)).is_none() {
         clock.next();
     }
-    let version = if layers.get("ipv6").is_some() { "ipv6" } else { "ip" };
+    let protocols = text("frame", "protocols").unwrap_or_default();
+    let place = |name: &str| protocols.split(':').rev().position(|protocol| protocol == name);
+    // Of a tunnel, the inner one counts.
+    let is_v4_inside = place("ip").zip(place("ipv6")).is_some_and(|(v4, v6)| v4 < v6);
+    let version = if text("ipv6", "src").is_some() && !is_v4_inside { "ipv6" } else { "ip" };
     let Some((saddr, daddr)) = text(version, "src").zip(text(version, "dst")) else {
         return Some(Said::Packet(Told::Nothing(PacketKind::NotIp)));
     };
     let known = [Protocol::Tcp, Protocol::Udp, Protocol::Sctp];
-    let Some(protocol) = known.into_iter().find(|one| layers.get(one.name()).is_some()) else {
+    let Some(protocol) = known.into_iter().find(|one| text(one.name(), "srcport").is_some()) else {
         return Some(Said::Packet(Told::Nothing(PacketKind::OtherIp)));
     };
     let port = |key: &str| text(protocol.name(), key)?.parse::<u16>().ok();
@@ -156,7 +160,9 @@ fn tshark(line: &str, clock: &mut Clock) -> Option<Said> {
     let number = |key: &str| text("tcp", key)?.parse::<u32>().ok();
     let flags = text("tcp", "flags").and_then(|flags| hexadecimal(&flags));
     let flags = flags.or_else(|| {
-        let tree = layers.get("tcp")?.get("tcp.flags_tree")?;
+        let tcp = layer(layers, "tcp");
+        let tree = tcp.get("tcp.flags_tree").unwrap_or(tcp);
+        field(tree, "tcp", "flags.syn")?;
         let is_set = |key: &str| field(tree, "tcp", key).is_some_and(|value| is_true(&value));
         Some(u32::from(is_set("flags.syn")) * SYN + u32::from(is_set("flags.ack")) * ACK)
     });
@@ -167,6 +173,8 @@ fn tshark(line: &str, clock: &mut Clock) -> Option<Said> {
             let sequence = number("ack_raw").map(|ack| ack.wrapping_sub(1));
             Told::Answered(Sent { sequence, ..sent.reversed() })
         }
+        (Protocol::Tcp, Some(flags)) if flags & RST != 0 => Told::Reset(sent),
+        (Protocol::Tcp, Some(flags)) if flags & (SYN | ACK) == ACK => Told::Later(sent),
         (Protocol::Tcp, Some(_)) => Told::Nothing(PacketKind::MidStream),
         _ => Told::Datagram(sent),
     }))
@@ -178,12 +186,21 @@ const RST: u32 = 0x04;
 const ACK: u32 = 0x10;
 const SYN_ACK: u32 = SYN | ACK;
 
-/// Returns `tcp.srcport`, or `tcp_tcp_srcport`.
+/// Returns the layer of this name, of several the innermost. Fields that were asked for by name
+/// (`-e`) are in no layer.
+fn layer<'v>(layers: &'v Value, name: &str) -> &'v Value {
+    let layer = layers.get(name).unwrap_or(layers);
+    layer.as_array().and_then(|list| list.last()).unwrap_or(layer)
+}
+
+/// Returns `tcp.srcport`, `tcp_tcp_srcport` or, outside of its layer, `tcp_srcport`.
 fn field<'v>(layer: &'v Value, name: &str, key: &str) -> Option<Cow<'v, str>> {
     let dotted = format!("{name}.{key}");
-    let value = layer
-        .get(&dotted)
-        .or_else(|| layer.get(format!("{name}_{name}_{}", key.replace('.', "_"))))?;
+    let value = layer.get(&dotted).or_else(|| {
+        let key = key.replace('.', "_");
+        let in_layer = layer.get(format!("{name}_{name}_{key}"));
+        in_layer.or_else(|| layer.get(format!("{name}_{key}")))
+    })?;
     // In a tunnel, the last value is the innermost.
     let value = value.as_array().and_then(|list| list.last()).unwrap_or(value);
     match value {

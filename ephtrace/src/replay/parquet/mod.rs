@@ -66,6 +66,7 @@ pub struct Reader {
     meter: Meter,
     /// Bytes of the file for each of its rows: columns are read from many places at once.
     bytes_per_row: f64,
+    is_ours: bool,
 }
 
 /// A file whose footer was read.
@@ -157,6 +158,7 @@ impl Reader {
         let layout = guarded(|| Layout::of(metadata.schema_descr()))
             .map_err(|what| ReplayError::Columns { file: name.to_owned(), what })?;
         let losses = losses(&file.file);
+        let is_ours = told(&file.file, KEY_COMPLETE).is_some();
         let all = as_f64(u64::try_from(metadata.num_rows()).unwrap_or(0).max(1));
         let bytes_per_row = as_f64(file.source.len()) / all;
         Ok(Self {
@@ -169,6 +171,7 @@ impl Reader {
             rows: 0,
             meter: Meter::default(),
             bytes_per_row,
+            is_ours,
         })
     }
 
@@ -191,7 +194,12 @@ impl Reader {
 
     /// Returns the reason why the file has no row; `None` for one that ephtrace recorded.
     pub fn instead(&self) -> Option<String> {
-        told(&self.file.file, KEY_COMPLETE).is_none().then(|| "it has no rows".to_owned())
+        (!self.is_ours).then(|| "it has no rows".to_owned())
+    }
+
+    /// Returns whether ephtrace wrote it.
+    pub(super) fn is_ours(&self) -> bool {
+        self.is_ours
     }
 
     /// Returns the release of the traced kernel, if the recording contains it.

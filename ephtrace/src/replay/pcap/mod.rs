@@ -24,9 +24,11 @@ use pcap_parser::{
 };
 
 use self::link::Link;
+pub(super) use self::tunnel::has_port as is_tunnel;
 use super::{
-    connections::{Connections, Told},
+    connections::Connections,
     item::{Broken, Item},
+    told::Told,
 };
 use crate::model::{LeftOut, losses::Losses};
 
@@ -194,10 +196,7 @@ impl<R: Read> Reader<R> {
             Found::Packet { ts_ns, told } => {
                 self.packets += 1;
                 match told {
-                    Ok(told) => {
-                        let sent = self.connections.assigned(ts_ns, told)?;
-                        Some(sent.assignment(ts_ns))
-                    }
+                    Ok(told) => self.connections.assigned(ts_ns, told),
                     Err(reason) => Some(self.broken(self.packets, reason)),
                 }
             }

@@ -7,7 +7,7 @@ use etherparse::{EtherType, IpNumber, LaxIpPayloadSlice, LaxNetSlice, LaxSlicedP
 use super::{content::Content, link::Link, tunnel};
 use crate::{
     model::{PacketKind, Protocol},
-    replay::connections::{Sent, Told},
+    replay::told::{Sent, Told},
 };
 
 /// Bytes of a TCP header up to the flags. Captures may be truncated right behind.
@@ -19,6 +19,8 @@ const UDP_HEADER: usize = 8;
 /// Bytes of an SCTP header, and of its first chunk up to the sender's initial number.
 const SCTP_INIT_END: usize = 12 + 4 + 12;
 const SCTP_INIT: u8 = 1;
+const SCTP_INIT_ACK: u8 = 2;
+const SCTP_ABORT: u8 = 6;
 
 /// Maximum depth of nested tunnels.
 const MAX_TUNNELS: u32 = 4;
@@ -143,6 +145,8 @@ fn tcp(addresses: (IpAddr, IpAddr), data: &[u8]) -> Option<Told> {
             let sequence = Some(acknowledged.wrapping_sub(1));
             Told::Answered(Sent { sequence, ..sent.reversed() })
         }
+        flags if flags & RST != 0 => Told::Reset(sent),
+        flags if flags & (SYN | ACK) == ACK => Told::Later(sent),
         _ => Told::Nothing(PacketKind::MidStream),
     })
 }
@@ -150,8 +154,13 @@ fn tcp(addresses: (IpAddr, IpAddr), data: &[u8]) -> Option<Told> {
 fn sctp(addresses: (IpAddr, IpAddr), data: &[u8]) -> Option<Told> {
     // The chunk's type comes first behind the common header of 12 bytes (RFC 9260, section 3.3.2).
     let &kind = data.get(12)?;
-    if kind != SCTP_INIT {
-        return Some(Told::Nothing(PacketKind::MidStream));
+    let later = || sent(Protocol::Sctp, addresses, data, None);
+    match kind {
+        SCTP_INIT => {}
+        SCTP_ABORT => return later().map(Told::Reset),
+        // A packet of the server alone does not show that its client received it.
+        SCTP_INIT_ACK => return Some(Told::Nothing(PacketKind::MidStream)),
+        _ => return later().map(Told::Later),
     }
     let init: &[u8; SCTP_INIT_END] = data.first_chunk()?;
     let tag = u32::from_be_bytes([init[16], init[17], init[18], init[19]]);

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::{Assignment, FlowKey, Packets, Protocol};
 
+mod again;
 mod beyond_syns;
 
 const SEQUENCE: u32 = 77;
@@ -195,7 +196,11 @@ fn a_syn_that_is_sent_again_counts_once() {
 
 /// Creates a SYN from `saddr`, on the interface `any`.
 fn syn_from(saddr: [u8; 4], sport: u16, sequence: u32) -> Vec<u8> {
-    let tcp = PacketBuilder::ipv4(saddr, [192, 0, 2, 1], 64).tcp(sport, 443, sequence, 64_240);
+    syn_between(saddr, [192, 0, 2, 1], sport, sequence)
+}
+
+fn syn_between(saddr: [u8; 4], daddr: [u8; 4], sport: u16, sequence: u32) -> Vec<u8> {
+    let tcp = PacketBuilder::ipv4(saddr, daddr, 64).tcp(sport, 443, sequence, 64_240);
     let mut packet = Vec::new();
     tcp.syn().write(&mut packet, &[]).unwrap();
     behind(&[[0; 14].as_slice(), &[8, 0]].concat(), &packet)
@@ -205,14 +210,14 @@ fn syn_from(saddr: [u8; 4], sport: u16, sequence: u32) -> Vec<u8> {
 fn a_connection_counts_once_before_and_behind_nat() {
     let (inside, outside) = ([10, 0, 0, 1], [198, 51, 100, 7]);
     let packets = [
-        syn_from(inside, 40_001, 7),
-        syn_from(outside, 40_001, 7),
-        syn_from(inside, 40_002, 8),
+        syn_from(inside, 40_001, 7_000_000),
+        syn_from(outside, 40_001, 7_000_000),
+        syn_from(inside, 40_002, 8_000_000),
         // Another client has that port of the outside address.
-        syn_from(outside, 1_024, 8),
+        syn_from(outside, 1_024, 8_000_000),
         // The packet is sent again, and is captured twice again.
-        syn_from(inside, 40_002, 8),
-        syn_from(outside, 1_024, 8),
+        syn_from(inside, 40_002, 8_000_000),
+        syn_from(outside, 1_024, 8_000_000),
     ];
     let (assignments, _, left_out) = read(pcap(113, &packets));
     let sources: Vec<_> = assignments.iter().map(|a| (a.flow.saddr, a.sport)).collect();
@@ -222,17 +227,47 @@ fn a_connection_counts_once_before_and_behind_nat() {
 }
 
 #[test]
+fn a_connection_counts_once_before_and_behind_a_redirection() {
+    let (client, host, container) = ([10, 0, 0, 1], [192, 0, 2, 1], [172, 17, 0, 2]);
+    let packets = [
+        syn_between(client, host, 40_001, 7_000_000),
+        syn_between(client, container, 40_001, 7_000_000),
+        // The address of the host is put in front of it, too.
+        syn_between([172, 17, 0, 1], container, 40_001, 7_000_000),
+    ];
+    let at_once = |packets: &[Vec<u8>]| {
+        let mut bytes = pcap(113, packets);
+        let mut place = 24;
+        for packet in packets {
+            bytes[place..place + 4].copy_from_slice(&1_795_000_000_u32.to_le_bytes());
+            place += 16 + packet.len();
+        }
+        let (rows, _, left_out) = read(bytes);
+        let seen: Vec<_> = rows.iter().map(|row| (row.flow.saddr, row.flow.daddr)).collect();
+        (seen, left_out.translated)
+    };
+    assert_eq!(at_once(&packets), (vec![(client.into(), Some(host.into()))], 2));
+    // A scanner has one port and one number for a whole network.
+    let scanner: Vec<_> =
+        (1..=9).map(|n| syn_between(client, [192, 0, 2, n], 40_001, 7_000_000)).collect();
+    assert_eq!(at_once(&scanner).0.len(), 8);
+}
+
+#[test]
 fn what_only_looks_like_nat_counts() {
     let one = [10, 0, 0, 1];
     // A scanner has one sequence number for all of its ports.
-    let scanner = [syn_from(one, 40_001, 7), syn_from(one, 40_002, 7)];
+    let scanner = [syn_from(one, 40_001, 7_000_000), syn_from(one, 40_002, 7_000_000)];
     assert_eq!(read(pcap(113, &scanner)).0.len(), 2);
+    // A number that a program made up, for all clients.
+    let made_up = [syn_from(one, 40_001, 100), syn_from([10, 0, 0, 2], 40_001, 100)];
+    assert_eq!(read(pcap(113, &made_up)).0.len(), 2);
     // Equal sequence numbers by chance, seconds later.
     let later = [
-        syn_from(one, 40_001, 7),
-        syn_from(one, 40_002, 8),
-        syn_from(one, 40_003, 9),
-        syn_from([10, 0, 0, 2], 40_001, 7),
+        syn_from(one, 40_001, 7_000_000),
+        syn_from(one, 40_002, 8_000_000),
+        syn_from(one, 40_003, 9_000_000),
+        syn_from([10, 0, 0, 2], 40_001, 7_000_000),
     ];
     assert_eq!(read(pcap(113, &later)).0.len(), 4);
 }

@@ -1,6 +1,8 @@
 //! Packets within packets, sent by a host of a virtual network, or behind a tunnel.
 
-use super::content::Content;
+use std::ops::RangeInclusive;
+
+use super::{content::Content, wireless};
 use crate::model::PacketKind;
 
 /// VXLAN ports: the registered one, and Linux's default.
@@ -20,6 +22,10 @@ const MPLS: [u16; 2] = [0x8847, 0x8848];
 const PPPOE_SESSION: u16 = 0x8864;
 /// Provider backbone bridging, Ethernet in Ethernet behind four bytes (IEEE 802.1ah).
 const BACKBONE: u16 = 0x88e7;
+/// Cisco's `FabricPath`, Ethernet in Ethernet behind two bytes.
+const FABRIC_PATH: u16 = 0x8903;
+/// Tag of a virtual interface (IEEE 802.1BR): four bytes, then an `EtherType`.
+const INTERFACE_TAG: u16 = 0x8926;
 /// Limit below which the number is a length, and LLC follows (IEEE 802.3).
 const TYPES_BEGIN: u16 = 0x600;
 /// LLC and SNAP; an `EtherType` follows.
@@ -27,9 +33,11 @@ const SNAP: [u8; 6] = [0xaa, 0xaa, 3, 0, 0, 0];
 /// Mirrors of a switch, behind headers of 8 and 12 bytes (draft-foschiano-erspan).
 const ERSPAN_II: u16 = 0x88be;
 const ERSPAN_III: u16 = 0x22eb;
+/// Wireless frames of Aruba's access points; the lower bits number their queues.
+const ARUBA: RangeInclusive<u16> = 0x8200..=0x8270;
 
 /// Returns whether a tunnel in UDP has this port.
-pub(super) fn has_port(dport: u16) -> bool {
+pub(in crate::replay) fn has_port(dport: u16) -> bool {
     [GENEVE_PORT, GRE_PORT, VXLAN_GPE_PORT, GTP_PORT].contains(&dport)
         || VXLAN_PORTS.contains(&dport)
 }
@@ -106,6 +114,10 @@ pub(super) fn gre(packet: &[u8]) -> Option<Content<'_>> {
             let has_more = inner.get(11)? & 1 == 1;
             Some(Content::Ethernet(inner.get(if has_more { 20 } else { 12 }..)?))
         }
+        ether_type if ARUBA.contains(&ether_type) => match wireless::content(inner) {
+            Ok(content) => typed(content),
+            Err(kind) => Some(Content::Other(kind)),
+        },
         ether_type => Some(of_type(ether_type, inner)),
     }
 }
@@ -116,6 +128,8 @@ pub(super) fn in_type(ether_type: u16, payload: &[u8]) -> Option<Content<'_>> {
         BRIDGED => Some(Content::Ethernet(payload)),
         PPPOE_SESSION => ppp(payload.get(6..)?),
         BACKBONE => Some(Content::Ethernet(payload.get(4..)?)),
+        FABRIC_PATH => Some(Content::Ethernet(payload.get(2..)?)),
+        INTERFACE_TAG => typed(payload.get(4..)?),
         ..TYPES_BEGIN => snap(payload),
         _ if MPLS.contains(&ether_type) => mpls(payload),
         _ => None,
@@ -124,7 +138,12 @@ pub(super) fn in_type(ether_type: u16, payload: &[u8]) -> Option<Content<'_>> {
 
 /// Returns the contents behind LLC and SNAP.
 pub(super) fn snap(frame: &[u8]) -> Option<Content<'_>> {
-    let (ether_type, payload) = frame.strip_prefix(&SNAP)?.split_first_chunk()?;
+    typed(frame.strip_prefix(&SNAP)?)
+}
+
+/// Returns the contents behind their `EtherType`.
+fn typed(data: &[u8]) -> Option<Content<'_>> {
+    let (ether_type, payload) = data.split_first_chunk()?;
     Some(of_type(u16::from_be_bytes(*ether_type), payload))
 }
 

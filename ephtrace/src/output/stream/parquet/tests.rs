@@ -82,6 +82,7 @@ fn full() -> Assignment {
         cookie: Some(u64::MAX),
         host_pid: Some(4_194_304),
         hook: Some(Hook::SockOps),
+        is_another: true,
         ..Assignment::default()
     }
 }
@@ -110,7 +111,7 @@ fn numbered(n: u64) -> Assignment {
 fn what_was_recorded_is_read_back() {
     let scratch = Scratch::new("read-back");
     let failed = Assignment { sport: None, errno: Some(99), container: None, ..full() };
-    let unknown = Assignment { sport: Some(1), ..Assignment::default() };
+    let unknown = Assignment { sport: Some(1), is_another: true, ..Assignment::default() };
     let all = [full(), failed, unknown, full()];
     let mut sink = sink(&scratch.path(), None);
     for assignment in &all {

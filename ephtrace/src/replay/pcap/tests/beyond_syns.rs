@@ -94,6 +94,7 @@ fn packets_in_tunnels_of_ip_and_ethernet_are_read() {
         ("GRE with key", gre(&[0x20, 0, 8, 0, 0, 0, 0, 9], &inner)),
         ("GRE with Ethernet", gre(&[0, 0, 0x65, 0x58], &frame)),
         ("ERSPAN", gre(&[0x10, 0, 0x88, 0xbe, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0], &frame)),
+        ("Aruba's GRE", gre(&[0, 0, 0x82, 0], &self::frame(0x88, 0x01, 28, &inner))),
         (
             "ERSPAN III",
             gre(&[0x10, 0, 0x22, 0xeb, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], &frame),
@@ -116,6 +117,8 @@ fn packets_in_tunnels_of_ip_and_ethernet_are_read() {
         ("MPLS", of_type([0x88, 0x47], &two_labels)),
         ("MPLS with Ethernet", of_type([0x88, 0x47], &with_word)),
         ("802.1ah", of_type([0x88, 0xe7], &[&[0, 0, 0, 9], frame.as_slice()].concat())),
+        ("FabricPath", of_type([0x89, 3], &behind(&[0, 0], &frame))),
+        ("802.1BR", of_type([0x89, 0x26], &behind(&[0, 0, 0, 51, 0x81, 0, 0, 250, 8, 0], &inner))),
         ("802.3", of_type([0, 48], &behind(&[0xaa, 0xaa, 3, 0, 0, 0, 8, 0], &inner))),
         ("PPPoE", of_type([0x88, 0x64], &session)),
         (
