@@ -21,7 +21,7 @@ const WRITE: &str = "EPHTRACE_WRITE_SCHEMA";
 /// Labels that Prometheus adds to each series.
 const OF_TARGETS: [&str; 2] = ["instance", "job"];
 
-/// Words of PromQL before a list of labels.
+/// Words of a query before a list of labels.
 const GROUPINGS: [&str; 6] = ["by", "without", "on", "ignoring", "group_left", "group_right"];
 
 /// Length from which on the words of a remedy are looked up in the findings.

@@ -49,7 +49,10 @@ pub(crate) fn of_rules() -> Result<Vec<Query>> {
         if line.starts_with(FOLDED)
             && let Some(query) = queries.last_mut().filter(|_| is_expr)
         {
-            query.expr = format!("{} {words}", query.expr).trim_start().to_owned();
+            if !query.expr.is_empty() {
+                query.expr.push(' ');
+            }
+            query.expr.push_str(words);
         } else {
             is_expr = words == "expr: >-";
         }
