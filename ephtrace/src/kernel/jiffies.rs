@@ -7,11 +7,12 @@
 /// Tick rates of kernels (`kernel/Kconfig.hz`).
 const RATES: [u64; 4] = [100, 250, 300, 1000];
 
-/// Maximum difference of both clocks, in nanoseconds: the first jiffies pass before the monotonic
-/// clock starts, and some are counted late.
-const TOLERANCE_NS: u64 = 3_000_000_000;
+/// Maximum difference of both clocks, in seconds: the first jiffies pass before the monotonic clock
+/// starts, and some are counted late.
+const TOLERANCE_S: u64 = 3;
 
-const NS_PER_S: u64 = 1_000_000_000;
+const MS_PER_S: u64 = 1_000;
+const NS_PER_MS: u64 = 1_000_000;
 
 /// Returns the jiffies in one epoch of the hash secret, from `jiffies64` and `CLOCK_MONOTONIC` at
 /// the same moment.
@@ -27,13 +28,17 @@ pub(crate) fn per_epoch(jiffies: u64, monotonic_ns: u64) -> Option<u64> {
 /// `INITIAL_JIFFIES` is -300 s as an unsigned 32-bit number, even if jiffies have 64 bits.
 fn is_rate(rate: u64, jiffies: u64, monotonic_ns: u64) -> bool {
     let Some(ticks) = jiffies.checked_sub((1 << 32) - 300 * rate) else { return false };
-    let ns = u128::from(ticks) * u128::from(NS_PER_S) / u128::from(rate);
-    ns.abs_diff(u128::from(monotonic_ns)) < u128::from(TOLERANCE_NS)
+    // Milliseconds: with nanoseconds, the product would need 128 bits, and a division of those is
+    // a tenth of decoding a record.
+    let expected = monotonic_ns / NS_PER_MS * rate / MS_PER_S;
+    ticks.abs_diff(expected) < TOLERANCE_S * rate
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const NS_PER_S: u64 = 1_000_000_000;
 
     fn at(rate: u64, seconds: u64) -> (u64, u64) {
         ((1 << 32) - 300 * rate + seconds * rate + 40, seconds * NS_PER_S)

@@ -80,6 +80,13 @@ fn is_option(name: &str) -> bool {
     !NOT_IN_FILES.contains(&name) && names.any(|arg| arg.get_long() == Some(name))
 }
 
+/// Returns the command line's complaint about a value of the file, in one line.
+pub(super) fn complaint(error: &clap::Error) -> anyhow::Error {
+    let text = error.render().to_string();
+    let first = text.lines().next().unwrap_or_default();
+    anyhow::anyhow!("{}", first.trim_start_matches("error: "))
+}
+
 /// Returns the options in force as TOML, each with its meaning; options that are not set are
 /// comments.
 ///
@@ -87,7 +94,8 @@ fn is_option(name: &str) -> bool {
 ///
 /// The arguments are wrong, in clap's words.
 pub(super) fn in_force(arguments: &[OsString]) -> Result<String> {
-    let matches = Cli::command().try_get_matches_from(arguments)?;
+    let matches =
+        Cli::command().try_get_matches_from(arguments).map_err(|error| complaint(&error))?;
     let matches = matches.subcommand_matches(SERVE).context("not `serve`")?;
     let command = Cli::command();
     let serve = command.find_subcommand(SERVE).context("no command `serve`")?;
@@ -101,6 +109,11 @@ pub(super) fn in_force(arguments: &[OsString]) -> Result<String> {
         }
     }
     Ok(text)
+}
+
+/// Returns a value as TOML: a number, or text.
+fn typed(text: &str) -> Value {
+    text.parse().map_or_else(|_| Value::String(text.to_owned()), Value::Integer)
 }
 
 /// Returns the line of an option.
@@ -117,8 +130,7 @@ fn line(matches: &ArgMatches, arg: &clap::Arg, name: &str) -> String {
         return if is_on { format!("{key} = true") } else { format!("# {key} = true") };
     }
     let raw = matches.get_raw(id).into_iter().flatten();
-    let values: Vec<Value> =
-        raw.map(|value| Value::String(value.to_string_lossy().into_owned())).collect();
+    let values: Vec<Value> = raw.map(|value| typed(&value.to_string_lossy())).collect();
     let is_list = matches!(arg.get_action(), clap::ArgAction::Append);
     match values.first() {
         Some(_) if is_set && is_list => format!("{key} = {}", Value::Array(values)),
@@ -132,7 +144,7 @@ fn line(matches: &ArgMatches, arg: &clap::Arg, name: &str) -> String {
 mod tests {
     use super::*;
 
-    fn typed(arguments: &[&str]) -> Vec<OsString> {
+    fn line_of(arguments: &[&str]) -> Vec<OsString> {
         arguments.iter().map(OsString::from).collect()
     }
 
@@ -142,7 +154,7 @@ mod tests {
                     dst = ['10.0.0.0/8', '::/0']\n[web]\nlisten-address = ['[::1]:9435']\n";
         assert_eq!(
             arguments(text).unwrap(),
-            typed(&[
+            line_of(&[
                 "--dst=10.0.0.0/8",
                 "--dst=::/0",
                 "--interval=10s",
@@ -170,9 +182,10 @@ mod tests {
     #[test]
     fn what_is_printed_can_be_read() {
         let first = ["ephtrace", "serve", "--interval", "7s", "--dst", "10.0.0.0/8", "-4"];
-        let printed = in_force(&typed(&first)).unwrap();
+        let printed = in_force(&line_of(&first)).unwrap();
         let read = arguments(&printed).unwrap();
-        let again: Vec<OsString> = typed(&["ephtrace", "serve"]).into_iter().chain(read).collect();
+        let again: Vec<OsString> =
+            line_of(&["ephtrace", "serve"]).into_iter().chain(read).collect();
         assert_eq!(in_force(&again).unwrap(), printed);
         assert!(printed.contains("\ninterval = \"7s\"\n"), "{printed}");
     }

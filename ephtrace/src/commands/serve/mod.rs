@@ -112,7 +112,7 @@ fn configured(typed: &[OsString]) -> Result<ServeArgs> {
         bail!("not `ephtrace serve`");
     };
     let all = with_config(args.config.as_deref(), typed)?;
-    match Cli::try_parse_from(all)?.into_command() {
+    match Cli::try_parse_from(all).map_err(|error| config::complaint(&error))?.into_command() {
         Command::Serve(args) => Ok(args),
         _ => bail!("not `ephtrace serve`"),
     }
