@@ -97,6 +97,14 @@ fn get(from: SocketAddr, path: &str) -> Result<String> {
     Ok(body.to_owned())
 }
 
+/// Returns the command of a program that goes before others: on a busy machine, a look at the
+/// sockets takes seconds, and the next one comes after twenty times as long.
+fn preferred(program: &Path) -> Command {
+    let mut command = Command::new("nice");
+    command.args(["-n", "-10"]).arg(program);
+    command
+}
+
 /// A running Prometheus, and what it scrapes.
 struct Server {
     child: Child,
@@ -114,7 +122,7 @@ impl Server {
         );
         fs::write(&config, text)?;
         let address = free()?;
-        let mut command = Command::new(program);
+        let mut command = preferred(program);
         command
             .arg(format!("--config.file={}", config.display()))
             .arg(format!("--storage.tsdb.path={}", data.display()))
@@ -185,7 +193,7 @@ fn encoded(text: &str) -> String {
 
 fn serve(scratch: &Scratch, hook: &str, address: SocketAddr, more: &[&str]) -> Result<Tracer> {
     let output = scratch.file("output");
-    let mut command = Command::new(setup::ephtrace());
+    let mut command = preferred(&setup::ephtrace());
     let address = address.to_string();
     command.args(["serve", "--hook", hook, "--interval", "1s", "--top-destinations", "5"]);
     command.args(["--web.listen-address", &address]).args(more);
