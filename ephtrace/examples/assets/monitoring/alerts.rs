@@ -100,14 +100,19 @@ const ON_STATE: [OnState; 8] = [
     },
     OnState {
         name: "EphtraceConnectsFail",
-        expr: "sum by (instance, job, origin, family, error) \
-               (increase(ephtrace_assignment_failures_total{error=\"EADDRNOTAVAIL\"}[5m])) > 0",
+        // A series begins with its first failures, which are no increase of it: they count for the
+        // time in which the series is new, if the target itself is not.
+        expr: "sum by (instance, job, origin, family, error) (\
+               ephtrace_assignment_failures_total{error=\"EADDRNOTAVAIL\"} unless \
+               ephtrace_assignment_failures_total{error=\"EADDRNOTAVAIL\"} offset 5m \
+               and on (instance, job) ephtrace_up offset 5m or \
+               increase(ephtrace_assignment_failures_total{error=\"EADDRNOTAVAIL\"}[5m])) > 0",
         hold: "1m",
         severity: CRITICAL,
         keeps: FAILED,
         metric: "ephtrace_assignment_failures_total",
         labels: FAILED,
-        fires: "0x10 1+5x20",
+        fires: "_x16 7x14",
         quiet: "9x30",
     },
     OnState {

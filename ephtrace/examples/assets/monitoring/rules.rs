@@ -88,6 +88,9 @@ pub(crate) fn tests(alerts: &[Alert]) -> String {
     for alert in alerts {
         begin(&mut text, &alert.name);
         series(&mut text, alert, alert.sample.fires);
+        if alert.sample.metric != "ephtrace_up" {
+            text.push_str(UP);
+        }
         text.push_str("    alert_rule_test:\n");
         let _ = writeln!(text, "      - eval_time: {EVAL}\n        alertname: {}", alert.name);
         text.push_str("        exp_alerts:\n          - exp_labels:\n");
@@ -112,6 +115,11 @@ pub(crate) fn tests(alerts: &[Alert]) -> String {
     text.push_str(RECORDS);
     text
 }
+
+/// The target of the samples has been there for long.
+const UP: &str = r#"      - series: 'ephtrace_up{instance="host:9435",job="ephtrace"}'
+        values: 1x30
+"#;
 
 /// Tests of the rules that record.
 const RECORDS: &str = r#"  - name: recorded
