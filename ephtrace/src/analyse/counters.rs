@@ -204,12 +204,13 @@ mod tests {
         assert_eq!(counters.failed[&(connect, "EADDRNOTAVAIL")], 3);
         assert_eq!(counters.assigned[&Kind::UNKNOWN], 5);
         assert_eq!((counters.unlisted, counters.latency[3]), (5, 14));
-        assert!(counters.destinations.is_empty());
+        assert!(counters.destinations.is_empty() && !counters.lists_destinations());
     }
 
     #[test]
     fn the_busiest_destinations_are_listed_and_the_silent_ones_go() {
         let mut counters = Counters::new(2);
+        assert!(counters.lists_destinations() && Counters::new(1).lists_destinations());
         counters.add(&[row(1, 1, 0), row(2, 9, 0), row(3, 5, 1)], None, 0);
         let listed = |counters: &Counters| {
             let mut listed: Vec<_> = counters.destinations.iter().collect();
