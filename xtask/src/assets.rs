@@ -1,8 +1,10 @@
-//! `cargo xtask assets`: man pages and completions, kept in `assets/` so that whoever packages
-//! ephtrace needs no build for them. `cargo xtask lint` tells when they are not current.
+//! `cargo xtask assets`: man pages and completions, kept in `assets/`, and files for monitoring
+//! systems, kept in `deploy/`, so that whoever packages ephtrace needs no build for them. `cargo
+//! xtask lint` tells when they are not current.
 //!
-//! The files come out of the definition of the command line (`ephtrace/examples/assets`), so a
-//! new command has its page and its completions without a word here.
+//! The files come out of the definitions of the command line and of the metrics
+//! (`ephtrace/examples/assets`), so a new command has its page and its completions without a word
+//! here.
 
 use std::{
     collections::BTreeMap,
@@ -16,9 +18,10 @@ use anyhow::{Context as _, Result, bail};
 use crate::{process, say::result, setup, workspace};
 
 /// Folders that are written, both in the checkout and for a check.
-const FOLDERS: [&str; 2] = ["man", "completions"];
+const FOLDERS: [&str; 4] =
+    ["assets/man", "assets/completions", "deploy/grafana", "deploy/prometheus"];
 
-/// Write the man pages and completions to `assets/`.
+/// Write the man pages and completions to `assets/`, dashboard and rules to `deploy/`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Only tell whether they are current
@@ -38,18 +41,18 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
 }
 
 fn write() -> Result<()> {
-    let assets = workspace::root().join("assets");
-    for folder in FOLDERS.map(|folder| assets.join(folder)) {
+    let root = workspace::root();
+    for folder in FOLDERS.map(|folder| root.join(folder)) {
         // The folder is removed, so that a removed command leaves no page.
         if folder.exists() {
             fs::remove_dir_all(&folder)
                 .with_context(|| format!("cannot remove {}", folder.display()))?;
         }
     }
-    generate(&assets)?;
+    generate(&root)?;
     let n: usize =
-        FOLDERS.iter().map(|folder| files(&assets.join(folder)).map_or(0, |all| all.len())).sum();
-    result(format_args!("{n} files in {}", assets.display()));
+        FOLDERS.iter().map(|folder| files(&root.join(folder)).map_or(0, |all| all.len())).sum();
+    result(format_args!("{n} files in {}", FOLDERS.join(", ")));
     Ok(())
 }
 
@@ -60,10 +63,10 @@ pub(crate) fn check() -> Result<()> {
         fs::remove_dir_all(&fresh).with_context(|| format!("cannot remove {}", fresh.display()))?;
     }
     generate(&fresh)?;
-    let assets = workspace::root().join("assets");
+    let root = workspace::root();
     let mut stale = Vec::new();
     for folder in FOLDERS {
-        stale.extend(differing(&files(&assets.join(folder))?, &files(&fresh.join(folder))?));
+        stale.extend(differing(&files(&root.join(folder))?, &files(&fresh.join(folder))?));
     }
     if !stale.is_empty() {
         bail!("not current: {}; run `cargo xtask assets`", stale.join(", "));

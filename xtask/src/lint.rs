@@ -32,10 +32,10 @@ pub(crate) fn main() -> Result<ExitCode> {
             failed.push(what);
         }
     }
-    say("man pages and completions");
+    say("written files");
     if let Err(error) = assets::check() {
         say::error(&error);
-        failed.push("man pages and completions");
+        failed.push("written files");
     }
     if !failed.is_empty() {
         bail!("failed: {}", failed.join(", "));

@@ -51,7 +51,7 @@ enum Command {
     Fuzz(fuzz::Args),
     /// Measure what tracing costs, against untraced and peers.
     Bench(bench::Args),
-    /// Write the man pages and completions to `assets/`.
+    /// Write man pages and completions to `assets/`, dashboard and rules to `deploy/`.
     Assets(assets::Args),
     /// Draw `ephtrace top` for the README, from a real run.
     Picture(picture::Args),

@@ -91,10 +91,16 @@ fn this_kernel() -> Result<Tally> {
     if let Ok(python) = setup::python::ensure() {
         command.arg(format!("EPHTRACE_PYTHON={}", python.display()));
     }
-    match setup::packet_tools::ensure() {
-        Ok(root) => drop(command.arg(format!("EPHTRACE_PACKET_TOOLS={}", root.display()))),
-        // Without them, their test is skipped.
-        Err(error) => say(format_args!("no other tools that record: {error:#}")),
+    let others = [
+        ("EPHTRACE_PACKET_TOOLS", setup::unpacked::packet_tools(), "tools that record"),
+        ("EPHTRACE_PROMETHEUS", setup::unpacked::prometheus(), "monitoring system"),
+    ];
+    for (name, place, what) in others {
+        match place {
+            Ok(root) => drop(command.arg(format!("{name}={}", root.display()))),
+            // Its tests are skipped.
+            Err(error) => say(format_args!("no other {what}: {error:#}")),
+        }
     }
     if let Some(hooks) = std::env::var_os("EPHTRACE_HOOKS") {
         command.arg(format!("EPHTRACE_HOOKS={}", hooks.to_string_lossy()));

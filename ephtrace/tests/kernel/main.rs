@@ -51,8 +51,11 @@ mod notes;
 mod patterns;
 mod pid_namespace;
 mod ports;
+mod prometheus;
 #[path = "../common/python.rs"]
 mod python;
+#[path = "../common/queries.rs"]
+mod queries;
 mod readme;
 mod record;
 mod recorded;
@@ -123,6 +126,7 @@ fn main() -> ExitCode {
         patterns::TESTS,
         pid_namespace::TESTS,
         ports::TESTS,
+        prometheus::TESTS,
         readme::TESTS,
         record::TESTS,
         recorded::TESTS,

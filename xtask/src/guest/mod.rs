@@ -117,7 +117,7 @@ pub(crate) fn test(options: &Options) -> Result<Tally> {
     plan.command.extend(words.map(str::to_owned));
     plan.command.extend(options.only.clone());
     plan.environment.push(format!("EPHTRACE_HOOKS={}", options.hooks));
-    match setup::packet_tools::ensure() {
+    match setup::unpacked::packet_tools() {
         Ok(root) => {
             for name in TRACING_TOOLS {
                 plan.add_unpacked(&root.join("usr/sbin").join(name), &root)?;

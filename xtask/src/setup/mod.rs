@@ -7,9 +7,9 @@
 pub(crate) mod bpftool;
 pub(crate) mod compiler;
 mod linker;
-pub(crate) mod packet_tools;
 pub(crate) mod python;
 mod typos;
+pub(crate) mod unpacked;
 pub(crate) mod version;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -29,7 +29,7 @@ pub(crate) struct Args {
     #[arg(long)]
     lint: bool,
     /// Also the programs that tests compare with: bpftool, DuckDB, Polars and pyarrow,
-    /// tcpdump, tshark, conntrack, nft, and tracers of libbpf-tools
+    /// tcpdump, tshark, conntrack, nft, tracers of libbpf-tools, and Prometheus
     #[arg(long)]
     tests: bool,
 }
@@ -47,10 +47,16 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
     if args.tests {
         say(format_args!("other reader of types: {}", bpftool::ensure()?.display()));
         say(format_args!("other readers of recordings: {}", python::ensure()?.display()));
-        match packet_tools::ensure() {
-            Ok(tools) => say(format_args!("other tools that record: {}", tools.display())),
-            // One test is skipped.
-            Err(error) => say(format_args!("no other tools that record: {error:#}")),
+        let others = [
+            ("tools that record", unpacked::packet_tools()),
+            ("monitoring system", unpacked::prometheus()),
+        ];
+        for (what, place) in others {
+            match place {
+                Ok(place) => say(format_args!("other {what}: {}", place.display())),
+                // Its tests are skipped.
+                Err(error) => say(format_args!("no other {what}: {error:#}")),
+            }
         }
     }
     say("everything is here: cargo build --release");

@@ -255,8 +255,8 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "ephtrace_destination_failures",
         kind: Type::Counter,
-        help: "Failed connects to the busiest destinations, since each is listed (--top- \
-               destinations).",
+        help: "Failed connects to the busiest destinations, since each is listed \
+               (--top-destinations).",
         labels: DESTINATION,
         series: |s| by_destination(s, |one| one.failed),
     },
