@@ -24,6 +24,9 @@ pub struct Kind {
     pub family: &'static str,
 }
 
+/// Error of a connect that finds no port.
+const NO_PORT: &str = "EADDRNOTAVAIL";
+
 /// Label of what is counted without its kind, or without its destination.
 pub const OTHER: &str = "other";
 
@@ -82,9 +85,11 @@ pub struct Counters {
 impl Counters {
     /// Creates counters with at most `most` destinations of their own.
     pub fn new(most: usize) -> Self {
+        // A series that began with its first failure would hide it from a rate.
+        let connects = ["4", "6"].map(|family| Kind { origin: Origin::Connect.name(), family });
         Self {
-            assigned: BTreeMap::new(),
-            failed: BTreeMap::new(),
+            assigned: connects.into_iter().map(|kind| (kind, 0)).collect(),
+            failed: connects.into_iter().map(|kind| ((kind, NO_PORT), 0)).collect(),
             latency: [0; LATENCY_SLOTS],
             search_ns: 0,
             candidates: 0,

@@ -12,18 +12,18 @@ use super::{
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
-  sudo ephtrace serve                            metrics on http://127.0.0.1:9435/metrics
+  sudo ephtrace serve                            metrics on http://127.0.0.1:19435/metrics
   sudo ephtrace serve --web.listen-address unix:/run/ephtrace/metrics.sock
   sudo ephtrace serve --textfile /var/lib/node_exporter/ephtrace.prom
   sudo ephtrace serve --top-destinations 20      with the busiest destinations as labels
   ephtrace serve --print-config > /etc/ephtrace.toml
-  curl -s localhost:9435/metrics | grep ephtrace_finding
+  curl -s localhost:19435/metrics | grep ephtrace_finding
 
 The kernel adds up, so the cost does not grow with the number of connects. SIGHUP reads the
 configuration again.";
 
 /// Address by default.
-pub const DEFAULT_ADDRESS: &str = "127.0.0.1:9435";
+pub const DEFAULT_ADDRESS: &str = "127.0.0.1:19435";
 
 /// Maximum number of destinations with labels of their own.
 pub(super) const MAX_DESTINATIONS: u64 = 50;
@@ -32,8 +32,8 @@ pub(super) const MAX_DESTINATIONS: u64 = 50;
 #[derive(Clone, Debug, Default, Args)]
 #[command(args_override_self = true)]
 pub struct ServeArgs {
-    /// Listen here: address:port, [IPv6]:port, or unix:/path; may be repeated. Sockets that
-    /// systemd passes come instead
+    /// Listen here: address:port, such as 0.0.0.0:19435, or unix:/path; may be repeated. Sockets
+    /// that systemd passes come instead
     #[arg(long = "web.listen-address", value_name = "ADDRESS")]
     pub listen: Vec<String>,
 

@@ -23,9 +23,12 @@ use crate::{
 
 /// Remaining work of a command.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "kinds of work that have nothing in common")]
 pub(crate) struct Later {
     /// True if it looks at sockets in use, in all network namespaces.
     pub(crate) looks: bool,
+    /// True if it reads events from the ring buffer, ahead of others.
+    pub(crate) reads: bool,
     /// True if it has the kernel measure the programs' cost.
     pub(crate) measures: bool,
     /// True if it writes files in places that are not entirely this user's.
@@ -35,7 +38,7 @@ pub(crate) struct Later {
 impl Later {
     /// Remaining work after counting: `storm` and `check` take inventories.
     pub(crate) const COUNTING: Self =
-        Self { looks: true, measures: false, writes_for_others: false };
+        Self { looks: true, reads: false, measures: false, writes_for_others: false };
 
     /// Returns that of `serve`, which may write the file at `path`, too.
     pub(crate) fn serving(path: Option<&Path>) -> Self {
@@ -47,7 +50,7 @@ impl Later {
         let recorded = settings.record.as_ref().map(|record| &record.path);
         let path = recorded.or(settings.output.as_ref());
         let writes_for_others = path.is_some_and(|path| !is_own(path));
-        Self { looks, measures: settings.measures_cost, writes_for_others }
+        Self { looks, reads: true, measures: settings.measures_cost, writes_for_others }
     }
 
     /// Returns the rights needed for it, apart from those of the hook.
@@ -164,6 +167,9 @@ fn wanted(later: Later, is_root: bool, is_memory_locked: bool) -> Rights {
     let mut wanted = TO_ATTACH | later.rights();
     if !is_root {
         wanted -= TO_WRITE;
+    }
+    if !later.reads {
+        wanted -= Rights::SYS_NICE;
     }
     if !is_memory_locked {
         wanted -= Rights::SYS_RESOURCE;

@@ -6,7 +6,7 @@ use ephtrace::analyse::findings::Rule;
 use super::runbook::Section;
 
 /// Labels of the samples' target.
-pub(crate) const TARGET: [(&str, &str); 2] = [("instance", "host:9435"), ("job", "ephtrace")];
+pub(crate) const TARGET: [(&str, &str); 2] = [("instance", "host:19435"), ("job", "ephtrace")];
 
 /// Labels of a sample, beside those of the target.
 type Labels = &'static [(&'static str, &'static str)];

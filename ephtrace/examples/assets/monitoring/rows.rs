@@ -343,6 +343,15 @@ const ITSELF: &[Panel] = &[
         &[(r#"ephtrace_measuring_seconds{instance=~"$instance"}"#, "{{instance}}")],
     ),
     lines(
+        "Age of the numbers of namespaces",
+        "ephtrace_sockets_timestamp_seconds",
+        "s",
+        &[(
+            r#"time() - ephtrace_sockets_timestamp_seconds{instance=~"$instance"}"#,
+            "{{instance}}",
+        )],
+    ),
+    lines(
         "Memory",
         "ephtrace_resident_memory_bytes",
         "bytes",

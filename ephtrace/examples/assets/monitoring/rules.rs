@@ -117,7 +117,7 @@ pub(crate) fn tests(alerts: &[Alert]) -> String {
 }
 
 /// The target of the samples has been there for long.
-const UP: &str = r#"      - series: 'ephtrace_up{instance="host:9435",job="ephtrace"}'
+const UP: &str = r#"      - series: 'ephtrace_up{instance="host:19435",job="ephtrace"}'
         values: 1x30
 "#;
 

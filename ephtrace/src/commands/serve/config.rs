@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn a_file_is_arguments() {
         let text = "interval = '10s'\ntop-destinations = 5\nipv4 = true\nfailed = false\n\
-                    dst = ['10.0.0.0/8', '::/0']\n[web]\nlisten-address = ['[::1]:9435']\n";
+                    dst = ['10.0.0.0/8', '::/0']\n[web]\nlisten-address = ['[::1]:19435']\n";
         assert_eq!(
             arguments(text).unwrap(),
             line_of(&[
@@ -160,7 +160,7 @@ mod tests {
                 "--interval=10s",
                 "--ipv4",
                 "--top-destinations=5",
-                "--web.listen-address=[::1]:9435",
+                "--web.listen-address=[::1]:19435",
             ])
         );
     }

@@ -139,7 +139,7 @@ async fn serve(settings: &ServeSettings, typed: &[OsString], log_level: u8) -> R
             () = ends.wait() => break,
             result = &mut ended => return result.context("the measuring thread is gone")?,
             () = hangups.wait() => {
-                tell_systemd(&[NotifyState::Reloading]);
+                tell_systemd(&reloading());
                 how = reload(typed, log_level, how, &orders);
                 tell_systemd(&[NotifyState::Ready]);
             }
@@ -201,6 +201,12 @@ fn reload(
     }
 }
 
+/// Returns what systemd is told before a reload: without the time, it would wait for another one.
+fn reloading() -> Vec<NotifyState<'static>> {
+    let now = NotifyState::monotonic_usec_now().ok();
+    [NotifyState::Reloading].into_iter().chain(now).collect()
+}
+
 fn tell(what: &str) {
     // A closed standard error is no reason to fail.
     let _ = writeln!(io::stderr(), "ephtrace: {what}");
@@ -221,6 +227,7 @@ fn nothing_yet() -> Snapshot {
         kernel: String::new(),
         counters: Counters::new(0),
         namespaces: Vec::new(),
+        sockets_ts_ns: None,
         namespaces_left_out: 0,
         full_in_s: None,
         findings: Vec::new(),

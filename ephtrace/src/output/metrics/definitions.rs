@@ -275,6 +275,14 @@ pub const METRICS: &[Metric] = &[
         series: |s| one(Value::Number(seconds(s.ts_ns))),
     },
     Metric {
+        name: "ephtrace_sockets_timestamp_seconds",
+        kind: Type::Gauge,
+        help: "Time of the numbers of namespaces, in seconds since the Unix epoch: sockets are \
+               listed less often on a busy host.",
+        labels: &[],
+        series: |s| s.sockets_ts_ns.map_or_else(Vec::new, |ns| one(Value::Number(seconds(ns)))),
+    },
+    Metric {
         name: "ephtrace_measuring_seconds",
         kind: Type::Gauge,
         help: "Time that the last reading of counts and sockets took.",

@@ -20,6 +20,9 @@ pub struct Snapshot {
     pub counters: Counters,
     /// Namespaces, the one with the fullest destination first; empty if not examined.
     pub namespaces: Vec<NetnsUse>,
+    /// Time of the numbers of namespaces, in nanoseconds since the Unix epoch; `None` if they were
+    /// not examined yet.
+    pub sockets_ts_ns: Option<u64>,
     /// Number of namespaces that were left out to bound the number of series, or not readable.
     pub namespaces_left_out: u64,
     /// Shortest time until a destination has no port left, in seconds; `None` without a trend that

@@ -54,6 +54,7 @@ fn snapshot(destinations: u8, namespaces: u32) -> Snapshot {
         kernel: "6.12.0".to_owned(),
         counters: counted(destinations),
         namespaces: (1..=namespaces).map(one).collect(),
+        sockets_ts_ns: Some(1_795_000_000_250_000_000),
         namespaces_left_out: 0,
         full_in_s: Some(1800.0),
         findings: vec![("exhausted", Severity::Warning), ("exhausted", Severity::Critical)],

@@ -20,6 +20,7 @@ use crate::{
         counters::Counters,
         findings::{Facts, findings},
         storm::{Detector, Interval},
+        summary::CpuTime,
     },
     host::{clock::Clock, containers::Containers, snapshot, snapshot::Which},
     inventory::{Inventory, Mark, Namespace, PastOwners, facts},
@@ -45,8 +46,11 @@ const MAX_NAMESPACES: usize = 100;
 /// a range have a place among them, as a port serves each once.
 const LISTED: usize = 4096;
 
-/// Ratio of the pause after an examination of all sockets to its duration.
+/// Ratio of the pause after an examination of all sockets to the processor time that it took.
 const SHARE: u32 = 20;
+
+/// Longest pause: numbers that are older mislead.
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 /// Mode of a new file: other users' collectors read it.
 const READABLE: u32 = 0o644;
@@ -226,6 +230,7 @@ impl Measuring {
             kernel: self.kernel.clone(),
             counters: self.counters.clone(),
             namespaces: namespaces.iter().take(MAX_NAMESPACES).map(netns_use).collect(),
+            sockets_ts_ns: inventory.map(|inventory| inventory.ts_ns),
             namespaces_left_out: left_out as u64,
             full_in_s: full_in_s.min_by(f64::total_cmp),
             findings: found.iter().map(|one| (one.rule.name(), one.severity)).collect(),
@@ -278,14 +283,22 @@ impl Sockets {
             self.rest -= 1;
             return;
         }
-        let began = Instant::now();
+        let began = spent();
         match snapshot::snapshot_without_holders(&Which::All, LISTED, &PastOwners::default()) {
             Ok(inventory) => self.inventory = Some(inventory),
             Err(error) => log::info!("port use unknown: {error}"),
         }
-        let looks = (began.elapsed() * SHARE).as_millis() / interval.as_millis().max(1);
+        let pause = (spent().saturating_sub(began) * SHARE).min(LONGEST_PAUSE);
+        let looks = pause.as_millis() / interval.as_millis().max(1);
         self.rest = u32::try_from(looks).unwrap_or(u32::MAX);
     }
+}
+
+/// Returns the processor time of this process so far: on a busy machine, a look takes long without
+/// costing much.
+fn spent() -> Duration {
+    let CpuTime { user_ns, system_ns } = live::cpu_time().unwrap_or_default();
+    Duration::from_nanos(user_ns + system_ns)
 }
 
 /// Nanoseconds of a second.
