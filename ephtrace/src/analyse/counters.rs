@@ -194,6 +194,9 @@ mod tests {
         totals.assignments = assignments;
         totals.failures[0] = failed;
         totals.latency[3] = u32::try_from(assignments).unwrap();
+        totals.tried[1] = 2;
+        (totals.search_ns, totals.candidates) = (70, 5);
+        (totals.second_pass, totals.self_connects) = (3, 4);
         (key, totals)
     }
 
@@ -209,7 +212,22 @@ mod tests {
         assert_eq!(counters.failed[&(connect, "EADDRNOTAVAIL")], 3);
         assert_eq!(counters.assigned[&Kind::UNKNOWN], 5);
         assert_eq!((counters.unlisted, counters.latency[3]), (5, 14));
+        assert_eq!((counters.search_ns, counters.candidates, counters.walked), (210, 15, 6));
+        assert_eq!((counters.second_pass, counters.self_connects), (9, 12));
         assert!(counters.destinations.is_empty() && !counters.lists_destinations());
+    }
+
+    #[test]
+    fn each_family_and_error_is_counted_apart() {
+        let mut counters = Counters::new(0);
+        let (mut key, mut totals) = row(1, 4, 0);
+        (key.family, key.origin) = (6, Origin::Udp as u8);
+        totals.failures[2] = 1;
+        counters.add(&[(key, totals)], None, 1);
+        let udp = Kind { origin: "udp", family: "6" };
+        assert_eq!((counters.assigned[&udp], counters.failed[&(udp, "EAGAIN")]), (3, 1));
+        // Errors that did not happen have no series, but for connects without a port.
+        assert_eq!(counters.failed.len(), 3);
     }
 
     #[test]
