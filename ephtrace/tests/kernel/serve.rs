@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use nix::sys::signal::Signal;
 
 use crate::{
@@ -106,9 +106,10 @@ fn what_is_served_is_what_the_program_did(hook: &str) -> Result<()> {
     let assign = Assign::start(&scratch, &args)?;
     let pid = assign.pid().to_string();
     let textfile = scratch.file("prom");
-    let more = ["-p", &pid, "--interval", "0.2", "--top-destinations", "3", "--textfile"];
     let text = textfile.to_str().context("no text")?;
-    let served = Served::start(&scratch, hook, &[&more[..], &[text]].concat())?;
+    let which = ["-p", &pid, "--origin", "connect"];
+    let how = ["--interval", "0.2", "--top-destinations", "3", "--textfile", text];
+    let served = Served::start(&scratch, hook, &[&which[..], &how].concat())?;
     let before = served.metrics()?;
     ensure!(sum(&before, ASSIGNED, "") + sum(&before, FAILED, "") == 0, "{before:?}");
     assign.output()?;
@@ -125,7 +126,7 @@ fn what_is_served_is_what_the_program_did(hook: &str) -> Result<()> {
             now.contains_key(r#"ephtrace_finding{rule="exhausted",severity="critical"}"#);
         Ok((seen >= 25 && is_found).then_some(now))
     });
-    let all = all.with_context(|| format!("{last:?}"))?;
+    let all = all.map_err(|error| anyhow!("{error:#}: {last:?}"))?;
     ensure!((sum(&all, ASSIGNED, "connect"), sum(&all, FAILED, "EADDRNOTAVAIL")) == (10, 15));
     ensure!((sum(&all, ASSIGNED, ""), sum(&all, FAILED, "")) == (10, 15), "{all:?}");
     let listed = ["ephtrace_destination_assignments_total", "ephtrace_destination_failures_total"];
@@ -133,8 +134,11 @@ fn what_is_served_is_what_the_program_did(hook: &str) -> Result<()> {
     ensure!(by_destination == [10, 15], "{by_destination:?}: {all:?}");
     ensure!(sum(&all, "ephtrace_lost_total", "") == 0, "{all:?}");
     ensure!(sum(&all, "ephtrace_search_seconds_count", "") <= 25, "{all:?}");
-    let written = series(&fs::read_to_string(&textfile)?)?;
-    ensure!(sum(&written, ASSIGNED, "") + sum(&written, FAILED, "") == 25, "{written:?}");
+    // The file is written after the page.
+    wait::until("the same in the file", || {
+        let written = series(&fs::read_to_string(&textfile)?)?;
+        Ok((sum(&written, ASSIGNED, "") + sum(&written, FAILED, "") == 25).then_some(()))
+    })?;
     say(&format!("hook {hook}: {} series", all.len()));
     served.end()
 }
