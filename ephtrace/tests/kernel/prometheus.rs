@@ -245,7 +245,7 @@ fn stored(server: &Server, truth: &[Attempt]) -> Result<()> {
     let full = format!("max_over_time(ephtrace_destination_use_max_ratio{here}[10m])");
     for (expr, due) in [
         ("ephtrace_assignments_total{origin=\"connect\", family=\"4\"}", assigned),
-        ("ephtrace_assignment_failures_total{error=\"EADDRNOTAVAIL\"}", failed),
+        ("sum(ephtrace_assignment_failures_total{error=\"EADDRNOTAVAIL\"})", failed),
         ("sum(ephtrace_assignments_total)", assigned),
         ("sum(ephtrace_assignment_failures_total)", failed),
         ("sum(ephtrace_destination_assignments_total)", assigned),

@@ -180,12 +180,12 @@ fn run(scratch: &Scratch, step: &Step, background: &mut Vec<(String, Group)>) ->
     Ok(())
 }
 
-/// Whether a command is a live trace that nothing but an interrupt ends.
+/// Whether a command is a live trace, or a service, that nothing but an interrupt ends.
 fn goes_on(line: &str) -> bool {
     let mut words = line.split(' ').skip(1);
-    let is_trace = words.next().is_none_or(|word| word.starts_with('-'));
+    let is_endless = words.next().is_none_or(|word| word.starts_with('-') || word == "serve");
     let ends = ["--count", "--duration", "--from", "--help", "--version"];
-    is_trace && line.starts_with("ephtrace") && !ends.iter().any(|end| line.contains(end))
+    is_endless && line.starts_with("ephtrace") && !ends.iter().any(|end| line.contains(end))
 }
 
 /// Whether a text has a line with the same words; numbers may be others.
