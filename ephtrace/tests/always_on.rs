@@ -1,4 +1,4 @@
-//! What an operator is given fits the metrics and the findings: the page, the dashboard, the rules.
+//! Page, dashboard and rules for operators fit the metrics and the findings.
 #![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 #[path = "common/queries.rs"]
@@ -155,7 +155,7 @@ fn labels(name: &str, recorded: &[String]) -> Option<Vec<&'static str>> {
     Some([own, OF_TARGETS.to_vec()].concat())
 }
 
-/// What is wrong with a query.
+/// Errors in a query.
 fn wrong(expr: &str, recorded: &[String]) -> Option<String> {
     let (metrics, groups) = used(expr);
     let mut known = BTreeSet::new();

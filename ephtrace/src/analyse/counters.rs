@@ -15,7 +15,8 @@ use crate::model::{FlowKey, Origin, errno_name};
 /// Time for which a destination keeps its counts without an assignment, in seconds.
 pub const SILENT_S: u64 = 600;
 
-/// What is counted together. Assignments that found no room in the kernel's maps have neither.
+/// Origin and family, which are counted together. Assignments that found no room in the kernel's
+/// maps have neither.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Kind {
     /// Name of the origin, [`OTHER`] if not known.

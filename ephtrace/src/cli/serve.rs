@@ -1,4 +1,4 @@
-//! What `serve` was asked for.
+//! Arguments of `serve`.
 
 use std::path::PathBuf;
 

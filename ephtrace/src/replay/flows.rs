@@ -31,7 +31,7 @@ pub(super) struct Flow {
     pub(super) number: Option<u32>,
 }
 
-/// How far a connection came, in order.
+/// Stages of a connection, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Stage {
     /// Begun, or a flow of datagrams.
@@ -44,7 +44,7 @@ pub(super) enum Stage {
     Established,
 }
 
-/// What a SYN is to the connection before it, of the same addresses and ports.
+/// Relation of a SYN to the connection before it, of the same addresses and ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Before {
     /// There was none.

@@ -1,4 +1,4 @@
-//! What one packet, or one row of a flow log, tells of a client's port.
+//! Facts about a client's port in one packet, or in one row of a flow log.
 
 use std::net::IpAddr;
 

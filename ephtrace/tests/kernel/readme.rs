@@ -180,7 +180,7 @@ fn run(scratch: &Scratch, step: &Step, background: &mut Vec<(String, Group)>) ->
     Ok(())
 }
 
-/// Whether a command is a live trace, or a service, that nothing but an interrupt ends.
+/// Returns whether a command is a live trace, or a service, that only an interrupt ends.
 fn goes_on(line: &str) -> bool {
     let mut words = line.split(' ').skip(1);
     let is_endless = words.next().is_none_or(|word| word.starts_with('-') || word == "serve");

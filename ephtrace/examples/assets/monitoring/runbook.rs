@@ -7,7 +7,7 @@ const PAGE: &str = include_str!("../../../../docs/always-on.md");
 /// Page that an alert leads to.
 const PATH: &str = "docs/always-on.md";
 
-/// What a section says.
+/// Text of a section.
 pub(crate) struct Section {
     /// The first paragraph: the meaning.
     pub(crate) meaning: String,

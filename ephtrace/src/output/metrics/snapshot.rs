@@ -12,7 +12,7 @@ pub struct Snapshot {
     pub ts_ns: u64,
     /// Hook that counts; `None` if none works.
     pub hook: Option<Hook>,
-    /// Why nothing is counted, or the hook's blindness; `None` if all is well.
+    /// Reason why nothing is counted, or why the hook is blind; `None` if all is well.
     pub trouble: Option<String>,
     /// Release of the kernel.
     pub kernel: String,

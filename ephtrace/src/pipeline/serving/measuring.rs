@@ -55,7 +55,7 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// Mode of a new file: other users' collectors read it.
 const READABLE: u32 = 0o644;
 
-/// What is measured.
+/// Settings of the measurement.
 #[derive(Clone, Debug)]
 pub(crate) struct Measurement {
     pub(crate) filter: Filter,
@@ -66,7 +66,7 @@ pub(crate) struct Measurement {
     pub(crate) log_level: u8,
 }
 
-/// What may change while it runs.
+/// Settings that may change while it runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Changeable {
     /// Time between two readings.
@@ -87,7 +87,7 @@ pub(crate) enum Order {
 ///
 /// # Errors
 ///
-/// What can't be read at all; what can't be read once is tried again.
+/// Clocks or maps can't be read. Sockets that can't be listed are listed again later.
 pub(crate) fn measure(
     what: &Measurement,
     how: Changeable,

@@ -1,4 +1,4 @@
-//! What the columns of a table are used for.
+//! Uses of the columns of a table.
 
 use super::names_of_others::{NAMES, TIMES};
 use crate::model::{

@@ -1,4 +1,4 @@
-//! The same logs in the forms that other versions and options give them.
+//! Logs in the forms that other versions and options give them.
 
 use super::*;
 

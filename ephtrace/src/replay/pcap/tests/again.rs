@@ -102,7 +102,7 @@ fn a_retry_of_a_refused_connect_is_none() {
     let refused = |n: u32| [syn(n), server(RST_ACK)];
     assert_eq!(counted(&[refused(1), refused(1), refused(1)].concat()), 1);
     assert_eq!(counted(&[refused(1), refused(1_000_000), refused(2_000_000)].concat()), 1);
-    // What follows the retries is another connect.
+    // A SYN after the retries is another connect.
     let later = [refused(1), refused(2_000_000)].concat();
     assert_eq!(counted(&[&later[..], &[syn(3_000_000), accepted(3_000_000)]].concat()), 1);
     let accepted = [syn(4_000_000), accepted(4_000_000), syn(5_000_000)];
