@@ -8,7 +8,6 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    thread,
     time::Duration,
 };
 
@@ -38,9 +37,6 @@ const RULES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/prometheus")
 const RANGE: &str = "40000-40099";
 const PORTS: u64 = 100;
 const ATTEMPTS: u64 = 130;
-
-/// Time between two scrapes.
-const SCRAPE: Duration = Duration::from_secs(1);
 
 /// Alerts that are due once all ports are taken.
 const DUE: [&str; 4] = [
@@ -163,10 +159,6 @@ impl Server {
         let mut last = None;
         let found = wait::until(expr, || {
             last = self.number(expr)?;
-            if last != wanted {
-                // A scrape comes once a second.
-                thread::sleep(SCRAPE / 4);
-            }
             Ok((last == wanted).then_some(()))
         });
         let scrapes = || self.api("targets").map(|all| all["data"]["activeTargets"].to_string());
