@@ -243,6 +243,7 @@ impl Found {
         let file = self.open()?;
         thread::scope(|scope| {
             let thread = thread::Builder::new()
+                .name("namespace".into())
                 .spawn_scoped(scope, || setns(file, CloneFlags::CLONE_NEWNET).map(|()| work()));
             let done = thread.map_err(EnterError::Failed)?.join();
             match done {
