@@ -212,6 +212,7 @@ async fn count(settings: &CheckSettings) -> Result<(Interval, u64, Vec<String>)>
         btf: settings.btf.as_deref(),
         filter: &settings.filter,
         rows: None,
+        copies: None,
         log_level: 0,
     };
     let mut counting = Counting::start(what).await?;

@@ -167,13 +167,31 @@ fn of_error(
 
 /// Returns true if a finding concerns an error: shortages that cause other errors do not.
 fn is_about(error: Shortage, rule: Rule) -> bool {
-    let of = match rule {
-        Rule::Exhausted | Rule::Full | Rule::HalfMark => Shortage::NotAvailable,
-        Rule::BindFull => Shortage::InUse,
-        Rule::UdpFull => Shortage::Again,
-        _ => return true,
-    };
-    of == error
+    error_of(rule).is_none_or(|of| of == error)
+}
+
+/// Returns the error that programs get in the shortage that a rule finds; `None` if it finds none.
+fn error_of(rule: Rule) -> Option<Shortage> {
+    match rule {
+        Rule::Exhausted | Rule::Full | Rule::HalfMark => Some(Shortage::NotAvailable),
+        Rule::BindFull => Some(Shortage::InUse),
+        Rule::UdpFull => Some(Shortage::Again),
+        _ => None,
+    }
+}
+
+/// Writes the answer about the error that programs get where these rules hold, in any namespace;
+/// without such a rule, about that of a connect. The caller has the findings.
+pub(super) fn about_findings(
+    out: &mut impl io::Write,
+    rules: &[Rule],
+    history: &PastOwners,
+    paper: Paper,
+) -> Result<()> {
+    let error = rules.iter().copied().find_map(error_of).unwrap_or(Shortage::NotAvailable);
+    let (answer, in_use, _) = of_error(error, &Which::All, history)?;
+    let explained = Explained { answer: &answer, in_use: in_use.as_ref(), findings: &[] };
+    Ok(write(out, &explained, paper)?)
 }
 
 #[cfg(test)]

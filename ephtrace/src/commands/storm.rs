@@ -121,6 +121,7 @@ async fn watch(settings: &StormSettings, log_level: u8) -> Result<()> {
         btf: settings.btf.as_deref(),
         filter: &settings.filter,
         rows: settings.rows,
+        copies: None,
         log_level,
     };
     let counting = Counting::start(what).await?;

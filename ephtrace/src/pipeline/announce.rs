@@ -36,11 +36,16 @@ fn unseen(tracer: &Tracer) -> Vec<&'static str> {
     names
 }
 
+/// Prints a line on standard error.
+pub(crate) fn tell(line: &str) {
+    // A closed standard error is no reason to fail.
+    let _ = writeln!(io::stderr(), "ephtrace: {line}");
+}
+
 /// Prints a line once a module that was waited for is loaded.
 pub(crate) fn tell_module(change: Option<Change>, quiet: bool) {
     if let Some(change) = change.filter(|_| !quiet) {
-        // A closed standard error is no reason to fail.
-        let _ = writeln!(io::stderr(), "ephtrace: {}", about_module(&change));
+        tell(&about_module(&change));
     }
 }
 
@@ -55,8 +60,7 @@ pub(crate) fn about_module(change: &Change) -> String {
 /// Prints a line for each site that the hook has gone blind to.
 pub(crate) fn tell_blinded(blinded: &[(Site, String)]) {
     for line in about_blinded(blinded) {
-        // A closed standard error is no reason to fail.
-        let _ = writeln!(io::stderr(), "ephtrace: {line}");
+        tell(&line);
     }
 }
 
@@ -69,9 +73,7 @@ pub(crate) fn about_blinded(blinded: &[(Site, String)]) -> impl Iterator<Item = 
 /// Prints a line with the file that is recorded to, and the end of the recording.
 pub(crate) fn tell_recording(settings: &TraceSettings) {
     if let Some(record) = &settings.record {
-        let line = about_recording(record, settings.count, settings.duration);
-        // A closed standard error is no reason to fail.
-        let _ = writeln!(io::stderr(), "ephtrace: {line}");
+        tell(&about_recording(record, settings.count, settings.duration));
     }
 }
 
@@ -92,7 +94,7 @@ fn about_recording(record: &Options, count: Option<u64>, duration: Option<Durati
 /// Prints a line with the hook, and what it can't see.
 pub(crate) fn announce(tracer: &Tracer) {
     let row = hooks::row(tracer.hook);
-    let mut line = format!("ephtrace: tracing with hook {}", tracer.hook.name());
+    let mut line = format!("tracing with hook {}", tracer.hook.name());
     let unseen = unseen(tracer);
     if !unseen.is_empty() {
         line = format!("{line} (not seen here: {})", unseen.join(", "));
@@ -113,10 +115,9 @@ pub(crate) fn announce(tracer: &Tracer) {
         line += "; `ephtrace doctor` explains why no better hook works";
     }
     log::info!("attached: {}", row.attaches());
-    // A closed standard error is no reason to fail.
-    let _ = writeln!(io::stderr(), "{line}");
+    tell(&line);
     if let Some(notice) = pid_namespace::notice(Path::new("/proc")) {
-        let _ = writeln!(io::stderr(), "ephtrace: {notice}");
+        tell(notice);
     }
 }
 

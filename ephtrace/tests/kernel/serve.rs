@@ -27,16 +27,16 @@ tests! {
 }
 
 /// A running `ephtrace serve`.
-struct Served {
-    tracer: Tracer,
+pub(crate) struct Served {
+    pub(crate) tracer: Tracer,
     socket: PathBuf,
 }
 
 /// Series by name and labels, as written.
-type Metrics = BTreeMap<String, f64>;
+pub(crate) type Metrics = BTreeMap<String, f64>;
 
 impl Served {
-    fn start(scratch: &Scratch, hook: &str, args: &[&str]) -> Result<Self> {
+    pub(crate) fn start(scratch: &Scratch, hook: &str, args: &[&str]) -> Result<Self> {
         let socket = scratch.file("socket");
         let address = format!("unix:{}", socket.display());
         let mut command = Command::new(setup::ephtrace());
@@ -55,7 +55,7 @@ impl Served {
         get(&self.socket, path)
     }
 
-    fn metrics(&self) -> Result<Metrics> {
+    pub(crate) fn metrics(&self) -> Result<Metrics> {
         let answer = self.get("/metrics")?;
         let (head, body) = answer.split_once("\r\n\r\n").context("no body")?;
         ensure!(head.starts_with("HTTP/1.1 200"), "{head}");
@@ -63,7 +63,7 @@ impl Served {
     }
 
     /// Ends it like systemd does.
-    fn end(self) -> Result<()> {
+    pub(crate) fn end(self) -> Result<()> {
         self.tracer.signal(Signal::SIGTERM)?;
         let trace = self.tracer.wait()?;
         ensure!(trace.status.success(), "{}: {}", trace.status, trace.stderr);
@@ -91,13 +91,13 @@ fn series(text: &str) -> Result<Metrics> {
 
 /// Returns the sum of the series of a counter whose labels contain `label`.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole numbers")]
-fn sum(metrics: &Metrics, name: &str, label: &str) -> u64 {
+pub(crate) fn sum(metrics: &Metrics, name: &str, label: &str) -> u64 {
     let is_of = |key: &str| key.split('{').next() == Some(name) && key.contains(label);
     let sum: f64 = metrics.iter().filter(|(key, _)| is_of(key)).map(|(_, value)| value).sum();
     sum.round() as u64
 }
 
-const ASSIGNED: &str = "ephtrace_assignments_total";
+pub(crate) const ASSIGNED: &str = "ephtrace_assignments_total";
 const FAILED: &str = "ephtrace_assignment_failures_total";
 
 fn what_is_served_is_what_the_program_did(hook: &str) -> Result<()> {
