@@ -61,11 +61,6 @@ impl<S: Sink> Stages<S> {
         self.tally.assignments()
     }
 
-    /// Returns the sink.
-    pub(crate) fn sink(&self) -> &S {
-        &self.sink
-    }
-
     /// Returns the facts for findings about all known destinations.
     pub(crate) fn facts(&self) -> Vec<DestinationFacts> {
         self.tally.facts()

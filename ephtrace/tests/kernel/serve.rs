@@ -23,7 +23,8 @@ use crate::{
 
 tests! {
     each_hook: what_is_served_is_what_the_program_did;
-    first_hook: clients_hold_nothing_up, a_hangup_reads_the_configuration_again;
+    first_hook: clients_hold_nothing_up, a_hangup_reads_the_configuration_again,
+        a_long_run_stays_small;
 }
 
 /// A running `ephtrace serve`.
@@ -202,5 +203,55 @@ fn a_hangup_reads_the_configuration_again(hook: &str) -> Result<()> {
         let text = fs::read_to_string(&textfile).unwrap_or_default();
         Ok(text.contains("ephtrace_up 1\n").then_some(()))
     })?;
+    served.end()
+}
+
+/// Maximum growth of the resident memory in the second half of a run, in bytes.
+const MAX_GROWTH: u64 = 8 << 20;
+
+/// Destinations come and go, each connect has another one: sums only grow, and what is remembered
+/// does not.
+fn a_long_run_stays_small(hook: &str) -> Result<()> {
+    let scratch = Scratch::new()?;
+    let connects = setup::soak()?;
+    let number = connects.to_string();
+    let storm = Assign::start(&scratch, &["storm", "--wait", "--spread", "--connects", &number])?;
+    let (pid, folder) = (storm.pid().to_string(), scratch.file("incidents"));
+    let folder = folder.to_str().context("no text")?;
+    let args = ["-p", &pid, "--interval", "0.2", "--top-destinations", "20"];
+    let served = Served::start(&scratch, hook, &[&args[..], &["--incidents", folder]].concat())?;
+    let running = std::thread::spawn(|| storm.storm());
+    let (mut last, mut looks) = (served.metrics()?, 0);
+    let (mut half_way, mut resident) = (0, 0);
+    while sum(&last, ASSIGNED, "") < connects {
+        let now = wait::until("a later snapshot", || {
+            let now = served.metrics()?;
+            let time = |of: &Metrics| of.get("ephtrace_snapshot_timestamp_seconds").copied();
+            Ok((time(&now) > time(&last)).then_some(now))
+        })?;
+        // A destination that is not busy any more is among the others.
+        let counters = last
+            .iter()
+            .filter(|(key, _)| key.contains("_total") && !key.starts_with("ephtrace_destination_"));
+        for (key, before) in counters {
+            ensure!(now.get(key).is_some_and(|now| now >= before), "{key} fell from {before}");
+        }
+        ensure!(now.len() <= 2000, "{} series", now.len());
+        resident = sum(&now, "ephtrace_resident_memory_bytes", "");
+        if half_way == 0 && sum(&now, ASSIGNED, "") >= connects / 2 {
+            half_way = resident;
+        }
+        (last, looks) = (now, looks + 1);
+    }
+    let Ok(report) = running.join() else { bail!("the storm panicked") };
+    let report = report?;
+    ensure!(sum(&last, ASSIGNED, "") == report.connects, "{report:?}, but {last:?}");
+    ensure!(sum(&last, "ephtrace_lost_total", "") == 0, "{last:?}");
+    ensure!(resident <= half_way + MAX_GROWTH, "{half_way} grew to {resident}");
+    say(&format!(
+        "hook {hook}: {connects} connects, {looks} looks, {} series, resident {half_way} half way, \
+         {resident} in the end",
+        last.len()
+    ));
     served.end()
 }

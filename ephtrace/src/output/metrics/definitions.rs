@@ -178,7 +178,7 @@ pub const METRICS: &[Metric] = &[
     Metric {
         name: "ephtrace_verdict",
         kind: Type::Info,
-        help: "Verdict on the order of all assignments, which takes the flight recorder \
+        help: "Verdict on the order of the assignments that the flight recorder keeps \
                (--incidents), and the rule that is expected of this kernel's connects.",
         labels: &["predictable", "pattern", "algorithm", "expected"],
         series: |s| vec![(verdict(s), Value::Count(1))],

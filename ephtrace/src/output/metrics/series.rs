@@ -31,7 +31,7 @@ pub(super) fn of_recorder(snapshot: &Snapshot, value: impl Fn(&Recorded) -> Valu
 
 /// Returns the labels of the verdict; without events, it is unknown.
 pub(super) fn verdict(snapshot: &Snapshot) -> Vec<String> {
-    let judged = snapshot.recorded.as_ref().map(|recorded| &recorded.verdict);
+    let judged = snapshot.recorded.as_ref().and_then(|recorded| recorded.verdict.as_ref());
     let expected = snapshot.expected.map_or_else(|| UNKNOWN.to_owned(), |rule| rule.to_string());
     let [predictable, pattern, algorithm] = judged.map_or_else(
         || {

@@ -54,8 +54,8 @@ pub struct Snapshot {
 /// State of the flight recorder.
 #[derive(Clone, Debug)]
 pub struct Recorded {
-    /// Verdict on all assignments that it has seen.
-    pub verdict: Verdict,
+    /// Verdict on the assignments in memory; `None` before the first one.
+    pub verdict: Option<Verdict>,
     /// Assignments in memory.
     pub rows: u64,
     /// Age of the oldest one, in nanoseconds.

@@ -109,7 +109,7 @@ pub(crate) fn measure(
         };
         let started = match Counting::start(options).await {
             Ok(mut counting) => {
-                recorder_of(what, &mut counting).map(|recorder| (counting, recorder))
+                recorder_of(what, how.interval, &mut counting).map(|recorder| (counting, recorder))
             }
             Err(error) => Err(error),
         };
@@ -133,9 +133,13 @@ pub(crate) fn measure(
     })
 }
 
-fn recorder_of(what: &Measurement, counting: &mut Counting) -> Result<Option<Recorder>> {
+fn recorder_of(
+    what: &Measurement,
+    interval: Duration,
+    counting: &mut Counting,
+) -> Result<Option<Recorder>> {
     let keeping = what.keeping.clone();
-    keeping.map(|keeping| Recorder::new(keeping, &mut counting.tracer)).transpose()
+    keeping.map(|keeping| Recorder::new(keeping, interval, &mut counting.tracer)).transpose()
 }
 
 struct Measuring {
@@ -205,7 +209,7 @@ impl Measuring {
                     Some(Order::End) | None => break,
                 },
                 _ = ticks.tick() => self.look(board).await?,
-                _ = drain.tick(), if self.recorder.is_some() => self.drain()?,
+                _ = drain.tick(), if self.recorder.is_some() => self.drain(),
                 _ = modules.tick(), if self.counting.tracer.awaits_module() => {
                     tell_module(self.counting.tracer.follow_module(), self.quiet);
                 }
@@ -277,25 +281,35 @@ impl Measuring {
     /// Has the flight recorder look at the findings, and returns its state at `now_ns`. `rate` is
     /// that of the assignments since the last look, a second.
     fn record(&mut self, now_ns: u64, rate: f64) -> Result<Option<Recorded>> {
-        self.drain()?;
-        let counted = totalled(&self.counting)?;
+        self.take_copies()?;
         let Some(recorder) = &mut self.recorder else { return Ok(None) };
-        recorder.look(rate)?;
-        recorder.judge(now_ns, &self.found, counted);
-        Ok(Some(recorder.recorded(now_ns, counted)))
+        recorder.look(now_ns, rate)?;
+        recorder.judge(now_ns, &self.found);
+        Ok(Some(recorder.recorded(now_ns)))
     }
 
-    fn drain(&mut self) -> Result<()> {
-        Ok(self.recorder.as_mut().map_or(Ok(()), Recorder::drain)?)
+    /// Has the flight recorder take all that was counted so far.
+    fn take_copies(&mut self) -> Result<()> {
+        let counted = totalled(&self.counting)?;
+        if let Some(recorder) = &mut self.recorder {
+            recorder.drain();
+            recorder.compare(counted);
+        }
+        Ok(())
+    }
+
+    fn drain(&mut self) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.drain();
+        }
     }
 
     /// Passes on the assignments that are kept, because somebody asked for them.
     fn incident(&mut self) -> Result<()> {
-        self.drain()?;
-        let counted = totalled(&self.counting)?;
+        self.take_copies()?;
         let now_ns = Clock::read().context("can't read the clocks")?.unix_ns(monotonic_ns()?);
         if let Some(recorder) = &mut self.recorder {
-            recorder.incident(now_ns, Vec::new(), &self.found, counted);
+            recorder.incident(now_ns, Vec::new(), &self.found);
         }
         Ok(())
     }

@@ -2,11 +2,13 @@
 //! turns critical.
 //!
 //! ```text
-//! ring ─ every 20 ms ─→ reading ─→ stages (judge) ─→ Kept ─ critical finding, SIGUSR1 ─→ Incident
+//! ring ─ every 20 ms ─→ reading ─→ Kept ─┬─ critical finding, SIGUSR1 ─→ Incident
+//!                                        └─ each look ─→ stages ─→ verdict
 //! ```
 
 use std::{
     collections::{BTreeSet, VecDeque},
+    convert::Infallible,
     io,
     sync::{
         Arc,
@@ -21,14 +23,15 @@ use tokio::sync::mpsc;
 use crate::{
     analyse::{
         findings::{Finding, Rule, Severity},
-        pattern::KernelRules,
-        summary::{RunContext, Summary},
+        pattern::{KernelRules, Verdict},
+        summary::RunContext,
     },
     host::clock::monotonic_ns,
     kernel::{ring::Ring, tracer::Tracer},
-    model::{Assignment, losses::Losses},
-    output::{Sink, metrics::Recorded, stream::parquet::Fact},
+    model::Assignment,
+    output::{Watch, metrics::Recorded, stream::parquet::Fact},
     pipeline::{
+        pause::Pause,
         reading::{Reading, kernel_rules},
         recording_metadata,
         stages::Stages,
@@ -44,6 +47,9 @@ const MAX_ROWS: u32 = 1 << 16;
 /// Assignments a second that it follows for good. More are followed for a moment: as many as
 /// [`MAX_ROWS`] at once.
 const MAX_RATE: u32 = 10_000;
+
+/// Ratio of the pause after judging what is kept to the processor time that it took.
+const SHARE: u32 = 50;
 
 /// Settings of the flight recorder.
 #[derive(Clone, Debug)]
@@ -92,37 +98,33 @@ struct Kept {
 }
 
 impl Kept {
-    fn rows_since(&self, now_ns: u64) -> impl Iterator<Item = &Assignment> {
-        let oldest_ns = now_ns.saturating_sub(self.keep_ns);
-        self.rows.iter().filter(move |one| one.ts_ns >= oldest_ns)
+    fn new(keep: Duration) -> Self {
+        let keep_ns = u64::try_from(keep.as_nanos()).unwrap_or(u64::MAX);
+        Self { keep_ns, rows: VecDeque::new() }
     }
-}
 
-impl Sink for Kept {
-    fn event(&mut self, assignment: &Assignment) -> io::Result<()> {
+    fn push(&mut self, assignment: Assignment) {
         let oldest_ns = assignment.ts_ns.saturating_sub(self.keep_ns);
         let is_past = |one: &Assignment| one.ts_ns < oldest_ns;
         while self.rows.len() >= MAX_ROWS as usize || self.rows.front().is_some_and(is_past) {
             self.rows.pop_front();
         }
-        self.rows.push_back(assignment.clone());
-        Ok(())
+        self.rows.push_back(assignment);
     }
 
-    fn losses(&mut self, _: u64, _: &Losses) -> io::Result<()> {
-        Ok(())
+    /// Returns the rows that are not too old at `now_ns`.
+    fn rows_since(&self, now_ns: u64) -> impl Iterator<Item = &Assignment> {
+        let oldest_ns = now_ns.saturating_sub(self.keep_ns);
+        self.rows.iter().filter(move |one| one.ts_ns >= oldest_ns)
     }
 
-    fn summary(&mut self, _: u64, _: &Summary) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn finish(&mut self) -> io::Result<()> {
-        Ok(())
+    /// Returns the verdict on these rows.
+    fn verdict(&self, now_ns: u64, rules: KernelRules) -> io::Result<Verdict> {
+        let mut stages = Stages::new(None, None, Watch(|_: &Assignment| {})).knowing(rules);
+        for row in self.rows_since(now_ns) {
+            stages.take(&mut row.clone())?;
+        }
+        Ok(stages.summary(Some(now_ns), 0, RunContext::default()).verdict)
     }
 }
 
@@ -150,18 +152,31 @@ impl Allowance {
     }
 }
 
+/// Passes all waiting records to `take`, and returns their number.
+fn take_all(ring: &mut Ring, mut take: impl FnMut(&[u8])) -> usize {
+    let taken = ring.drain(|bytes| {
+        take(bytes);
+        Ok::<_, Infallible>(())
+    });
+    taken.unwrap_or_else(|never| match never {})
+}
+
 /// The flight recorder.
 pub(crate) struct Recorder {
     how: Keeping,
     ring: Ring,
     reading: Reading,
-    stages: Stages<Kept>,
+    kept: Kept,
     rules: KernelRules,
+    verdict: Option<Verdict>,
+    judging: Pause,
     facts: Vec<Fact>,
     allowance: Allowance,
     rests: bool,
-    /// Records read and judged since the start.
-    kept: u64,
+    /// Records read since the start.
+    read: u64,
+    /// Assignments that were counted, but not read.
+    not_kept: u64,
     /// Rules that were critical at the last look.
     critical: BTreeSet<&'static str>,
     /// Time of the last incident by a finding, in nanoseconds since the Unix epoch.
@@ -169,76 +184,81 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// Creates a recorder of what `tracer` writes to its ring.
-    pub(crate) fn new(how: Keeping, tracer: &mut Tracer) -> Result<Self> {
+    /// Creates a recorder of what `tracer` writes to its ring. Looks are due once each `interval`.
+    pub(crate) fn new(how: Keeping, interval: Duration, tracer: &mut Tracer) -> Result<Self> {
         let ring = tracer.take_ring().context("the eBPF object has no EVENTS")?;
         let reading = Reading::new(tracer)?;
         let started_ns = reading.clock.unix_ns(monotonic_ns()?);
-        let keep_ns = u64::try_from(how.keep.as_nanos()).unwrap_or(u64::MAX);
         let rules = kernel_rules(tracer);
-        let kept = Kept { keep_ns, rows: VecDeque::new() };
         Ok(Self {
+            kept: Kept::new(how.keep),
             how,
             ring: Ring::new(ring),
             reading,
-            stages: Stages::new(Some(started_ns), None, kept).knowing(rules),
             rules,
+            verdict: None,
+            judging: Pause::new(interval, SHARE),
             facts: recording_metadata::gather(tracer.hook, started_ns),
             allowance: Allowance::new(Instant::now()),
             rests: false,
-            kept: 0,
+            read: 0,
+            not_kept: 0,
             critical: BTreeSet::new(),
             last_ns: 0,
         })
     }
 
     /// Takes the waiting records, unless it rests.
-    ///
-    /// # Errors
-    ///
-    /// None: the sink is memory.
-    pub(crate) fn drain(&mut self) -> io::Result<()> {
+    pub(crate) fn drain(&mut self) {
         if self.rests {
-            return Ok(());
+            return;
         }
-        let Self { ring, reading, stages, kept, .. } = self;
-        let taken = ring.drain(|bytes| {
-            let Some(mut one) = reading.read(bytes) else { return Ok(()) };
-            *kept += 1;
-            stages.take(&mut one).map(|_| ())
-        })?;
+        let Self { ring, reading, kept, read, .. } = self;
+        let taken = take_all(ring, |bytes| {
+            if let Some(one) = reading.read(bytes) {
+                *read += 1;
+                kept.push(one);
+            }
+        });
         if !self.allowance.spend(taken, Instant::now()) {
             log::info!("the flight recorder rests: more than {MAX_RATE} assignments a second");
             self.rests = true;
         }
-        Ok(())
     }
 
-    /// Runs the tasks of each look: `rate` is that of the assignments since the last one, a second.
-    pub(crate) fn look(&mut self, rate: f64) -> Result<()> {
+    /// Runs the tasks of a look at `now_ns`: `rate` is that of the assignments since the last one, a
+    /// second.
+    pub(crate) fn look(&mut self, now_ns: u64, rate: f64) -> Result<()> {
         self.reading.follow_clock()?;
-        if !self.rests || rate > f64::from(MAX_RATE / 2) {
-            return Ok(());
+        let Self { kept, rules, .. } = self;
+        if let Some(verdict) = self.judging.look(|| kept.verdict(now_ns, *rules)) {
+            self.verdict = Some(verdict?);
         }
-        // The ring has been full since the rest began: these are old.
-        self.ring.drain(|_| Ok::<_, io::Error>(()))?;
-        self.allowance = Allowance::new(Instant::now());
-        self.rests = false;
+        if self.rests && rate < f64::from(MAX_RATE / 2) {
+            // The ring has been full since the rest began: these are old.
+            take_all(&mut self.ring, |_| {});
+            self.allowance = Allowance::new(Instant::now());
+            self.rests = false;
+        }
         Ok(())
     }
 
-    /// Returns its state for the metrics at `now_ns`; `counted` assignments were counted so far.
-    pub(crate) fn recorded(&self, now_ns: u64, counted: u64) -> Recorded {
-        let kept = self.stages.sink();
-        let oldest_ns = kept.rows_since(now_ns).map(|one| one.ts_ns).min();
+    /// Compares what it has read with the `counted` assignments at a time before it read last.
+    pub(crate) fn compare(&mut self, counted: u64) {
+        // Some were read that were counted later, so that the difference may be too small.
+        self.not_kept = self.not_kept.max(counted.saturating_sub(self.read));
+    }
+
+    /// Returns its state for the metrics at `now_ns`.
+    pub(crate) fn recorded(&self, now_ns: u64) -> Recorded {
+        let oldest_ns = self.kept.rows_since(now_ns).map(|one| one.ts_ns).min();
         let counts = &self.how.counts;
         let number = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let summary = self.stages.summary(Some(now_ns), 0, RunContext::default());
         Recorded {
-            verdict: summary.verdict,
-            rows: kept.rows_since(now_ns).count() as u64,
+            verdict: self.verdict.clone(),
+            rows: self.kept.rows_since(now_ns).count() as u64,
             span_ns: oldest_ns.map_or(0, |oldest| now_ns.saturating_sub(oldest)),
-            not_kept: counted.saturating_sub(self.kept),
+            not_kept: self.not_kept,
             rests: self.rests,
             incidents: [
                 ("written", number(&counts.written)),
@@ -250,35 +270,29 @@ impl Recorder {
 
     /// Passes an incident on if a finding has turned critical since the last look. Findings that
     /// come and go make one in the time that is kept, not many with the same rows.
-    pub(crate) fn judge(&mut self, now_ns: u64, found: &[Finding], counted: u64) {
+    pub(crate) fn judge(&mut self, now_ns: u64, found: &[Finding]) {
         let is_critical = |one: &&Finding| one.severity == Severity::Critical;
         let is_new = |one: &&Finding| !self.critical.contains(one.rule.name());
         let rules: BTreeSet<Rule> =
             found.iter().filter(is_critical).filter(is_new).map(|one| one.rule).collect();
         self.critical = found.iter().filter(is_critical).map(|one| one.rule.name()).collect();
-        let keep_ns = self.stages.sink().keep_ns;
-        let is_again = self.last_ns > 0 && now_ns.saturating_sub(self.last_ns) < keep_ns;
+        let since_ns = now_ns.saturating_sub(self.last_ns);
+        let is_again = self.last_ns > 0 && since_ns < self.kept.keep_ns;
         if rules.is_empty() || is_again {
             return;
         }
         self.last_ns = now_ns;
-        self.incident(now_ns, rules.into_iter().collect(), found, counted);
+        self.incident(now_ns, rules.into_iter().collect(), found);
     }
 
     /// Passes an incident on: `rules` is empty if somebody asked for it.
-    pub(crate) fn incident(
-        &mut self,
-        ts_ns: u64,
-        rules: Vec<Rule>,
-        found: &[Finding],
-        counted: u64,
-    ) {
+    pub(crate) fn incident(&mut self, ts_ns: u64, rules: Vec<Rule>, found: &[Finding]) {
         let incident = Incident {
             ts_ns,
             rules,
             findings: found.to_vec(),
-            rows: self.stages.sink().rows_since(ts_ns).cloned().collect(),
-            not_kept: counted.saturating_sub(self.kept),
+            rows: self.kept.rows_since(ts_ns).cloned().collect(),
+            not_kept: self.not_kept,
             rests: self.rests,
             kernel: self.rules,
             facts: self.facts.clone(),
@@ -302,9 +316,9 @@ mod tests {
 
     #[test]
     fn what_is_older_goes() {
-        let mut kept = Kept { keep_ns: 60 * SECOND_NS, rows: VecDeque::new() };
+        let mut kept = Kept::new(Duration::from_mins(1));
         for second in 100..300 {
-            kept.event(&at(second * SECOND_NS)).unwrap();
+            kept.push(at(second * SECOND_NS));
         }
         assert_eq!(kept.rows.len(), 61, "both ends of the minute");
         // Nothing comes any more, and the rest grows old.
@@ -314,9 +328,9 @@ mod tests {
 
     #[test]
     fn its_number_is_bounded() {
-        let mut kept = Kept { keep_ns: 60 * SECOND_NS, rows: VecDeque::new() };
+        let mut kept = Kept::new(Duration::from_mins(1));
         for n in 0..u64::from(MAX_ROWS) + 10 {
-            kept.event(&at(SECOND_NS + n)).unwrap();
+            kept.push(at(SECOND_NS + n));
         }
         assert_eq!(kept.rows.len(), MAX_ROWS as usize);
         assert_eq!(kept.rows.front().map(|one| one.ts_ns), Some(SECOND_NS + 10));
