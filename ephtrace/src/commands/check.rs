@@ -32,6 +32,7 @@ use crate::{
         write_object,
     },
     pipeline::{
+        announce,
         counting::{Counting, CountingOptions, CumulativeTotals},
         rights::{self, Later},
         timing::{DRAIN_EVERY, block_on},
@@ -161,6 +162,9 @@ fn look(settings: &CheckSettings) -> Result<CheckInput> {
         None => (None, 0, Vec::new()),
     };
     unseen.extend(not_listed(&inventory));
+    if settings.which == Which::Own {
+        unseen.extend(announce::not_looked_at());
+    }
     let rows = interval.as_ref().map_or_else(Vec::new, |interval| interval.rows.clone());
     let destinations = rows.iter().map(DestinationFacts::of_row).collect();
     let self_connects = interval.as_ref().and_then(Interval::self_connects);
@@ -196,7 +200,8 @@ fn not_listed(inventory: &Inventory) -> Vec<String> {
     }
     let unreadable = inventory.unreadable.len();
     if unreadable > 0 {
-        unseen.push(format!("{unreadable} unreadable namespaces"));
+        let s = if unreadable == 1 { "" } else { "s" };
+        unseen.push(format!("{unreadable} unreadable namespace{s}"));
     }
     if inventory.namespaces.iter().any(|one| one.tcp.interrupted || one.tcp.left_out > 0) {
         unseen.push("sockets that opened or closed meanwhile".to_owned());

@@ -8,7 +8,7 @@ use std::{
 
 use super::settings::TraceSettings;
 use crate::{
-    host::pid_namespace,
+    host::{netns, pid_namespace},
     kernel::{
         hooks::{self, Hook},
         module::Change,
@@ -34,6 +34,23 @@ fn unseen(tracer: &Tracer) -> Vec<&'static str> {
         names.push("udp without bind");
     }
     names
+}
+
+/// Returns the other network namespaces, in words, for an answer that is about one; `None` if there
+/// are none.
+pub(crate) fn not_looked_at() -> Option<String> {
+    match netns::others() {
+        0 => None,
+        1 => Some("1 other network namespace (--netns all looks there)".to_owned()),
+        several => Some(format!("{several} other network namespaces (--netns all looks there)")),
+    }
+}
+
+/// Tells that an answer is about one of several network namespaces, if so.
+pub(crate) fn tell_not_looked_at() {
+    if let Some(others) = not_looked_at() {
+        tell(&format!("not looked at: {others}"));
+    }
 }
 
 /// Prints a line on standard error.

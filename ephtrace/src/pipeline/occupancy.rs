@@ -118,9 +118,9 @@ impl Occupancy {
         }
     }
 
-    /// Takes an inventory, and adds it to the rows and the facts.
+    /// Takes an inventory, and adds it to the rows and the facts. Their assignments were
+    /// [counted](Self::count) before.
     pub(crate) fn look(&mut self, interval: &mut Interval, facts: &mut Facts) {
-        self.count(&interval.rows);
         let places = interval.rows.iter().filter_map(|row| Some((row.flow.netns?, row.pid)));
         let inventories = self.poller.look(places, &PastOwners::default());
         for inventory in &inventories {
@@ -152,8 +152,8 @@ impl Occupancy {
         followed.capacity.filter(|_| !is_other)
     }
 
-    /// Counts the assignments.
-    fn count(&mut self, rows: &[Row]) {
+    /// Counts the assignments since the last time.
+    pub(crate) fn count(&mut self, rows: &[Row]) {
         for row in rows {
             let Some(key) = followed_flow(row.flow, row.origin) else { continue };
             let has_room = self.followed.len() < MAX_FOLLOWED;

@@ -318,6 +318,7 @@ impl Measuring {
     fn facts(&mut self, interval: &mut Interval) -> Facts {
         let storm = self.detector.observe(interval);
         let mut facts = Facts { storm, ..counting::facts(interval) };
+        self.occupancy.count(&interval.rows);
         self.occupancy.look(interval, &mut facts);
         self.sockets.look();
         if let Some(inventory) = &self.sockets.seen {

@@ -226,8 +226,8 @@ impl Recorder {
         }
     }
 
-    /// Runs the tasks of a look at `now_ns`: `rate` is that of the assignments since the last one, a
-    /// second.
+    /// Runs the tasks of a look at `now_ns`: `rate` is that of the assignments since the last one,
+    /// a second.
     pub(crate) fn look(&mut self, now_ns: u64, rate: f64) -> Result<()> {
         self.reading.follow_clock()?;
         let Self { kept, rules, .. } = self;
