@@ -11,6 +11,7 @@ use nix::sys::signal::Signal;
 
 use crate::{
     assign::Assign,
+    mounts::{on_a_thread, own_mounts, small_disk},
     notes::say,
     record::read,
     serve::{ASSIGNED, Served, sum},
@@ -21,7 +22,7 @@ use crate::{
 tests! {
     each_hook: an_incident_has_what_came_before_it;
     first_hook: a_storm_is_counted_while_the_recorder_rests,
-        an_incident_that_fails_stops_nothing;
+        an_incident_that_fails_stops_nothing, a_full_disk_stops_nothing;
 }
 
 /// Assignments that the recorder keeps at most.
@@ -128,13 +129,38 @@ fn a_storm_is_counted_while_the_recorder_rests(hook: &str) -> Result<()> {
 fn an_incident_that_fails_stops_nothing(hook: &str) -> Result<()> {
     let scratch = Scratch::new()?;
     let folder = scratch.file("incidents");
+    failing(hook, &folder, "No such file or directory", || Ok(fs::remove_dir(&folder)?))
+}
+
+fn a_full_disk_stops_nothing(hook: &str) -> Result<()> {
+    on_a_thread(|| {
+        own_mounts()?;
+        let scratch = Scratch::new()?;
+        let folder = scratch.file("incidents");
+        fs::create_dir(&folder)?;
+        small_disk(&folder)?;
+        failing(hook, &folder, "its disk is full", || Ok(()))?;
+        ensure!(fs::read_dir(&folder)?.next().is_none(), "half an incident is left");
+        Ok(())
+    })
+}
+
+/// Asks for an incident after `hinder`, by which it can't be written for that `reason`, and expects
+/// the metrics to go on.
+fn failing(
+    hook: &str,
+    folder: &Path,
+    reason: &str,
+    hinder: impl FnOnce() -> Result<()>,
+) -> Result<()> {
+    let scratch = Scratch::new()?;
     let args = ["exhaust", "--wait", "--range", "40000-40009", "--attempts", "5"];
     let assign = Assign::start(&scratch, &args)?;
-    let mut served = start(&scratch, hook, &assign, &folder)?;
-    fs::remove_dir(&folder)?;
+    let mut served = start(&scratch, hook, &assign, folder)?;
+    hinder()?;
     served.tracer.signal(Signal::SIGUSR1)?;
     let said = served.tracer.wait_for("ephtrace: an incident can't be written")?;
-    ensure!(said.contains("No such file or directory"), "{said}");
+    ensure!(said.contains(reason), "{said}");
     assign.output()?;
     wait::until("the connects", || {
         let now = served.metrics()?;
