@@ -27,7 +27,7 @@ use crate::{
     output::{
         Paper,
         stuck::unread,
-        tables::storm::{IntervalReport, LOOK, WHOLE, write_findings},
+        tables::storm::{IntervalReport, LOOK, WHOLE, write_findings, write_held},
     },
     pipeline::{
         announce::{announce, tell_blinded, tell_module},
@@ -199,7 +199,9 @@ impl<'a> Storm<'a> {
             let paper = Paper::of(&out, self.settings.wide);
             let mut text = Vec::new();
             look.write_text(&mut text, self.settings.limit, paper)?;
-            write_findings(&mut text, &self.new_ones(&found), paper)?;
+            let (new, held) = news(&mut self.told, found.clone());
+            write_findings(&mut text, &new, paper)?;
+            write_held(&mut text, &held, paper)?;
             writeln!(text)?;
             out.write_all(&paper.fit(&text))?;
         }
@@ -209,13 +211,6 @@ impl<'a> Storm<'a> {
     /// Attaches to a module soon after it was loaded, to see its ports.
     fn follow_module(&mut self) {
         tell_module(self.counting.tracer.follow_module(), self.settings.quiet);
-    }
-
-    /// Returns the findings that were not reported before: only their evidence changes from look to
-    /// look.
-    fn new_ones(&mut self, found: &[Finding]) -> Vec<Finding> {
-        let told = &mut self.told;
-        found.iter().filter(|finding| told.insert(finding.sentence.clone())).cloned().collect()
     }
 
     /// Detaches, takes the remaining sums, and shows the whole.
@@ -262,6 +257,12 @@ impl<'a> Storm<'a> {
         }
         Ok(out.flush()?)
     }
+}
+
+/// Returns the findings that were not reported before, and those that were: only their evidence
+/// changes from look to look.
+fn news(told: &mut BTreeSet<String>, found: Vec<Finding>) -> (Vec<Finding>, Vec<Finding>) {
+    found.into_iter().partition(|finding| told.insert(finding.sentence.clone()))
 }
 
 fn unix_ns(monotonic_ns: u64) -> Result<u64> {

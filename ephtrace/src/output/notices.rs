@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use super::{
     paper::Paper,
     screen::{Plot, Screen},
-    summary::words,
+    summary::{again::repeat_worst, words},
 };
 use crate::{analyse::summary::Summary, model::losses::Losses};
 
@@ -99,6 +99,7 @@ impl Notices {
             }
             let paper = Paper::of(&io::stderr(), self.is_wide);
             let _ = words::write(&mut text, summary, paper);
+            let _ = repeat_worst(&mut text, &summary.findings, paper);
             let _ = self.out.write_all(&paper.fit(&text));
             let _ = self.out.flush();
         }

@@ -11,7 +11,13 @@ use serde::Serialize;
 use crate::{
     analyse::{destinations::MAX_DESTINATIONS, summary::Summary},
     model::{Assignment, HooksSeen, LeftOut, Provenance, filter::Filter},
-    output::{Kind, Paper, Screen, Watch, page::Source, printable, summary::words, write_object},
+    output::{
+        Kind, Paper, Screen, Watch,
+        page::Source,
+        printable,
+        summary::{again::repeat_worst, words},
+        write_object,
+    },
     pipeline::{input::Input, replay::Replay, stages::Stages},
     replay::{self, MaxMemory, Meter, Recording, Recordings, sorting::Reach},
 };
@@ -50,16 +56,18 @@ impl Report {
         screen: Option<Screen>,
         paper: Paper,
     ) -> io::Result<()> {
+        let mut text = Vec::new();
         if let Some(screen) = screen {
-            words::plots(out, &self.summary, screen)?;
+            words::plots(&mut text, &self.summary, screen)?;
         }
-        let mut source = Vec::new();
-        printable(&mut source, &self.source);
-        out.write_all(&source)?;
-        write!(out, ": ")?;
-        words::write(out, &self.summary, paper)?;
-        let lines = self.left_out.lines().into_iter().chain(self.notes.iter().cloned());
-        lines.into_iter().try_for_each(|line| writeln!(out, "{line}"))
+        printable(&mut text, &self.source);
+        write!(text, ": ")?;
+        words::write(&mut text, &self.summary, paper)?;
+        for line in self.left_out.lines().into_iter().chain(self.notes.iter().cloned()) {
+            writeln!(text, "{line}")?;
+        }
+        repeat_worst(&mut text, &self.summary.findings, paper)?;
+        out.write_all(&text)
     }
 
     /// Head of a page.

@@ -121,11 +121,7 @@ impl<'a> IntervalReport<'a> {
 pub fn write_findings(out: &mut impl Write, findings: &[Finding], paper: Paper) -> io::Result<()> {
     let mut told = BTreeSet::new();
     for Finding { rule, severity, sentence, evidence, remedies } in findings {
-        let severity = match severity {
-            Severity::Critical => paper.alarm(severity).to_string(),
-            Severity::Warning => paper.warning(severity).to_string(),
-            Severity::Note => severity.to_string(),
-        };
+        let severity = styled(*severity, paper);
         writeln!(out, "{severity}: {} [{rule}]", escape_for_terminal(sentence))?;
         writeln!(out, "  evidence: {}", escape_for_terminal(evidence))?;
         for remedy in remedies.iter().filter(|remedy| told.insert(*remedy)) {
@@ -133,6 +129,26 @@ pub fn write_findings(out: &mut impl Write, findings: &[Finding], paper: Paper) 
         }
     }
     Ok(())
+}
+
+/// Writes the sentences alone of problems that were written whole before, and still hold.
+pub fn write_held(out: &mut impl Write, findings: &[Finding], paper: Paper) -> io::Result<()> {
+    for Finding { rule, severity, sentence, .. } in findings {
+        if *severity != Severity::Note {
+            let severity = styled(*severity, paper);
+            writeln!(out, "{severity}: {} [{rule}]", escape_for_terminal(sentence))?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns the word for a severity, in its colour.
+pub(crate) fn styled(severity: Severity, paper: Paper) -> String {
+    match severity {
+        Severity::Critical => paper.alarm(severity).to_string(),
+        Severity::Warning => paper.warning(severity).to_string(),
+        Severity::Note => severity.to_string(),
+    }
 }
 
 fn headline(
@@ -278,9 +294,11 @@ mod tests {
             remedies: vec![evil.to_owned()],
         };
         let mut out = Vec::new();
-        write_findings(&mut out, &[finding], Paper::default()).unwrap();
+        let note = Finding { severity: Severity::Note, ..finding.clone() };
+        write_findings(&mut out, std::slice::from_ref(&finding), Paper::default()).unwrap();
+        write_held(&mut out, &[finding, note], Paper::default()).unwrap();
         let text = String::from_utf8(out).unwrap();
-        assert_eq!(text.lines().count(), 3, "{text}");
+        assert_eq!(text.lines().count(), 4, "{text}");
         assert!(!text.contains('\x1b'), "{text}");
     }
 }
