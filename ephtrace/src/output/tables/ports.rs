@@ -54,14 +54,25 @@ pub(crate) fn write(
     notes(out, &inventory)
 }
 
-/// Writes the first line: a shortage of those that ask for a port without a destination, else the
-/// fullest destination.
+/// Writes the first lines: the fullest destination, and shortages of those that ask for a port
+/// without a destination, which come before it if it is not as full, or connects can take over most
+/// of its ports.
 fn headline(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
-    for namespace in &inventory.namespaces {
-        for asked in scarce(namespace) {
-            scarce_line(out, inventory, namespace, asked)?;
-        }
+    let fullest = inventory.fullest().filter(|(_, fullest)| fullest.mark != Mark::None);
+    let fullest = fullest.map_or(0.0, |(_, fullest)| fullest.share);
+    let scarce = inventory
+        .namespaces
+        .iter()
+        .flat_map(|namespace| scarce(namespace).into_iter().map(move |asked| (namespace, asked)));
+    let (before, after): (Vec<_>, Vec<_>) = scarce.partition(|(_, asked)| asked.share > fullest);
+    for (namespace, asked) in before {
+        scarce_line(out, inventory, namespace, asked)?;
     }
+    fullest_line(out, inventory)?;
+    after.into_iter().try_for_each(|(netns, asked)| scarce_line(out, inventory, netns, asked))
+}
+
+fn fullest_line(out: &mut impl Write, inventory: &Inventory) -> io::Result<()> {
     let Some((namespace, fullest)) = inventory.fullest() else {
         return writeln!(out, "no TCP connection uses a port of the range");
     };

@@ -164,7 +164,7 @@ fn a_range_that_is_full_is_said_to_be() {
         let all = inventory(vec![describe(sysctls, full(state), 10)]);
         text(&all).lines().next().unwrap().to_owned()
     };
-    assert_snapshot!(first_line(TcpState::FinWait1, Some(1)), @"bind() to port 0 on 0.0.0.0: 100.0 % of the range in use, 10 of 10 ports; FULL: the next one fails with EADDRINUSE");
+    assert_snapshot!(first_line(TcpState::FinWait1, Some(1)), @"10.0.0.1 -> 10.0.0.9:443: 100.0 % of the range in use, 10 of 10 ports; FULL: each connect fails with EADDRNOTAVAIL; 10 closed, owner gone");
     assert_snapshot!(first_line(TcpState::TimeWait, Some(1)), @"bind() to port 0 on 0.0.0.0: 100.0 % of the range in use, 10 of 10 ports; FULL: the next one fails with EADDRINUSE");
 }
 
