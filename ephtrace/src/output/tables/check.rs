@@ -252,13 +252,14 @@ fn uses(seen: &CheckInput, limits: &Limits) -> Vec<Use> {
 fn connect_text(worst: Option<&DestinationFacts>, used: f64, place: &str) -> String {
     let Some(one) = worst else { return "no TCP connection uses a port of the range".to_owned() };
     let (in_use, usable) = (one.in_use.unwrap_or(0), one.usable.unwrap_or(0));
-    let mut about = vec![format!("{in_use} of {usable}")];
+    let reusable = one.reusable.unwrap_or(0).min(in_use);
+    let mut about = vec![format!("{} of {usable}", in_use - reusable)];
     let bound = one.left.map_or(0, |left| usable.saturating_sub(left + in_use));
     if bound > 0 {
         about.push(format!("{bound} more bound"));
     }
-    if let Some(reusable) = one.reusable.filter(|&reusable| reusable > 0) {
-        about.push(format!("{reusable} in TIME_WAIT that connect can take over"));
+    if reusable > 0 {
+        about.push(format!("{reusable} more in TIME_WAIT, which connect can take over"));
     }
     if let Some((unsure, left)) = one.unsure.zip(one.left).filter(|(unsure, _)| *unsure > 0) {
         about.push(format!("{} to {left} left", left - unsure));
