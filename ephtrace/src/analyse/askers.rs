@@ -50,6 +50,11 @@ impl Askers {
         let one = process_name(comm.as_ref().map(Comm::as_str), *pid, container.as_deref())?;
         Some(if self.several { format!("{one} and others") } else { one })
     }
+
+    /// Returns whether the process is known to run in a container.
+    pub(super) fn is_in_container(&self) -> bool {
+        self.one.as_ref().is_some_and(|one| one.container.is_some())
+    }
 }
 
 #[cfg(test)]

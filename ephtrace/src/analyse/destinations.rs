@@ -150,11 +150,13 @@ fn facts(lane: &LaneKey, entry: &Entry<Tracked>) -> DestinationFacts {
     let Tracked { no_port, failures, searches_known, second_pass, range, .. } = entry.value;
     let Tracked { first_ns, last_ns, failed_range, .. } = entry.value;
     let seconds = as_f64(last_ns.saturating_sub(first_ns.unwrap_or(last_ns))) / 1e9;
+    // The trouble belongs to the process whose attempts fail.
+    let askers = if failures > 0 { &entry.value.failing } else { &entry.value.askers };
     DestinationFacts {
         flow,
         origin,
-        // The trouble belongs to the process whose attempts fail.
-        process: if failures > 0 { &entry.value.failing } else { &entry.value.askers }.name(),
+        process: askers.name(),
+        in_container: askers.is_in_container(),
         range: range.map(|range| range.ports),
         failed_range: failed_range
             .filter(|failed| Some(failed) != range.as_ref())

@@ -80,6 +80,7 @@ fn add_in_use(facts: &mut Facts, namespace: &Namespace, one: &DestinationUse) {
         mine.reusable_now = now.reusable_now;
         mine.states = now.states;
         mine.held_by = now.held_by;
+        mine.in_container |= now.in_container;
         is_known |= mine.origin == Some(Origin::Connect);
     }
     if !is_known {
@@ -99,6 +100,7 @@ fn in_use(
         flow: one.flow,
         origin: Some(Origin::Connect),
         held_by: held_by(&one.holders, one.program.as_ref(), one.in_use),
+        in_container: one.holders.iter().any(|holder| holder.owner.container.is_some()),
         range: Some(namespace.settings.range),
         in_use: Some(in_use),
         left: Some(namespace.left_in(one, part)),

@@ -77,6 +77,8 @@ pub struct DestinationFacts {
     pub process: Option<String>,
     /// Id of a process that holds such ports, in its namespace.
     pub pid: Option<u32>,
+    /// True if one of these processes is known to run in a container.
+    pub in_container: bool,
     /// Lowest and highest port of the range.
     pub range: Option<PortRange>,
     /// Range in which attempts found no port, if it was another one: the range has changed since.
@@ -305,6 +307,7 @@ impl DestinationFacts {
             origin: row.origin,
             process: Some(row.process()),
             pid: row.pid,
+            in_container: row.container.is_some(),
             range: numbers.range,
             assignments: numbers.assignments,
             failures: numbers.failed,

@@ -21,6 +21,9 @@ const WIDE: u32 = 50_000;
 const RESERVE_FIRST: &str = " (before that, reserve the listeners' ports, which `ss -Hltn` lists \
                              there, in net.ipv4.ip_local_reserved_ports)";
 
+/// Way to keep a range for a namespace of which no container is known.
+const STAYS_THERE: &str = "to make it permanent, set it where the namespace is created";
+
 pub(super) const POOL: &str = "reuse connections: a connection pool, HTTP keep-alive";
 
 impl NetnsFacts {
@@ -119,14 +122,28 @@ impl Facts {
         Some(self.sysctl(d, &setting) + first)
     }
 
-    /// Returns the command for a wider range, and the way to make it permanent for the machine or
-    /// the container.
+    /// Returns the command for a wider range, and the way to make it permanent for the machine, the
+    /// container or another namespace.
     pub(super) fn wider_for_good(&self, d: &DestinationFacts) -> Vec<String> {
         let is_here = d.flow.netns.is_none() || d.flow.netns == self.own_netns;
         let wider = self.wider(d);
         let is_sysctl = wider.as_ref().is_some_and(|wider| wider.contains("sysctl -w"));
-        let stays = is_sysctl.then(|| if is_here { stays_here() } else { stays_there() });
+        let stays = is_sysctl.then(|| {
+            if is_here {
+                stays_here()
+            } else if self.is_in_container(d) {
+                stays_in_container()
+            } else {
+                STAYS_THERE.to_owned()
+            }
+        });
         wider.into_iter().chain(stays).collect()
+    }
+
+    /// Returns whether a container is known in the namespace of `d`.
+    fn is_in_container(&self, d: &DestinationFacts) -> bool {
+        let mut same = self.destinations.iter().filter(|one| one.flow.netns == d.flow.netns);
+        d.in_container || same.any(|one| one.in_container)
     }
 
     /// Returns the commands that widen a namespace's range permanently, unless it is wide.
@@ -169,7 +186,7 @@ fn stays_here() -> String {
 }
 
 /// Returns the way to keep a range for a container.
-fn stays_there() -> String {
+fn stays_in_container() -> String {
     let PortRange { low, high } = WIDE_RANGE;
     format!(
         "to make it permanent: docker run --sysctl net.ipv4.ip_local_port_range=\"{low} {high}\"; \

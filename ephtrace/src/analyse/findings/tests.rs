@@ -100,13 +100,13 @@ fn of_a_shortage() {
       800 of 1000 assignments failed: no free port; 28232 of 28232 ports in use (100 %), 28000 of them in TIME_WAIT; searching takes at most 140 % of a CPU
       -> reuse connections: a connection pool, HTTP keep-alive
       -> sysctl -w net.ipv4.ip_local_port_range="10240 65535"
-      -> to make it permanent: docker run --sysctl net.ipv4.ip_local_port_range="10240 65535"; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: "10240 65535"}]}
+      -> to make it permanent, set it where the namespace is created
       -> use more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT), or more destination addresses or ports
     warning [half-mark] more than half of the ports for 10.0.0.1 -> 10.0.0.3:80 are in use: each connect first scans half of the range
       900 of 1000 searches first scanned all ports of the preferred parity; half of them tried 14500 candidates or more; port search latency p99 2.5 ms; 17000 of 28232 ports in use (60 %); requested by curl (4711)
       -> reuse connections: a connection pool, HTTP keep-alive
       -> sysctl -w net.ipv4.ip_local_port_range="10240 65535"
-      -> to make it permanent: docker run --sysctl net.ipv4.ip_local_port_range="10240 65535"; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: "10240 65535"}]}
+      -> to make it permanent, set it where the namespace is created
       -> use more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT), or more destination addresses or ports
     warning [retry-loop] curl (4711) keeps retrying although no port is free
       800 failed attempts per second for 10.0.0.1 -> 10.0.0.2:443, each of which scans the whole range

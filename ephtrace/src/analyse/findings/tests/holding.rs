@@ -110,12 +110,12 @@ fn binds_and_udp_that_find_no_port() {
       TCP sockets use 100 of the 100 ports in the range; mostly app (7)
       -> if a program binds before it connects: setsockopt(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1) before bind(), so that connect() chooses the port and destinations can share it
       -> sysctl -w net.ipv4.ip_local_port_range="10240 65535"
-      -> to make it permanent: docker run --sysctl net.ipv4.ip_local_port_range="10240 65535"; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: "10240 65535"}]}
+      -> to make it permanent, set it where the namespace is created
     warning [udp-full] few free ports for a UDP socket on ::
       UDP sockets use 95 of the 100 ports in the range; mostly app (7)
       -> use one unconnected UDP socket for many peers, and close() unused sockets
       -> sysctl -w net.ipv4.ip_local_port_range="10240 65535"
-      -> to make it permanent: docker run --sysctl net.ipv4.ip_local_port_range="10240 65535"; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: "10240 65535"}]}
+      -> to make it permanent, set it where the namespace is created
     "#);
     let facts = Facts { asked: vec![asked("bind", "0.0.0.0", 89)], ..Facts::default() };
     assert_eq!(findings(&facts), []);
@@ -160,7 +160,7 @@ fn without_timestamps_no_time_wait_is_taken_over() {
       28000 of 28232 ports in use (99 %), 28000 of them in TIME_WAIT; requested by curl (4711)
       -> reuse connections: a connection pool, HTTP keep-alive
       -> sysctl -w net.ipv4.ip_local_port_range="10240 65535"
-      -> to make it permanent: docker run --sysctl net.ipv4.ip_local_port_range="10240 65535"; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: "10240 65535"}]}
+      -> to make it permanent, set it where the namespace is created
       -> use more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT), or more destination addresses or ports
     warning [tw-reuse] ports in TIME_WAIT for 10.0.0.1 -> 10.0.0.2:443 can't be reused for 60 seconds
       28000 ports in TIME_WAIT; net.ipv4.tcp_tw_reuse = 1 in the host (needs timestamps, but net.ipv4.tcp_timestamps = 0)

@@ -84,8 +84,14 @@ fn what_listens_is_reserved_before_the_range_reaches_it() {
     let away = DestinationFacts { flow: flow(7, [10, 0, 0, 2], 443), ..destination() };
     assert_snapshot!(facts.wider_for_good(&away).join("\n"), @r#"
     inside netns 7: sysctl -w net.ipv4.ip_local_port_range="10240 65535" (before that, reserve the listeners' ports, which `ss -Hltn` lists there, in net.ipv4.ip_local_reserved_ports)
-    to make it permanent: docker run --sysctl net.ipv4.ip_local_port_range="10240 65535"; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: "10240 65535"}]}
+    to make it permanent, set it where the namespace is created
     "#);
+    let contained = DestinationFacts { in_container: true, ..away.clone() };
+    let told = |facts: &Facts, d| facts.wider_for_good(d).pop().unwrap();
+    assert_snapshot!(told(&facts, &contained), @r#"to make it permanent: docker run --sysctl net.ipv4.ip_local_port_range="10240 65535"; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: "10240 65535"}]}"#);
+    // What another destination tells about the namespace holds for all of it.
+    let beside = Facts { destinations: vec![contained.clone()], ..facts };
+    assert_eq!(told(&beside, &away), told(&beside, &contained));
 }
 
 #[test]
