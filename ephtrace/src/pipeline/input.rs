@@ -61,11 +61,11 @@ impl Input {
         }
     }
 
-    /// Where the recording comes from, as far as it tells and was read here.
+    /// Where the recording comes from, as far as it tells and was read.
     pub(crate) fn provenance(&self) -> Provenance {
         match self {
             Self::Direct(recording) => recording.provenance(),
-            Self::Aside(_) => Provenance::default(),
+            Self::Aside(reader) => reader.provenance().clone(),
         }
     }
 

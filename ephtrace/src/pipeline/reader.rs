@@ -13,7 +13,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::{
     analyse::pattern::{KernelFacts, KernelRules},
-    model::{LeftOut, losses::Losses},
+    model::{LeftOut, Provenance, losses::Losses},
     replay::{Chronology, Format, Item, MaxMemory, Meter, Recordings, ReplayError},
 };
 
@@ -54,6 +54,7 @@ struct About {
     rules: KernelRules,
     is_cut: bool,
     chronology: Chronology,
+    provenance: Provenance,
 }
 
 impl About {
@@ -65,6 +66,7 @@ impl About {
             rules: rules_of(recording),
             is_cut: recording.is_cut(),
             chronology: recording.chronology(),
+            provenance: recording.provenance(),
         }
     }
 }
@@ -73,6 +75,7 @@ impl About {
 #[derive(Default)]
 pub(crate) struct End {
     is_cut: bool,
+    provenance: Provenance,
     /// See [`Recordings::instead`].
     pub(crate) instead: Option<String>,
     /// See [`Recordings::notes`].
@@ -201,6 +204,11 @@ impl Reader {
         self.about.chronology
     }
 
+    /// Where it comes from, as far as it tells and was read.
+    pub(crate) fn provenance(&self) -> &Provenance {
+        &self.about.provenance
+    }
+
     /// Returns the facts known at its end, once the end was taken.
     pub(crate) fn end(&self) -> &End {
         &self.end
@@ -246,6 +254,7 @@ impl Reader {
                 }
                 Some(Read::End(end)) => {
                     self.about.is_cut |= end.is_cut;
+                    self.about.provenance = end.provenance.clone();
                     self.end = end;
                 }
                 Some(Read::Failed(error)) => return Err(error.into()),
@@ -293,7 +302,8 @@ fn read(mut recording: Recordings, queue: &Queue) {
             None => {
                 let (is_cut, instead) = (recording.is_cut(), recording.instead());
                 let (notes, unread) = (recording.notes(), recording.unread().to_vec());
-                queue.put(Read::End(End { is_cut, instead, notes, unread }));
+                let provenance = recording.provenance();
+                queue.put(Read::End(End { is_cut, provenance, instead, notes, unread }));
                 true
             }
         };
