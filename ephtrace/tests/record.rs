@@ -59,6 +59,8 @@ fn a_recording_and_its_conversion_have_the_same_report() {
         "ephtrace: lost 3 events (ring_full, 3 so far); they are only \
                                   counted in the summary, by process and destination\n"
     );
+    let again = said(&ephtrace(&["record", "--from", &ndjson, &parquet]).unwrap());
+    assert!(again.contains(&format!("{parquet} had 5000 rows, which are replaced\n")), "{again}");
     let report = |path: &str| {
         let output = ephtrace(&["report", "--json", "--from", path]).unwrap();
         assert!(output.status.success(), "{}", said(&output));

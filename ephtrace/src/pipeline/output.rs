@@ -5,7 +5,7 @@ use std::io;
 
 use anyhow::Result;
 
-use super::settings::TraceSettings;
+use super::{announce::tell, settings::TraceSettings};
 use crate::{
     host::rights::{self, Rights},
     model::escape::shown,
@@ -13,14 +13,15 @@ use crate::{
         self, Events, Notices, Paper, Sink,
         stream::parquet::{Fact, PreparedRecording},
     },
+    replay::parquet::rows_of,
 };
 
 /// Output of events. An existing file is unchanged until the output begins.
 pub(crate) enum Output {
     /// Text, NDJSON or CSV.
     Events(output::Output),
-    /// A recording of rows.
-    Recording(Box<PreparedRecording>),
+    /// A recording of rows, and the number of rows that it replaces.
+    Recording(Box<PreparedRecording>, Option<u64>),
 }
 
 impl Output {
@@ -41,7 +42,11 @@ impl Output {
                 let view = (&settings.view, paper);
                 output::build(settings.format, view, started_ns, file, io::stderr())
             }),
-            Self::Recording(prepared) => {
+            Self::Recording(prepared, replaced) => {
+                if let Some(rows) = replaced.filter(|_| !settings.view.quiet) {
+                    let path = output_name(settings);
+                    tell(&format!("{path} had {rows} rows, which are replaced"));
+                }
                 prepared.begin(facts()).map(|sink| Box::new(sink) as Box<dyn Sink>)
             }
         };
@@ -56,7 +61,12 @@ pub(crate) fn open(settings: &TraceSettings) -> Result<Output> {
             let notices = Notices::new(io::stderr(), settings.view.quiet);
             let notices = notices.with_plots(settings.view.plot);
             let prepared = PreparedRecording::open(options.clone(), notices);
-            prepared.map(|prepared| Output::Recording(Box::new(prepared)))
+            prepared.map(|prepared| {
+                // Now: the file may be unreadable once rights are dropped.
+                let before = prepared.to_read().ok();
+                let rows = before.and_then(|file| rows_of(file, settings.max_memory));
+                Output::Recording(Box::new(prepared), rows.filter(|rows| *rows > 0))
+            })
         }
         None => output::Output::open(settings.output.as_deref(), settings.mode).map(Output::Events),
     };

@@ -100,6 +100,12 @@ pub fn is_whole_with(path: &Path, journal: Journal, max: MaxMemory) -> io::Resul
     Ok(restored.is_some_and(|source| Opened::open(source, &Account::new(max)).is_ok()))
 }
 
+/// Returns the number of rows in `file`, if it is a Parquet file with its end.
+pub fn rows_of(file: File, max: MaxMemory) -> Option<u64> {
+    let opened = Opened::open(Source::file(file).ok()?, &Account::new(max)).ok()?;
+    u64::try_from(opened.file.metadata().file_metadata().num_rows()).ok()
+}
+
 impl Opened {
     fn open(source: Source, account: &Account) -> Result<Self, Unusable> {
         let account = account.clone();

@@ -9,7 +9,7 @@
 //! the last [`CHECKPOINT_NS`]. Rows stay in the last row group, which is written again and again,
 //! until it is large enough to be final. docs/recording.md has the schema and the metadata.
 
-use std::{io, path::PathBuf};
+use std::{fs::File, io, os::fd::AsRawFd as _, path::PathBuf};
 
 use parquet::{errors::ParquetError, file::metadata::RowGroupMetaData};
 
@@ -133,6 +133,11 @@ impl PreparedRecording {
         let base = Place::of(&options.path)?;
         let (number, file) = rotate::create(&base, 1, options.mode)?;
         Ok(Self { options, base: Some(base), notices, file, number })
+    }
+
+    /// Opens the file, unchanged so far, to read it.
+    pub fn to_read(&self) -> io::Result<File> {
+        File::open(format!("/proc/self/fd/{}", self.file.file().as_raw_fd()))
     }
 
     /// Empties the file, and begins it without rows. `facts` describe the host and the way of
