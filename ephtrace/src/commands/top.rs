@@ -56,7 +56,7 @@ pub fn run(args: TopArgs, log_level: u8) -> Result<ExitCode> {
 async fn watch(settings: &TraceSettings, log_level: u8) -> Result<()> {
     rights::begin(settings.user.as_ref())?;
     let mut ends = ShutdownSignals::new()?;
-    let tracer = attach::attach(settings, log_level)?;
+    let tracer = attach::attach(settings, &attach::support(settings)?, log_level)?;
     let about = About {
         source: format!("hook {}", tracer.hook.name()),
         host: host(),

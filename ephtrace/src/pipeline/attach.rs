@@ -15,23 +15,31 @@ use crate::{
     kernel::{
         attach,
         options::{Options, TotalsMode},
+        preflight,
         support::Support,
         tracer::Tracer,
     },
 };
 
+/// Returns the features of this machine, or the rights that tracing needs and this process lacks:
+/// without them, no other error matters.
+pub(crate) fn support(settings: &TraceSettings) -> Result<Support> {
+    let support = Support::gather(settings.btf.as_deref());
+    preflight::check_rights(&support)?;
+    Ok(support)
+}
+
 /// Attaches the kernel half as requested by `settings`.
 ///
 /// `log_level` is that of the kernel half's own messages: 0 none … 5 trace.
-pub(crate) fn attach(settings: &TraceSettings, log_level: u8) -> Result<Tracer> {
-    let support = Support::gather(settings.btf.as_deref());
+pub(crate) fn attach(settings: &TraceSettings, support: &Support, log_level: u8) -> Result<Tracer> {
     let options = Options {
         filter: &settings.filter,
         ring_bytes: settings.ring_bytes,
         totals: TotalsMode::Fallback,
         log_level,
     };
-    Ok(attach::attach(settings.hook, &support, &options)?)
+    Ok(attach::attach(settings.hook, support, &options)?)
 }
 
 /// Discards the searches that were in flight during the attachment, which lack a start, and

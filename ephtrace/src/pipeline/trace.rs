@@ -31,8 +31,9 @@ async fn run(settings: &TraceSettings, log_level: u8) -> Result<()> {
     // Before anything is attached: a bad path must not cost a single event. The file's contents
     // stay until there is certainly something to write.
     let later = Later::of_trace(settings, false);
+    let support = attach::support(settings)?;
     let output = output::open(settings)?;
-    let tracer = attach::attach(settings, log_level)?;
+    let tracer = attach::attach(settings, &support, log_level)?;
     let mut pipeline = Pipeline::new(settings, tracer, output)?;
     attach::settle(&mut pipeline, settings, later).await?;
     pipeline.look()?;
