@@ -30,7 +30,7 @@ use crate::{
         tables::storm::{IntervalReport, LOOK, WHOLE, write_findings, write_held},
     },
     pipeline::{
-        announce::{announce, tell_blinded, tell_module},
+        announce::{announce, tell, tell_blinded, tell_module},
         counting::{self, Counting, CountingOptions, CumulativeTotals},
         occupancy::Occupancy,
         rights::{self, Later},
@@ -128,6 +128,9 @@ async fn watch(settings: &StormSettings, log_level: u8) -> Result<()> {
     let missing = rights::restrict(&counting.tracer, Later::COUNTING);
     if !settings.quiet {
         announce(&counting.tracer);
+        if let Some(unseen) = counting.tracer.unseen_failures() {
+            tell(&format!("not seen: {unseen}"));
+        }
         missing.tell();
     }
     let mut storm = Storm::new(settings, counting);

@@ -92,7 +92,9 @@ impl<'a> IntervalReport<'a> {
             Count::PerSecond => clock(*end_ns),
             Count::Sum => format!("total, {}", HumanDuration(*duration_ns)),
         };
-        headline(out, &head, all, count, (self.unseen_failures.as_deref(), paper))?;
+        // A look does not repeat what was announced.
+        let unseen = self.unseen_failures.as_deref().filter(|_| self.is_whole());
+        headline(out, &head, all, count, (unseen, paper))?;
         if rows.is_empty() && other.is_none() {
             return Ok(());
         }
