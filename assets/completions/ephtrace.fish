@@ -131,6 +131,7 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l no-kernel-co
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s v -l verbose -d 'Log more to standard error, and explain each line of a trace in a sentence; -vv and -vvv log even more'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s q -l quiet -d 'Write only errors and losses to standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l duration -d 'Stop after this time: 10 (seconds), 90s, 1h30m, 1d' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s n -l limit -d 'Number of rows to show; 0 shows all' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l rows -d 'Number of rows that the kernel keeps per report' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s p -l pid -d 'Only these processes' -x -a '(__fish_complete_list , __fish_complete_pids)'

@@ -91,6 +91,8 @@ pub enum Command {
     /// Count connects, failures and search cost per process in the kernel, and name the cause of a
     /// storm
     #[command(after_help = storm::EXAMPLES)]
+    // In errors, clap's own says that what has a default is required.
+    #[command(override_usage = "ephtrace storm [OPTIONS] [INTERVAL] [COUNT]")]
     Storm(StormArgs),
     /// Report in one line whether ports are running short, in Nagios plugin format
     #[command(after_help = check::EXAMPLES)]

@@ -28,6 +28,10 @@ pub struct StormArgs {
     #[arg(value_name = "COUNT", value_parser = whole::<u64>(1..=u64::MAX))]
     pub count: Option<u64>,
 
+    /// Stop after this time: 10 (seconds), 90s, 1h30m, 1d
+    #[arg(long, value_name = "TIME")]
+    pub duration: Option<String>,
+
     /// Number of rows to show; 0 shows all
     #[arg(short = 'n', long, value_name = "ROWS", default_value_t = 10,
           value_parser = whole::<usize>(0..=u64::MAX))]

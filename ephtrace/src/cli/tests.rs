@@ -99,6 +99,17 @@ fn ports_lists_ten_destinations_unless_asked_otherwise() {
 }
 
 #[test]
+fn storm_ends_after_a_time_or_so_many_reports() {
+    let Ok(Command::Storm(args)) = typed("ephtrace storm 2 6") else { panic!("not storm") };
+    assert_eq!((&*args.interval, args.count, args.duration), ("2", Some(6), None));
+    let line = "ephtrace storm --duration 5";
+    let Ok(Command::Storm(args)) = typed(line) else { panic!("not storm") };
+    assert_eq!((&*args.interval, args.duration.as_deref()), ("1", Some("5")));
+    let error = typed("ephtrace storm --xx").unwrap_err().to_string();
+    assert!(error.contains("Usage: ephtrace storm [OPTIONS] [INTERVAL] [COUNT]"), "{error}");
+}
+
+#[test]
 fn report_takes_one_file() {
     let Command::Report(args) = typed("ephtrace report - --json -q").unwrap() else {
         panic!("not report");

@@ -39,20 +39,23 @@ pub struct WhatifArgs {
     pub destinations: u32,
 
     /// Requests per second to sustain
-    #[arg(long, value_name = "PER-SECOND", value_parser = number)]
+    #[arg(long, value_name = "PER-SECOND", value_parser = number,
+          allow_negative_numbers = true)]
     pub rate: Option<f64>,
 
     /// Requests per connection; 1 without keep-alive
-    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = number)]
+    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = number,
+          allow_negative_numbers = true)]
     pub requests: f64,
 
     /// How long a connection lives: 0.2 (seconds), 200ms, 1h30m
-    #[arg(long, value_name = "TIME", default_value = "100ms")]
+    #[arg(long, value_name = "TIME", default_value = "100ms", allow_negative_numbers = true)]
     pub lifetime: String,
 
     /// Share of the connections that this side closes first, from 0 to 1; these keep their port for
     /// another 60 seconds (TIME_WAIT)
-    #[arg(long, value_name = "SHARE", default_value_t = 1.0, value_parser = number)]
+    #[arg(long, value_name = "SHARE", default_value_t = 1.0, value_parser = number,
+          allow_negative_numbers = true)]
     pub closes_first: f64,
 
     /// Assume net.ipv4.tcp_tw_reuse=1: connect can reuse ports in TIME_WAIT after a second

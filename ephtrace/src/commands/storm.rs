@@ -35,7 +35,7 @@ use crate::{
         occupancy::Occupancy,
         rights::{self, Later},
         signals::ShutdownSignals,
-        timing::{DRAIN_EVERY, block_on},
+        timing::{DRAIN_EVERY, at, block_on},
     },
 };
 
@@ -49,6 +49,8 @@ pub struct StormSettings {
     pub interval: Duration,
     /// Number of looks after which it stops.
     pub count: Option<u64>,
+    /// Time after which it stops.
+    pub duration: Option<Duration>,
     /// Number of rows to show; `None` for all.
     pub limit: Option<usize>,
     /// True for data in place of tables.
@@ -74,11 +76,12 @@ impl TryFrom<StormArgs> for StormSettings {
     type Error = UsageError;
 
     fn try_from(args: StormArgs) -> Result<Self, UsageError> {
-        let StormArgs { interval, count, limit, json, wide, rows, filter, kernel, verbosity } =
-            args;
+        let StormArgs { interval, count, duration, limit, json, wide, rows, .. } = args;
+        let StormArgs { filter, kernel, verbosity, .. } = args;
         Ok(Self {
             interval: parse_interval(&interval)?,
             count,
+            duration: duration.map(|text| parse::duration("--duration", &text)).transpose()?,
             limit: (limit > 0).then_some(limit),
             json,
             wide,
@@ -134,7 +137,9 @@ async fn watch(settings: &StormSettings, log_level: u8) -> Result<()> {
         missing.tell();
     }
     let mut storm = Storm::new(settings, counting);
-    let mut ticks = interval_at(Instant::now() + settings.interval, settings.interval);
+    let begun = Instant::now();
+    let end = settings.duration.map(|duration| begun + duration);
+    let mut ticks = interval_at(begun + settings.interval, settings.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut modules = interval(DRAIN_EVERY);
     modules.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -148,6 +153,7 @@ async fn watch(settings: &StormSettings, log_level: u8) -> Result<()> {
                 tell_blinded(&storm.counting.tracer.blinded());
                 left -= 1;
             }
+            () = at(end) => break,
             _ = modules.tick(), if storm.counting.tracer.awaits_module() => storm.follow_module(),
         }
     }

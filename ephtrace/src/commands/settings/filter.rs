@@ -70,6 +70,7 @@ pub(in crate::commands) fn build_live_filter(args: &FilterArgs) -> Result<Filter
         filter.cgroups.extend(lookup::container(name)?);
     }
     to_wire(&filter)?;
+    filter.pids.iter().try_for_each(|&pid| lookup::check_pid(pid))?;
     Ok(filter)
 }
 

@@ -7,13 +7,21 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use nix::sys::statfs::{self, NSFS_MAGIC};
+use nix::{
+    errno::Errno::ESRCH,
+    sys::{
+        signal::kill,
+        statfs::{self, NSFS_MAGIC},
+    },
+    unistd::Pid,
+};
 
 use super::error::UsageError;
 use crate::host::{
     cgroup2::Cgroup2,
     containers::cgroups_of,
     ns_file::{self, NsFile},
+    pid_namespace,
     rights::Account,
 };
 use crate::model::{
@@ -74,6 +82,19 @@ fn account_in(users: &str, groups: &str, text: &str) -> Option<Account> {
     let number = |line: &str| line.split(':').nth(2)?.parse().ok();
     let others = groups.lines().filter(is_member).filter_map(number);
     Some(Account { uid, gid, groups: [gid].into_iter().chain(others).collect() })
+}
+
+/// Refuses a process that does not exist, where `/proc` shows the ids that the kernel half
+/// compares.
+pub(super) fn check_pid(pid: u32) -> Result<(), UsageError> {
+    if !pid_namespace::is_initial(Path::new("/proc")).unwrap_or(false) {
+        return Ok(());
+    }
+    // A process that may not be signalled exists.
+    let exists = i32::try_from(pid).is_ok_and(|pid| kill(Pid::from_raw(pid), None) != Err(ESRCH));
+    let advice = "`pgrep NAME` prints ids; --comm NAME keeps processes that start later, too";
+    let why = || unknown("--pid", &pid.to_string(), "no such process now".to_owned(), advice);
+    if exists { Ok(()) } else { Err(why()) }
 }
 
 /// Returns the inode number of a network namespace, from number, path or name.
@@ -180,6 +201,15 @@ fn unknown(flag: &'static str, name: &str, reason: String, advice: &str) -> Usag
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_that_is_gone_is_refused_where_ids_are_the_kernels() {
+        let is_known = pid_namespace::is_initial(Path::new("/proc")).unwrap();
+        check_pid(std::process::id()).unwrap();
+        // More than Linux ever gives.
+        assert_eq!(check_pid(1 << 23).is_err(), is_known);
+        assert_eq!(check_pid(u32::MAX).is_err(), is_known);
+    }
 
     #[test]
     fn a_user_has_the_groups_that_name_it() {

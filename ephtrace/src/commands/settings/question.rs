@@ -55,6 +55,10 @@ fn single(text: &str) -> Result<Asked, String> {
     if let Some(error) = Shortage::from_name(&text.to_uppercase()) {
         return Ok(Asked::Why(error));
     }
+    if text.starts_with('E') && text.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit()) {
+        let known = Shortage::ALL.map(Shortage::name).join(", ");
+        return Err(format!("expected an error that no free port causes: {known}"));
+    }
     if let Some(port) = text.strip_prefix(':').filter(|rest| !rest.starts_with(':')) {
         return local_port(port).map(Asked::About);
     }
@@ -128,7 +132,7 @@ mod tests {
             ("10.0.0.2:41000-", "redirection"),
             ("10.0.0.2:1 [::1]:2", "IPv6"),
             ("0.0.0.0:1 10.0.0.1:2", "ip route get"),
-            ("EBUSY", "ADDRESS:PORT"),
+            ("ENOENT", "EADDRNOTAVAIL, EADDRINUSE, EAGAIN"),
             ("10.0.0.5:0", "1 to 65535"),
             ("10.0.0.5:no-such", "a service (https)"),
             ("::1:443", "[2001:db8::5]:443"),

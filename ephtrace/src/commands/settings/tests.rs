@@ -46,12 +46,11 @@ fn defaults_keep_all() {
 
 #[test]
 fn values_fill_their_lists() {
-    let filter =
-        settings("-p 7,8 -u 1000 -c nginx -P 80,8000-8100 -L 40000 -6 --min-latency 1.5ms")
-            .unwrap()
-            .filter;
+    let own = std::process::id();
+    let others = "-u 1000 -c nginx -P 80,8000-8100 -L 40000 -6 --min-latency 1.5ms";
+    let filter = settings(&format!("-p 1,{own} {others}")).unwrap().filter;
     let expected = Filter {
-        pids: [7, 8].into(),
+        pids: [1, own].into(),
         uids: [1000].into(),
         comms: vec![Comm::new("nginx")],
         dports: vec![PortRange::new(80, 80), PortRange::new(8000, 8100)],

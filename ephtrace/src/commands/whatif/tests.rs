@@ -95,6 +95,7 @@ fn what_can_t_be_meant_is_refused() {
         "--lifetime=-1",
         "--requests 0",
         "--rate 0",
+        "--rate -5",
         "--range 9-1",
         "--nat aws --nat-addresses 9",
         "--nat gcp --nat-addresses 2",

@@ -22,7 +22,8 @@ pub enum Shortage {
 }
 
 impl Shortage {
-    const ALL: [Self; 3] = [Self::NotAvailable, Self::InUse, Self::Again];
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::NotAvailable, Self::InUse, Self::Again];
 
     /// Name of the error.
     pub fn name(self) -> &'static str {
