@@ -31,8 +31,9 @@ fn main() -> ExitCode {
         Err(error) if messages::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             let is_usage = error.is::<UsageError>();
-            let colour = output::screen::shows_colour(&io::stderr());
-            messages::tell(&error, is_usage, &Cli::command(), colour);
+            let paper = output::Paper::of(&io::stderr(), false);
+            let style = (&Cli::command(), paper.colour);
+            messages::tell(&error, is_usage, style, |text| paper.fit(text));
             ExitCode::from(if is_usage { 2 } else { 1 })
         }
     }

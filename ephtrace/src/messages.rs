@@ -15,13 +15,18 @@ use log::LevelFilter;
 /// Reports why ephtrace ends, in the style of clap's own errors. A closed standard error is no
 /// reason to fail.
 ///
-/// `command` has the colours, which are used if `colour`.
-pub fn tell(error: &anyhow::Error, is_usage: bool, command: &Command, colour: bool) {
+/// `command` has the colours, which are used if `colour`; `fit` breaks lines between words.
+pub fn tell(
+    error: &anyhow::Error,
+    is_usage: bool,
+    (command, colour): (&Command, bool),
+    fit: impl Fn(&[u8]) -> Vec<u8>,
+) {
     let mut text = without_numbers(&format!("{error:#}"));
     text.push_str(if is_usage { "\n\nFor more information, try '--help'.\n" } else { "\n" });
     let error = clap::Error::raw(ErrorKind::ValueValidation, text).with_cmd(command).render();
     let text = if colour { error.ansi().to_string() } else { error.to_string() };
-    let _ = io::stderr().write_all(text.as_bytes());
+    let _ = io::stderr().write_all(&fit(text.as_bytes()));
 }
 
 /// Reports that nobody read the end of the output.

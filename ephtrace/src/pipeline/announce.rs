@@ -16,7 +16,7 @@ use crate::{
         tracer::Tracer,
     },
     model::{Origin, escape::shown, human_duration::HumanDuration},
-    output::stream::parquet::Options,
+    output::{Paper, stream::parquet::Options},
 };
 
 /// Returns requested origins that can't be seen.
@@ -53,10 +53,11 @@ pub(crate) fn tell_not_looked_at() {
     }
 }
 
-/// Prints a line on standard error.
+/// Prints a line on standard error; on a terminal, it is broken between words.
 pub(crate) fn tell(line: &str) {
+    let text = format!("ephtrace: {line}\n");
     // A closed standard error is no reason to fail.
-    let _ = writeln!(io::stderr(), "ephtrace: {line}");
+    let _ = io::stderr().write_all(&Paper::of(&io::stderr(), false).fit(text.as_bytes()));
 }
 
 /// Prints a line once a module that was waited for is loaded.

@@ -1,15 +1,10 @@
 //! Rights of a live run after it is attached: those that the rest of it needs, and no others.
 
-use std::{
-    fs,
-    io::{self, Write as _},
-    os::unix::fs::MetadataExt as _,
-    path::Path,
-};
+use std::{fs, io, os::unix::fs::MetadataExt as _, path::Path};
 
 use anyhow::{Context as _, Result};
 
-use super::{recording_metadata, settings::TraceSettings};
+use super::{announce::tell, recording_metadata, settings::TraceSettings};
 use crate::{
     host::{
         calls::{self, Live},
@@ -128,8 +123,7 @@ impl Missing {
     /// Prints a line for each.
     pub(crate) fn tell(&self) {
         for Right { name, lost, .. } in &self.0 {
-            // A closed standard error is no reason to fail.
-            let _ = writeln!(io::stderr(), "ephtrace: without {name}, {lost}");
+            tell(&format!("without {name}, {lost}"));
         }
     }
 }

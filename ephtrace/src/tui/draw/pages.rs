@@ -206,7 +206,9 @@ pub(super) fn alerts(area: Rect, buffer: &mut Buffer, state: &State) -> Drawn {
     let columns = usize::from(area.width);
     let mut y = area.y;
     for (n, alert) in alerts.iter().enumerate().take(shown.end).skip(shown.start) {
-        let line = format!("{:8} {}", alert.severity, safe(&alert.sentence));
+        let when = age(alert, seen.now_ns);
+        let when = when.strip_prefix(", ").map(|ago| format!("{ago}: ")).unwrap_or_default();
+        let line = format!("{:8} {when}{}", alert.severity, safe(&alert.sentence));
         let style = if n == cursor { CURSOR } else { Style::new() };
         let line = Line::styled(figures::cut(&line, columns), style);
         line.render(Rect { y, height: 1, ..area }, buffer);
@@ -267,17 +269,25 @@ pub const HELP: &[(&str, &str)] = &[
     ("× –", "on the axis: a failed assignment; in a column: unknown"),
 ];
 
+/// Width of the keys in the help, with the blanks behind them.
+const KEYS_WIDTH: usize = 13;
+
 /// Returns the meaning of keys and columns.
-pub(super) fn help() -> Vec<Piece> {
-    let line = |(key, means): &(&str, &str)| {
+pub(super) fn help(width: u16) -> Vec<Piece> {
+    let room = usize::from(width).saturating_sub(KEYS_WIDTH);
+    let lines = |(key, means): &(&str, &str)| {
         if key.is_empty() && means.starts_with(char::is_uppercase) {
-            return Piece::Text(Line::styled((*means).to_owned(), STRONG));
+            return vec![Piece::Text(Line::styled((*means).to_owned(), STRONG))];
         }
-        let key = Span::styled(
-            format!("{key:>11}  "),
-            Style::new().add_modifier(ratatui::style::Modifier::BOLD),
-        );
-        Piece::Text(Line::from(vec![key, Span::raw((*means).to_owned())]))
+        let lines = figures::wrap(means, 0, room).into_iter().enumerate().map(|(nth, means)| {
+            let key = if nth == 0 { key } else { "" };
+            let key = Span::styled(
+                format!("{key:>11}  "),
+                Style::new().add_modifier(ratatui::style::Modifier::BOLD),
+            );
+            Piece::Text(Line::from(vec![key, Span::raw(means)]))
+        });
+        lines.collect()
     };
-    HELP.iter().map(line).collect()
+    HELP.iter().flat_map(lines).collect()
 }

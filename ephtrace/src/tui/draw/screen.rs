@@ -85,7 +85,7 @@ fn all(area: Rect, buffer: &mut Buffer, state: &State) -> Drawn {
     let bottom = Rect { y: area.bottom() - 1, height: 1, ..area };
     let body = Rect { y: top, height: area.bottom() - 1 - top, ..area };
     let drawn = match (state.page, state.panel) {
-        (Some(Page::Help), _) => pages::draw(body, buffer, state, &pages::help()),
+        (Some(Page::Help), _) => pages::draw(body, buffer, state, &pages::help(body.width)),
         (Some(Page::Alerts), _) => pages::alerts(body, buffer, state),
         (Some(Page::Alert(serial)), _) => {
             pages::draw(body, buffer, state, &pages::alert(state, serial, body.width))

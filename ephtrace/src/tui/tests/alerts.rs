@@ -127,3 +127,26 @@ fn without_alerts_the_page_says_so() {
     scene.press("!");
     assert!(scene.text(80, 24).contains("no known problems"));
 }
+
+#[test]
+fn what_is_past_has_its_age_in_the_list() {
+    let mut scene = recording();
+    scene.state.apply(finding(Severity::Critical, Rule::Full, "no port is left", &[]));
+    scene.press("!");
+    assert!(scene.text(80, 24).contains("\ncritical no port is left"));
+    scene.now_ns += 20 * SECOND_NS;
+    let text = scene.text(80, 24);
+    assert!(text.contains("\ncritical 20 s ago: no port is left"), "{text}");
+}
+
+/// Each word of the help is on a narrow screen, too, on some line of a screen that is long enough.
+#[test]
+fn the_help_is_not_cut() {
+    let mut scene = recording();
+    scene.press("?");
+    let text = scene.text(60, 60);
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for (_, means) in HELP {
+        assert!(words.contains(means), "{means:?} is not in:\n{text}");
+    }
+}
