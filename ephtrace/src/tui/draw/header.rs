@@ -140,8 +140,12 @@ fn latency(seen: &ViewModel) -> Line<'static> {
     Line::from(text)
 }
 
+/// Returns the verdict; nothing if no port was assigned at all.
 fn verdict(seen: &ViewModel) -> Line<'static> {
     let text = match &seen.summary {
+        Some(summary) if summary.assignments > 0 && summary.assignments == summary.failures => {
+            return Line::default();
+        }
         Some(summary) if summary.assignments > 0 => in_short(&summary.verdict),
         _ if seen.counts.assignments > 0 => "not judged yet".to_owned(),
         _ => "waiting for the first assignment".to_owned(),
