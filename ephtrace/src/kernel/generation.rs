@@ -84,7 +84,8 @@ fn connect(btf: &Btf, table: Result<u64, NoTable>) -> (Option<Algorithm>, &'stat
         ),
         (true, _) if params.len() > 4 => (
             Some(Algorithm::LinuxDhash64k),
-            "__inet_hash_connect takes five arguments, which is newer than this rule",
+            "__inet_hash_connect takes five arguments, as in Linux 6.15 and later, all of \
+             which have this rule",
         ),
         (false, Err(NoTable::Array)) => {
             (Some(Algorithm::LinuxDhash256), "the counter table is an array")
