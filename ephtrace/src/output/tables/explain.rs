@@ -53,9 +53,34 @@ pub(crate) fn write(
     explained: &Explained<'_>,
     paper: Paper,
 ) -> io::Result<()> {
-    let Explained { answer, in_use, findings } = explained;
+    let Explained { answer, findings, .. } = explained;
     headline(out, answer)?;
-    writeln!(out)?;
+    let mut facts = Vec::new();
+    write_facts(&mut facts, explained)?;
+    if !facts.is_empty() {
+        writeln!(out)?;
+        out.write_all(&facts)?;
+    }
+    if !answer.sockets.is_empty() {
+        writeln!(out, "\nsockets:")?;
+    }
+    for socket in &answer.sockets {
+        holding(out, socket)?;
+    }
+    if answer.more_sockets > 0 {
+        writeln!(out, "  and {} more", answer.more_sockets)?;
+    }
+    notes(out, answer)?;
+    if !findings.is_empty() {
+        writeln!(out)?;
+        write_findings(out, findings, paper)?;
+    }
+    Ok(())
+}
+
+/// Writes where the question was asked, what is in use there, and each attempt, a line each.
+fn write_facts(out: &mut impl Write, explained: &Explained<'_>) -> io::Result<()> {
+    let Explained { answer, in_use, .. } = explained;
     if !answer.is_own_netns {
         let name = answer.netns_name.as_deref().map(escape_for_terminal);
         let name = name.map(|name| format!(" ({name})")).unwrap_or_default();
@@ -77,20 +102,6 @@ pub(crate) fn write(
             Some(1) | None => writeln!(out)?,
             Some(n) => writeln!(out, "; a search tries about {n} ports")?,
         }
-    }
-    if !answer.sockets.is_empty() {
-        writeln!(out, "\nsockets:")?;
-    }
-    for socket in &answer.sockets {
-        holding(out, socket)?;
-    }
-    if answer.more_sockets > 0 {
-        writeln!(out, "  and {} more", answer.more_sockets)?;
-    }
-    notes(out, answer)?;
-    if !findings.is_empty() {
-        writeln!(out)?;
-        write_findings(out, findings, paper)?;
     }
     Ok(())
 }
