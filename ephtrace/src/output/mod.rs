@@ -1,5 +1,6 @@
 //! ephtrace's outputs: events in several formats, summaries, pages, tables.
 
+pub(crate) mod counted;
 pub(crate) mod escape;
 pub mod events;
 pub mod files;

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 
 use super::{overflow, plots};
 use crate::output::{
+    counted::counted,
     escape::printable,
     human_bytes::HumanBytes,
     human_duration::HumanDuration,
@@ -85,7 +86,7 @@ fn numbers(out: &mut impl Write, summary: &Summary, paper: Paper) -> io::Result<
     if summary.failed_only {
         write!(out, "{failed}{rate}")?;
     } else {
-        write!(out, "{assignments} assignments{rate}, {failed}")?;
+        write!(out, "{}{rate}, {failed}", counted(*assignments, "assignment"))?;
     }
     for (n, ErrorCount { errno, error, count }) in summary.errors.iter().enumerate() {
         let lead = if n == 0 { ':' } else { ',' };
@@ -250,7 +251,8 @@ fn destinations(out: &mut impl Write, summary: &Summary, paper: Paper) -> io::Re
     let all = &summary.destinations;
     let Some(first) = all.first() else { return Ok(()) };
     let more = if summary.destinations_evicted > 0 { "more than " } else { "" };
-    writeln!(out, "\nbusiest of {more}{} destinations:", summary.destinations_known)?;
+    let known = counted(summary.destinations_known, "destination");
+    writeln!(out, "\nbusiest of {more}{known}:")?;
     let mut table = Table::new([
         Head::right("COUNT", 9),
         Head::right("FAILED", 7),

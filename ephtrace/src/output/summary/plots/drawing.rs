@@ -24,14 +24,16 @@ use ratatui::{
 use super::{
     ansi,
     bars::{Bars, MANY},
-    counted::counted,
     hues::{ColorAssignment, QUIET},
     ports::Ports,
     scatter::{self, Scatter},
 };
-use crate::analyse::{
-    lanes::LaneKey,
-    picture::{PlotData, Point},
+use crate::{
+    analyse::{
+        lanes::LaneKey,
+        picture::{PlotData, Point},
+    },
+    output::counted::counted,
 };
 
 /// Number of columns if the width of the terminal is unknown.

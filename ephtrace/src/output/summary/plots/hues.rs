@@ -11,10 +11,10 @@ use ratatui::{
 };
 use rustc_hash::FxBuildHasher;
 
-use super::counted::counted;
 use crate::{
     analyse::{lanes::LaneKey, picture::Point},
     model::Origin,
+    output::counted::counted,
 };
 
 /// Colours that are easy to tell apart, on black, on white, and with Solarized. Yellow is

@@ -2,7 +2,6 @@
 
 mod ansi;
 mod bars;
-mod counted;
 mod drawing;
 pub(crate) mod hues;
 pub(crate) mod ports;

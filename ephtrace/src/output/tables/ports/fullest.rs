@@ -9,6 +9,7 @@ use crate::{
         socket::ByState,
     },
     output::{
+        counted::counted,
         paper::Paper,
         table::{Head, Table},
     },
@@ -19,7 +20,8 @@ pub(super) fn write(out: &mut impl Write, namespace: &Namespace, paper: Paper) -
     if namespace.destinations_known == 0 {
         return Ok(());
     }
-    writeln!(out, "\nfullest of {} destinations:", namespace.destinations_known)?;
+    let known = counted(namespace.destinations_known as u64, "destination");
+    writeln!(out, "\nfullest of {known}:")?;
     let mut table = Table::new(HEADS);
     for one in &namespace.destinations {
         let mark = if one.mark == Mark::None { "-" } else { one.mark.as_str() };

@@ -1,6 +1,6 @@
 //! Counts with their nouns.
 
 /// Returns a number with its noun.
-pub(super) fn counted(n: u64, thing: &str) -> String {
+pub(crate) fn counted(n: u64, thing: &str) -> String {
     format!("{n} {thing}{}", if n == 1 { "" } else { "s" })
 }
