@@ -12,17 +12,19 @@ use super::reading::{Report, read_in_order, read_with};
 use crate::{
     analyse::charts::Charts,
     model::{Assignment, escape::shown, filter::Filter},
-    output::{PendingFile, page::Page},
+    output::{PendingFile, counted::counted, page::Page},
     pipeline::sandbox,
     replay::{self, MaxMemory, Meter, Recording, sorting::Reach},
 };
 
 /// Reads the recordings at `from`, within that memory, and writes the page to `path`, a new file
-/// with that mode or for its owner alone; `-` is standard output.
+/// with that mode or for its owner alone; `-` is standard output. Unless `quiet`, a line on
+/// standard error tells of the file.
 pub(super) fn write(
     (path, mode): (&Path, Option<u32>),
     from: (&[PathBuf], MaxMemory),
     filter: Option<&Filter>,
+    quiet: bool,
 ) -> Result<()> {
     // Opened first, so that a path that can't be written to is told before minutes of reading.
     let target = open(path, mode, from.0)?;
@@ -32,7 +34,13 @@ pub(super) fn write(
     if let Some(why) = report.instead {
         bail!(why);
     }
+    let is_told = target.is_some() && !quiet;
     put(target, path, &render(&report, &charts))?;
+    if is_told {
+        // A closed standard error is no reason to fail.
+        let all = counted(report.summary.assignments, "assignment");
+        let _ = writeln!(io::stderr(), "ephtrace: {}: {all}", shown(&path));
+    }
     report.unread.map_or(Ok(()), |why| Err(anyhow!(why)))
 }
 

@@ -29,7 +29,7 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     let filter = Some(filter).filter(|filter| *filter != Filter::default());
     if let Some(page) = &args.html {
         let mode = args.mode.as_ref().map(|text| parse::mode("--mode", text)).transpose()?;
-        page::write((page, mode), from, filter.as_ref())?;
+        page::write((page, mode), from, filter.as_ref(), args.verbosity.quiet)?;
         return Ok(ExitCode::SUCCESS);
     }
     sandbox::of(&paths).enter();

@@ -331,7 +331,7 @@ fn a_page_does_not_overwrite_its_recording() {
     let path = std::env::temp_dir().join(format!("ephtrace-page-{}", std::process::id()));
     std::fs::write(&path, double_hash(2)).unwrap();
     let refused =
-        page::write((&path, None), (std::slice::from_ref(&path), MaxMemory::default()), None)
+        page::write((&path, None), (std::slice::from_ref(&path), MaxMemory::default()), None, true)
             .unwrap_err();
     assert_eq!(std::fs::read_to_string(&path).unwrap(), double_hash(2));
     std::fs::remove_file(&path).unwrap();
