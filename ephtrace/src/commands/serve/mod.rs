@@ -135,6 +135,7 @@ pub fn run(args: ServeArgs, log_level: u8) -> Result<ExitCode> {
     }
     let args = if args.config.is_some() { configured(&typed)? } else { args };
     let settings = ServeSettings::new(args, log_level)?;
+    give_memory_back();
     block_on(serve(&settings, &typed, log_level))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -152,6 +153,26 @@ fn configured(typed: &[OsString]) -> Result<ServeArgs> {
     match Cli::try_parse_from(all).map_err(|error| config::complaint(&error))?.into_command() {
         Command::Serve(args) => Ok(args),
         _ => bail!("not `ephtrace serve`"),
+    }
+}
+
+/// Memory, in bytes, from which on glibc gives what is no longer used back to the kernel at once.
+#[cfg(target_env = "gnu")]
+const GIVEN_BACK: libc::c_int = 128 << 10;
+
+/// Has the allocator give memory back: each look takes some megabytes for a moment, and a service
+/// that kept them would have its maximum for good.
+fn give_memory_back() {
+    #[cfg(target_env = "gnu")]
+    for (parameter, value) in [
+        (libc::M_ARENA_MAX, 1),
+        (libc::M_TRIM_THRESHOLD, GIVEN_BACK),
+        (libc::M_MMAP_THRESHOLD, GIVEN_BACK),
+    ] {
+        // SAFETY: the call takes two numbers; other threads have not been started yet.
+        if unsafe { libc::mallopt(parameter, value) } == 0 {
+            log::info!("the allocator keeps unused memory");
+        }
     }
 }
 
