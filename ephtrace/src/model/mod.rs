@@ -23,6 +23,7 @@ pub mod port_range;
 pub mod provenance;
 pub mod schema_version;
 pub mod search;
+pub mod task_names;
 pub mod who;
 
 pub use ephtrace_common::{Hook, Origin, Protocol};
