@@ -21,8 +21,10 @@ use super::{
 };
 use crate::model::{
     Comm, FlowKey, Origin, PortRange, Protocol, errno_name,
+    grouping::By,
     names::{serialize_origin, serialize_protocol},
     port_range::serialize_known_ends,
+    task_names::{Membership, Names},
     who::in_container,
 };
 
@@ -46,31 +48,47 @@ pub struct Interval {
     pub end_ns: u64,
     /// Duration, in nanoseconds.
     pub duration_ns: u64,
+    /// What the rows are grouped by.
+    pub by: By,
     /// Numbers over all rows.
     pub all: Numbers,
-    /// Processes of one name, by destination and origin: longest search time first.
+    /// Groups, by destination and origin: longest search time first.
     pub rows: Vec<Row>,
     /// Assignments that did not fit into the kernel's map; null if all did.
     pub other: Option<Numbers>,
 }
 
-/// One row: processes of one name, user and container, one destination, one origin.
+/// One row: processes of one name, user and container, or what `by` says; one destination, one
+/// origin.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Row {
-    /// Name of the processes.
+    /// Name of the container, pod or unit that the row is about, as `by` says; null for tasks in
+    /// none, and if the row is about processes.
+    pub group: Option<String>,
+    /// Name of the processes; of several, that of the process with the most assignments.
     pub comm: String,
     /// The process with the most assignments; null if it is outside ephtrace's PID namespace.
     pub pid: Option<u32>,
     /// Number of processes that share the row.
     #[serde(rename = "process_count")]
     pub processes: u32,
-    /// Real user id.
+    /// Real user id of that process.
     pub uid: u32,
     /// cgroup v2 id of the process with the most assignments.
     pub cgroup_id: u64,
-    /// Container of the processes, if they are in one.
+    /// Container of that process, if it is in one.
     pub container: Option<String>,
+    /// Name of that container; null if unknown.
+    pub container_name: Option<String>,
+    /// Image of that container; null if unknown.
+    pub image: Option<String>,
+    /// Name of its pod; null if unknown.
+    pub pod: Option<String>,
+    /// Kubernetes namespace of that pod; null if unknown.
+    pub pod_namespace: Option<String>,
+    /// systemd unit of that process; null if unknown.
+    pub unit: Option<String>,
     /// Source and destination.
     #[serde(flatten)]
     pub flow: FlowKey,
@@ -144,8 +162,15 @@ pub struct Numbers {
 const OTHER_ERROR: &str = "other";
 
 impl Row {
-    /// Display name: `curl (4711)`, or `curl (212 processes)`, and their container.
+    /// Display name: `curl (4711)`, or `curl (212 processes)`, and their container; or that of the
+    /// group, `shop/web-0 (3 processes)`.
     pub fn process(&self) -> String {
+        if let Some(group) = &self.group {
+            return match self.processes {
+                0 | 1 => group.clone(),
+                many => format!("{group} ({many} processes)"),
+            };
+        }
         let process = match self.processes {
             0 | 1 => match self.pid {
                 Some(pid) => format!("{} ({pid})", self.comm),
@@ -153,25 +178,28 @@ impl Row {
             },
             many => format!("{} ({many} processes)", self.comm),
         };
-        in_container(process, self.container.as_deref())
+        in_container(process, self.container_name.as_deref().or(self.container.as_deref()))
     }
 }
 
 impl Interval {
-    /// Creates an interval from the kernel's rows; processes of one name in one container are one
-    /// row. `container` returns the container of a row's process.
+    /// Creates an interval from the kernel's rows, grouped `by`; processes of one name in one
+    /// container are one row. `membership` returns what a row's process belongs to, or `None` if
+    /// the row is not wanted.
     pub fn new(
         period: Period,
         rows: &[(TotalsKey, Totals)],
         other: Option<&Totals>,
-        mut container: impl FnMut(&TotalsKey, &Totals) -> Option<Arc<str>>,
+        by: By,
+        mut membership: impl FnMut(&TotalsKey, &Totals) -> Option<Membership>,
     ) -> Self {
         let mut all = Totals::new_zeroed();
         let mut groups: HashMap<Group, Members> = HashMap::new();
         for (key, totals) in rows {
+            let Some(membership) = membership(key, totals) else { continue };
             all.merge(totals);
-            let group = Group::of(key, totals, container(key, totals));
-            groups.entry(group).or_default().add(key.pid, totals);
+            let group = Group::of(by, key, totals, &membership);
+            groups.entry(group).or_default().add(key.pid, totals, membership);
         }
         if let Some(other) = other {
             all.merge(other);
@@ -185,12 +213,14 @@ impl Interval {
                 row.comm.clone(),
                 row.flow,
                 row.origin.map(Origin::name),
+                row.group.clone(),
                 row.container.clone(),
             )
         });
         Self {
             end_ns: period.end_ns,
             duration_ns: period.duration_ns,
+            by,
             all: Numbers::of(&all, period),
             rows,
             other: other.map(|other| Numbers::of(other, period)),
@@ -212,25 +242,47 @@ struct Group {
     key: TotalsKey,
     comm: [u8; 16],
     uid: u32,
+    /// Container, for processes and containers: names are not unique.
     container: Option<Arc<str>>,
+    /// Name of the group, unless it is one of processes.
+    name: Option<Arc<str>>,
 }
 
 impl Group {
-    fn of(key: &TotalsKey, totals: &Totals, container: Option<Arc<str>>) -> Self {
-        Self { key: TotalsKey { pid: 0, ..*key }, comm: totals.comm, uid: totals.uid, container }
+    fn of(by: By, key: &TotalsKey, totals: &Totals, of: &Membership) -> Self {
+        let key = TotalsKey { pid: 0, ..*key };
+        let name = by.group(of);
+        // Processes in no group stay apart.
+        if name.is_none() {
+            let (comm, uid, container) = (totals.comm, totals.uid, of.container.clone());
+            return Self { key, comm, uid, container, name };
+        }
+        // Names of containers are not unique.
+        let container = of.container.clone().filter(|_| by == By::Container);
+        Self { key, comm: [0; 16], uid: 0, container, name }
     }
 
     fn row(&self, members: &Members, period: Period) -> Row {
         let key = &self.key;
         let address = |bytes: [u8; 16]| Ipv6Addr::from(bytes).to_canonical();
         let has_destination = key.dport != 0;
+        let busiest = &members.busiest;
+        let name = |of: fn(&Names) -> &Option<Arc<str>>| {
+            of(busiest.of.names.as_deref()?).as_deref().map(str::to_owned)
+        };
         Row {
-            comm: Comm::from_kernel(self.comm).as_str().to_owned(),
-            pid: id_here(members.busiest.0),
+            group: self.name.as_deref().map(str::to_owned),
+            comm: Comm::from_kernel(busiest.comm).as_str().to_owned(),
+            pid: id_here(busiest.pid),
             processes: members.processes,
-            uid: self.uid,
-            cgroup_id: members.busiest.2,
-            container: self.container.as_deref().map(str::to_owned),
+            uid: busiest.uid,
+            cgroup_id: busiest.cgroup_id,
+            container: busiest.of.container.as_deref().map(str::to_owned),
+            container_name: name(|names| &names.container_name),
+            image: name(|names| &names.image),
+            pod: name(|names| &names.pod),
+            pod_namespace: name(|names| &names.pod_namespace),
+            unit: name(|names| &names.unit),
             flow: FlowKey {
                 netns: (key.netns != 0).then_some(key.netns),
                 saddr: address(key.saddr),
@@ -249,24 +301,35 @@ impl Group {
 struct Members {
     totals: Totals,
     processes: u32,
-    /// Process with most assignments: its id as the kernel half reports it, its assignments, its
-    /// cgroup.
-    busiest: (u32, u64, u64),
+    busiest: Busiest,
+}
+
+/// Process with most assignments.
+#[derive(Default)]
+struct Busiest {
+    /// Id as the kernel half reports it.
+    pid: u32,
+    assignments: u64,
+    comm: [u8; 16],
+    uid: u32,
+    cgroup_id: u64,
+    of: Membership,
 }
 
 impl Default for Members {
     fn default() -> Self {
-        Self { totals: Totals::new_zeroed(), processes: 0, busiest: (0, 0, 0) }
+        Self { totals: Totals::new_zeroed(), processes: 0, busiest: Busiest::default() }
     }
 }
 
 impl Members {
-    fn add(&mut self, pid: u32, totals: &Totals) {
+    fn add(&mut self, pid: u32, totals: &Totals, of: Membership) {
         self.totals.merge(totals);
         self.processes += 1;
-        let (busiest, most, _) = self.busiest;
-        if (totals.assignments, Reverse(pid)) > (most, Reverse(busiest)) {
-            self.busiest = (pid, totals.assignments, totals.cgroup_id);
+        let Busiest { pid: busiest, assignments: most, .. } = self.busiest;
+        if self.processes == 1 || (totals.assignments, Reverse(pid)) > (most, Reverse(busiest)) {
+            let Totals { assignments, comm, uid, cgroup_id, .. } = *totals;
+            self.busiest = Busiest { pid, assignments, comm, uid, cgroup_id, of };
         }
     }
 }

@@ -22,16 +22,16 @@ use crate::{
         storm::{Detector, Interval},
     },
     cli::StormArgs,
-    host::{clock::Clock, containers::Containers, rights::Account},
-    model::{Filter, Hook, losses::Losses},
+    host::{clock::Clock, rights::Account},
+    model::{Filter, Hook, grouping::By, losses::Losses},
     output::{
         Paper,
         stuck::unread,
         tables::storm::{IntervalReport, LOOK, WHOLE, write_findings},
     },
     pipeline::{
-        announce::{announce, tell_blinded, tell_module},
-        counting::{self, Counting, CountingOptions, CumulativeTotals},
+        announce::{announce, tell_blinded, tell_module, tell_names},
+        counting::{self, Counting, CountingOptions, CumulativeTotals, Naming},
         occupancy::Occupancy,
         rights::{self, Later},
         signals::ShutdownSignals,
@@ -58,6 +58,8 @@ pub struct StormSettings {
     /// Number of rows that the kernel keeps room for; `None` for as many as its memory bound
     /// allows.
     pub rows: Option<u32>,
+    /// What rows are grouped by.
+    pub by: By,
     /// Assignments to count.
     pub filter: Filter,
     /// The named hook; `None` for the first that works.
@@ -74,7 +76,7 @@ impl TryFrom<StormArgs> for StormSettings {
     type Error = UsageError;
 
     fn try_from(args: StormArgs) -> Result<Self, UsageError> {
-        let StormArgs { interval, count, limit, json, wide, rows, filter, kernel, verbosity } =
+        let StormArgs { interval, count, limit, json, wide, by, rows, filter, kernel, verbosity } =
             args;
         Ok(Self {
             interval: parse_interval(&interval)?,
@@ -82,6 +84,7 @@ impl TryFrom<StormArgs> for StormSettings {
             limit: (limit > 0).then_some(limit),
             json,
             wide,
+            by: by.0,
             rows,
             filter: build_live_filter(&filter)?,
             hook: named_hook(kernel.hook),
@@ -124,12 +127,14 @@ async fn watch(settings: &StormSettings, log_level: u8) -> Result<()> {
         log_level,
     };
     let counting = Counting::start(what).await?;
+    let naming = Naming::new(&settings.filter, settings.by);
     let missing = rights::restrict(&counting.tracer, Later::COUNTING);
     if !settings.quiet {
         announce(&counting.tracer);
         missing.tell();
+        tell_names(&settings.filter.names);
     }
-    let mut storm = Storm::new(settings, counting);
+    let mut storm = Storm::new(settings, counting, naming);
     let mut ticks = interval_at(Instant::now() + settings.interval, settings.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut modules = interval(DRAIN_EVERY);
@@ -153,7 +158,7 @@ async fn watch(settings: &StormSettings, log_level: u8) -> Result<()> {
 struct Storm<'a> {
     settings: &'a StormSettings,
     counting: Counting,
-    containers: Containers,
+    naming: Naming,
     detector: Detector,
     occupancy: Occupancy,
     whole: CumulativeTotals,
@@ -161,12 +166,12 @@ struct Storm<'a> {
 }
 
 impl<'a> Storm<'a> {
-    fn new(settings: &'a StormSettings, counting: Counting) -> Self {
+    fn new(settings: &'a StormSettings, counting: Counting, naming: Naming) -> Self {
         Self {
             settings,
             whole: CumulativeTotals::since(counting.since_ns),
             counting,
-            containers: Containers::of_traced(),
+            naming,
             detector: Detector::default(),
             occupancy: Occupancy::new(settings.interval),
             told: BTreeSet::new(),
@@ -178,8 +183,8 @@ impl<'a> Storm<'a> {
         let (taken, duration_ns) = self.counting.take().await?;
         let end_ns = unix_ns(self.counting.since_ns)?;
         let (rows, other) = (&taken.rows, taken.other.as_ref());
-        let containers = &mut self.containers;
-        let mut interval = counting::interval(end_ns, duration_ns, rows, other, containers);
+        let naming = &mut self.naming;
+        let mut interval = counting::interval(end_ns, duration_ns, rows, other, naming);
         self.whole.add(&taken);
         let mut facts =
             Facts { storm: self.detector.observe(&interval), ..counting::facts(&interval) };
@@ -223,7 +228,7 @@ impl<'a> Storm<'a> {
             self.whole.add(taken);
         }
         let end_ns = unix_ns(rest.stopped_ns)?;
-        let mut interval = self.whole.interval(end_ns, rest.stopped_ns, &mut self.containers);
+        let mut interval = self.whole.interval(end_ns, rest.stopped_ns, &mut self.naming);
         let mut facts = counting::facts(&interval);
         self.occupancy.look(&mut interval, &mut facts);
         let found = findings(&facts);

@@ -34,6 +34,14 @@ pub struct Membership {
     pub names: Option<Arc<Names>>,
 }
 
+impl Membership {
+    /// Returns the name of the container, or its id where the name is unknown.
+    pub fn label(&self) -> Option<&Arc<str>> {
+        let name = self.names.as_ref().and_then(|names| names.container_name.as_ref());
+        name.or(self.container.as_ref())
+    }
+}
+
 impl Names {
     /// Returns whether no name is known.
     pub fn is_empty(&self) -> bool {

@@ -15,7 +15,7 @@ use crate::{
         sites::{self, Site},
         tracer::Tracer,
     },
-    model::{Origin, escape::shown, human_duration::HumanDuration},
+    model::{Origin, escape::shown, filter::NameFilter, human_duration::HumanDuration},
     output::stream::parquet::Options,
 };
 
@@ -34,6 +34,18 @@ fn unseen(tracer: &Tracer) -> Vec<&'static str> {
         names.push("udp without bind");
     }
     names
+}
+
+/// Prints a line if names are compared, which the kernel half can't do.
+pub(crate) fn tell_names(names: &NameFilter) {
+    if !names.is_empty() {
+        // A closed standard error is no reason to fail.
+        let _ = writeln!(
+            io::stderr(),
+            "ephtrace: names are compared outside the kernel: all else is read, too; containers \
+             that start later count"
+        );
+    }
 }
 
 /// Prints a line once a module that was waited for is loaded.

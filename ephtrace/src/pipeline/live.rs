@@ -36,7 +36,7 @@ use crate::{
         sites::Site,
         tracer::{Counts, Tracer},
     },
-    model::{Assignment, losses::Losses},
+    model::{Assignment, filter::NameFilter, losses::Losses},
     output::Sink,
     tui::TallySnapshot,
 };
@@ -69,6 +69,10 @@ struct Reading {
     enricher: Enricher,
     rules: Rules,
     undecodable: u64,
+    /// Names that are wanted; the kernel half has compared everything else.
+    names: NameFilter,
+    /// Number of assignments with other names.
+    unwanted: u64,
 }
 
 impl Pipeline {
@@ -98,6 +102,8 @@ impl Pipeline {
             enricher: Enricher::default(),
             rules: Rules { own_range_steps_by_one: tracer.own_range_steps_by_one == Some(true) },
             undecodable: 0,
+            names: settings.filter.names.clone(),
+            unwanted: 0,
         };
         let rules = kernel_rules(&tracer);
         let stages = Stages::new(Some(started_ns), None, make(began_ns)?).knowing(rules);
@@ -191,7 +197,7 @@ impl Pipeline {
         let counts = tracer.counts()?;
         let around = RunContext {
             losses: reading.losses(&counts),
-            kernel: Some(kernel_counts(tracer, &counts)),
+            kernel: Some(reading.kernel_counts(tracer, &counts)),
             hook: Some(tracer.hook),
             unseen_failures: tracer.unseen_failures(),
             cpu: cpu_time(),
@@ -242,7 +248,7 @@ impl Pipeline {
         let now_ns = reading.clock.unix_ns(monotonic_ns()?);
         let around = RunContext {
             losses,
-            kernel: Some(kernel_counts(&tracer, &counts)),
+            kernel: Some(reading.kernel_counts(&tracer, &counts)),
             hook: Some(tracer.hook),
             unseen_failures: tracer.unseen_failures(),
             cpu: cpu_time(),
@@ -270,8 +276,26 @@ impl Reading {
         });
         let Decoded { mut assignment, secrets } = decoded.ok()?;
         self.enricher.enrich(&mut assignment);
+        let (container, names) = (assignment.container.as_deref(), assignment.names.as_deref());
+        if !self.names.is_empty() && !self.names.matches(container, names) {
+            self.unwanted += 1;
+            return None;
+        }
         selection::apply(&mut assignment, &secrets, self.rules);
         Some(assignment)
+    }
+
+    /// Returns the kernel half's counts. What other names were filtered out for has left its ring.
+    fn kernel_counts(&self, tracer: &Tracer, counts: &Counts) -> KernelCounts {
+        let count = |counter: Counter| counts[counter as usize];
+        KernelCounts {
+            seen: count(Counter::Seen),
+            filtered: count(Counter::Filtered) + self.unwanted,
+            emitted: count(Counter::Emitted).saturating_sub(self.unwanted),
+            already_bound: count(Counter::AlreadyBound),
+            read_failed: count(Counter::ReadFailed),
+            map_bytes: tracer.map_bytes,
+        }
     }
 
     fn losses(&self, counts: &Counts) -> Losses {
@@ -291,18 +315,6 @@ fn kernel_rules(tracer: &Tracer) -> KernelRules {
         has_large_table: tracer.has_large_table,
         own_range_steps_by_one: tracer.own_range_steps_by_one,
     })
-}
-
-fn kernel_counts(tracer: &Tracer, counts: &Counts) -> KernelCounts {
-    let count = |counter: Counter| counts[counter as usize];
-    KernelCounts {
-        seen: count(Counter::Seen),
-        filtered: count(Counter::Filtered),
-        emitted: count(Counter::Emitted),
-        already_bound: count(Counter::AlreadyBound),
-        read_failed: count(Counter::ReadFailed),
-        map_bytes: tracer.map_bytes,
-    }
 }
 
 fn machine(clock: Clock) -> Machine {

@@ -4,6 +4,7 @@ use std::{
     io::{self, Cursor, Write as _},
     net::{IpAddr, Ipv4Addr},
     path::Path,
+    sync::Arc,
 };
 
 use proptest::prelude::*;
@@ -14,6 +15,7 @@ use crate::{
         Assignment, Comm, FlowKey, Hook, Origin, Pass, Protocol, RangeInForce, Unknown,
         columns::{COLUMNS, Column, Read, Value},
         losses::Losses,
+        task_names::Names,
     },
     output::{JsonSink, Notices, Sink as _},
 };
@@ -50,6 +52,13 @@ fn full() -> Assignment {
         uid: Some(0),
         cgroup_id: Some(8123),
         container: Some("0123456789ab".into()),
+        names: Some(Arc::new(Names {
+            container_name: Some("web".into()),
+            image: Some("nginx:1.25".into()),
+            pod: Some("web-0".into()),
+            pod_namespace: Some("shop".into()),
+            unit: Some("nginx.service".into()),
+        })),
         flow: FlowKey {
             netns: Some(4_026_531_840),
             saddr: Ipv4Addr::new(10, 0, 0, 1).into(),
@@ -87,7 +96,8 @@ fn lines(assignments: &[Assignment]) -> Vec<u8> {
 
 #[test]
 fn what_was_written_is_read_back() {
-    let failed = Assignment { sport: None, errno: Some(99), container: None, ..full() };
+    let failed =
+        Assignment { sport: None, errno: Some(99), container: None, names: None, ..full() };
     let unknown = Assignment {
         sport: Some(1),
         flow: FlowKey { saddr: "2001:db8::1".parse().unwrap(), ..FlowKey::default() },

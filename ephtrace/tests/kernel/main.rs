@@ -46,6 +46,7 @@ mod memory;
 mod modules;
 mod mounts;
 mod mptcp;
+mod names;
 mod neighbour;
 mod notes;
 mod patterns;
@@ -63,6 +64,7 @@ mod refusals;
 mod remedies;
 mod returns;
 mod rights;
+mod runtimes;
 mod schema;
 mod sctp;
 mod search;
@@ -122,6 +124,7 @@ fn main() -> ExitCode {
         many_processors::TESTS,
         memory::TESTS,
         mptcp::TESTS,
+        names::TESTS,
         neighbour::TESTS,
         patterns::TESTS,
         pid_namespace::TESTS,

@@ -42,9 +42,18 @@ pub(super) enum Kind {
 
 const BUNDLES: &[Leaf] = &[Leaf { path: &[ANY, ANY, "config.json"], kind: Kind::Bundle }];
 
+const fn list(path: &'static [&'static str]) -> Leaf {
+    Leaf { path, kind: Kind::Podman }
+}
+
+/// podman's lists, in a directory for each driver of its storage.
 const LISTS: &[Leaf] = &[
-    Leaf { path: &["containers.json"], kind: Kind::Podman },
-    Leaf { path: &["volatile-containers.json"], kind: Kind::Podman },
+    list(&["overlay-containers", "containers.json"]),
+    list(&["overlay-containers", "volatile-containers.json"]),
+    list(&["vfs-containers", "containers.json"]),
+    list(&["vfs-containers", "volatile-containers.json"]),
+    list(&["btrfs-containers", "containers.json"]),
+    list(&["btrfs-containers", "volatile-containers.json"]),
 ];
 
 /// All of them, the kubelet's logs first, which every runtime has.
@@ -62,13 +71,17 @@ pub(super) const PLACES: [Place; 9] = [
         base: "var/lib/docker/containers",
         leaves: &[Leaf { path: &[ANY, "config.v2.json"], kind: Kind::Docker }],
     },
-    Place { base: "var/lib/containers/storage/overlay-containers", leaves: LISTS },
+    Place { base: "var/lib/containers/storage", leaves: LISTS },
     Place {
-        base: "run/containers/storage/overlay-containers",
+        base: "run/containers/storage",
         leaves: &[
-            Leaf { path: &["containers.json"], kind: Kind::Podman },
-            Leaf { path: &["volatile-containers.json"], kind: Kind::Podman },
-            Leaf { path: &[ANY, "userdata", "config.json"], kind: Kind::Bundle },
+            list(&["overlay-containers", "containers.json"]),
+            list(&["overlay-containers", "volatile-containers.json"]),
+            list(&["vfs-containers", "volatile-containers.json"]),
+            Leaf {
+                path: &["overlay-containers", ANY, "userdata", "config.json"],
+                kind: Kind::Bundle,
+            },
         ],
     },
 ];

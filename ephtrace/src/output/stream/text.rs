@@ -31,12 +31,14 @@ use crate::{
 const ADDRESS_WIDTHS: [usize; 3] = [15, 25, 39];
 
 /// Columns that are dropped on a terminal that is too narrow, in this order.
-const DROPPED: [&str; 7] = [
+const DROPPED: [&str; 9] = [
     columns::FAMILY.name,
     columns::ORIGIN.name,
     columns::SADDR.name,
+    columns::POD.name,
     columns::TRIED.name,
     columns::STEP.name,
+    columns::CONTAINER.name,
     columns::LATENCY_NS.name,
     columns::PID.name,
 ];
@@ -53,6 +55,8 @@ pub struct TextSink<T> {
     lines: Lines<T>,
     notices: Notices,
     cells: Vec<Cell>,
+    /// Columns that appear with their first value.
+    later: Vec<Cell>,
     writer: CellWriter,
     needs_header: bool,
     explains: bool,
@@ -100,6 +104,7 @@ impl<T: Target> TextSink<T> {
             lines: Lines::new(output),
             notices,
             cells,
+            later: later(),
             writer,
             needs_header: true,
             explains: view.explain,
@@ -175,6 +180,23 @@ impl<T: Target> TextSink<T> {
         self.lines.end_line()
     }
 
+    /// Adds the columns that have their first value in `assignment`, behind the process.
+    fn appear(&mut self, assignment: &Assignment) {
+        let is_due = |cell: &mut Cell| has_value(&cell.column, assignment);
+        let due: Vec<Cell> = self.later.extract_if(.., is_due).collect();
+        if due.is_empty() {
+            return;
+        }
+        let behind = [columns::CONTAINER.name, columns::COMM.name];
+        for cell in due {
+            let place = |name| self.cells.iter().position(|other| other.column.name == name);
+            let place = behind.into_iter().find_map(place).map_or(0, |place| place + 1);
+            self.cells.insert(place, cell);
+        }
+        self.needs_header = true;
+        self.drop_columns();
+    }
+
     /// Widens columns to their values; both columns of addresses together.
     fn widen(&mut self) {
         let mut widest_address = 0;
@@ -214,6 +236,17 @@ impl<T: Target> TextSink<T> {
     }
 }
 
+/// Returns the columns that most hosts have no values for.
+fn later() -> Vec<Cell> {
+    let cell = |(column, width)| Cell { column, width, kind: Kind::Left, text: Vec::new() };
+    [(columns::CONTAINER, 12), (columns::POD, 16)].map(cell).into()
+}
+
+/// Returns whether a column of [`later`] has a value.
+fn has_value(column: &Column, assignment: &Assignment) -> bool {
+    (column.value)(assignment) != Value::Null
+}
+
 fn layout(view: View) -> Vec<Cell> {
     let address = if view.wide { ADDRESS_WIDTHS[2] } else { ADDRESS_WIDTHS[0] };
     let all = [
@@ -238,6 +271,23 @@ fn layout(view: View) -> Vec<Cell> {
 }
 
 impl CellWriter {
+    /// Writes the value of a column: the name of a container in place of its id, a pod with its
+    /// namespace.
+    fn cell(&mut self, out: &mut Vec<u8>, column: &Column, assignment: &Assignment) {
+        let pod;
+        let value = match column.name {
+            name if name == columns::CONTAINER.name => {
+                assignment.container_label().map_or(Value::Null, |label| Value::Str(label))
+            }
+            name if name == columns::POD.name => {
+                pod = assignment.full_pod();
+                pod.as_deref().map_or(Value::Null, Value::Str)
+            }
+            _ => (column.value)(assignment),
+        };
+        self.write(out, column.unit, value);
+    }
+
     fn write(&mut self, out: &mut Vec<u8>, unit: Unit, value: Value<'_>) {
         match (unit, value) {
             (_, Value::Null) => out.push(b'-'),
@@ -277,9 +327,10 @@ impl CellWriter {
 
 impl<T: Target> Sink for TextSink<T> {
     fn event(&mut self, assignment: &Assignment) -> io::Result<()> {
+        self.appear(assignment);
         for Cell { column, text, .. } in &mut self.cells {
             text.clear();
-            self.writer.write(text, column.unit, (column.value)(assignment));
+            self.writer.cell(text, column, assignment);
         }
         if let Some(last) = self.cells.last_mut().filter(|_| assignment.is_self_connect()) {
             last.text.extend_from_slice(b" self-connect");

@@ -22,16 +22,16 @@ use crate::{
         storm::{Detector, Interval},
         summary::CpuTime,
     },
-    host::{clock::Clock, containers::Containers, snapshot, snapshot::Which},
+    host::{clock::Clock, snapshot, snapshot::Which},
     inventory::{Inventory, Mark, Namespace, PastOwners, facts},
-    model::{Filter, Hook, escape::shown},
+    model::{Filter, Hook, escape::shown, grouping::By},
     output::{
         PendingFile,
         metrics::{Exposition, NetnsUse, Snapshot},
     },
     pipeline::{
         announce::{announce, tell_blinded, tell_module},
-        counting::{self, Counting, CountingOptions},
+        counting::{self, Counting, CountingOptions, Naming},
         live,
         occupancy::Occupancy,
         rights::{self, Later},
@@ -128,7 +128,7 @@ struct Measuring {
     quiet: bool,
     counting: Counting,
     counters: Counters,
-    containers: Containers,
+    naming: Naming,
     detector: Detector,
     occupancy: Occupancy,
     kernel: String,
@@ -153,7 +153,7 @@ impl Measuring {
             quiet: what.quiet,
             counting,
             counters: Counters::new(what.top_destinations),
-            containers: Containers::of_traced(),
+            naming: Naming::new(&what.filter, By::Process),
             detector: Detector::default(),
             kernel: kernel.trim_end().to_owned(),
             trouble: None,
@@ -208,8 +208,8 @@ impl Measuring {
         self.counters.add(rows, other, now_s);
         let clock = Clock::read().context("can't read the clocks")?;
         let end_ns = clock.unix_ns(self.counting.since_ns);
-        let containers = &mut self.containers;
-        let mut interval = counting::interval(end_ns, duration_ns, rows, other, containers);
+        let naming = &mut self.naming;
+        let mut interval = counting::interval(end_ns, duration_ns, rows, other, naming);
         let facts = self.facts(&mut interval);
         let found = findings(&facts);
         self.counting.tracer.flush_log();
