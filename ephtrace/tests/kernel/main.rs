@@ -27,6 +27,7 @@ mod check;
 mod compare;
 mod conntrack;
 mod cost;
+mod cri;
 mod doctor;
 mod endings;
 mod exclusive;

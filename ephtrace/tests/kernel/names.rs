@@ -4,7 +4,7 @@
 use std::{
     fs,
     net::{SocketAddr, TcpListener},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
     thread,
 };
@@ -13,8 +13,11 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 
 use crate::{
+    assign::Assign,
+    cri::Cri,
+    mounts::mount_points,
     notes::say,
-    runtimes::{IMAGE, PROGRAM, ROOT, Runtimes, make_image, output, with_runtimes},
+    runtimes::{Daemon, IMAGE, PROGRAM, ROOT, Runtimes, make_image, output, with_runtimes},
     setup::Scratch,
     tracer::{CONNECT_ONLY, Event, Trace, Tracer},
     wait,
@@ -23,8 +26,9 @@ use crate::{
 tests! {
     first_hook: containers_of_a_tenth_of_a_second_are_named,
         five_hundred_containers_have_no_wrong_name,
-        containerd_s_containers_are_named, docker_s_containers_are_named,
-        podman_s_containers_are_named;
+        containerd_s_containers_are_named, a_pod_of_containerd_s_cri_is_named,
+        docker_s_containers_are_named, podman_s_containers_are_named,
+        units_are_known_and_filtered;
 }
 
 /// Bundles of containerd's tasks.
@@ -162,36 +166,123 @@ fn first_events(tracer: Tracer, server: &Server, expected: usize) -> Result<Vec<
     Ok(server.events(&trace)?.into_iter().cloned().collect())
 }
 
+/// Socket of containerd.
+const SOCKET: &str = "/run/containerd/containerd.sock";
+
+/// Returns `ctr`, which talks to containerd.
+fn ctr(runtimes: &Runtimes) -> Command {
+    let mut ctr = runtimes.command("ctr");
+    ctr.args(["-a", SOCKET, "-n", "k8s.io"]);
+    ctr
+}
+
+/// Starts containerd with the image at `image`.
+fn containerd(runtimes: &Runtimes, image: &Path) -> Result<Daemon> {
+    let config = format!(
+        "version = 2\nroot = \"/run/cd\"\nstate = \"/run/containerd\"\n\
+         [plugins.\"io.containerd.grpc.v1.cri\"]\nsandbox_image = {IMAGE:?}\n\
+         [plugins.\"io.containerd.grpc.v1.cri\".containerd]\nsnapshotter = \"native\"\n"
+    );
+    fs::write("/run/containerd.toml", config)?;
+    let mut containerd = runtimes.command("containerd");
+    containerd.args(["-c", "/run/containerd.toml"]);
+    let daemon = runtimes.daemon(&mut containerd, ctr(runtimes).arg("version"))?;
+    let mut import = ctr(runtimes);
+    output(import.args(["images", "import", "--snapshotter", "native"]).arg(image))?;
+    Ok(daemon)
+}
+
 fn containerd_s_containers_are_named(hook: &str) -> Result<()> {
     with_runtimes(|runtimes| {
-        let (scratch, server, image) = (Scratch::new()?, Server::new()?, make_image()?);
-        let config = "version = 2\nroot = \"/run/cd\"\nstate = \"/run/containerd\"\n";
-        fs::write("/run/containerd.toml", config)?;
-        let ctr = || {
-            let mut ctr = runtimes.command("ctr");
-            ctr.args(["-n", "k8s.io"]);
-            ctr
-        };
-        let mut containerd = runtimes.command("containerd");
-        containerd.args(["-c", "/run/containerd.toml"]);
-        let _daemon = runtimes.daemon(&mut containerd, ctr().arg("version"))?;
-        output(ctr().args(["images", "import", "--snapshotter", "native"]).arg(&image))?;
+        let (scratch, server, image) = (Scratch::new()?, Server::new()?, make_image(&[])?);
+        let _daemon = containerd(runtimes, &image)?;
         let tracer = Tracer::start(&scratch, hook, &CONNECT_ONLY)?;
-        let annotations = [
+        let mut run = ctr(runtimes);
+        run.args(["run", "--rm", "--net-host", "--snapshotter", "native"]);
+        for text in [
             "io.kubernetes.cri.container-name=c7",
             "io.kubernetes.cri.image-name=localhost/ephtrace/assign:1",
             "io.kubernetes.cri.sandbox-name=pod-7",
             "io.kubernetes.cri.sandbox-namespace=shop",
-        ];
-        let mut run = ctr();
-        run.args(["run", "--rm", "--net-host", "--snapshotter", "native"]);
-        annotations.iter().for_each(|text| drop(run.args(["--annotation", text])));
+        ] {
+            run.args(["--annotation", text]);
+        }
         output(run.args([IMAGE, &id(7)]).args(server.args(200)?))?;
         let events = first_events(tracer, &server, 1)?;
         let (named, unnamed) = named_and_not(&events.iter().collect::<Vec<_>>())?;
         ensure!((named, unnamed) == (1, 0), "{events:?}");
         Ok(())
     })
+}
+
+/// A pod as the kubelet makes it: both its sandbox and its container connect.
+fn a_pod_of_containerd_s_cri_is_named(hook: &str) -> Result<()> {
+    with_runtimes(|runtimes| {
+        let (scratch, server) = (Scratch::new()?, Server::new()?);
+        let image = make_image(&server.args(60_000)?)?;
+        let _daemon = containerd(runtimes, &image)?;
+        let [origin, connect] = CONNECT_ONLY;
+        let tracer = Tracer::start(&scratch, hook, &["--pod", "shop/web-0", origin, connect])?;
+        let mut cri = Cri::connect(Path::new(SOCKET))?;
+        let uids = ["2f1d2a2e-1f7c-4f5e-9d59-0f3e2a0a6f11", "3f1d2a2e-1f7c-4f5e-9d59-0f3e2a0a6f11"];
+        let pod = ["shop", "web-0", uids[0]];
+        let other = cri.run_pod("default", "web-0", uids[1])?;
+        let sandbox = cri.run_pod(pod[0], pod[1], pod[2])?;
+        let args = server.args(60_000)?;
+        let id = cri.run_container((&sandbox, pod), "nginx", IMAGE, &args)?;
+        let events = first_events(tracer, &server, 2)?;
+        cri.remove_pod(&sandbox)?;
+        cri.remove_pod(&other)?;
+        for (event, id, name) in [(&events[0], &sandbox, None), (&events[1], &id, Some("nginx"))] {
+            ensure!(event.container.as_deref() == id.get(..12), "{id}: {event:?}");
+            let pod = (event.pod_namespace.as_deref(), event.pod.as_deref());
+            ensure!(pod == (Some("shop"), Some("web-0")), "{event:?}");
+            ensure!(event.container_name.as_deref() == name, "{event:?}");
+        }
+        ensure!(events.len() == 2, "of the other pod: {events:?}");
+        ensure!(events[1].image.as_deref() == Some(IMAGE), "{:?}", events[1]);
+        Ok(())
+    })
+}
+
+/// A cgroup that is called like a unit; removed at the end of the test.
+struct Unit(PathBuf);
+
+impl Unit {
+    fn new(name: &str) -> Result<Self> {
+        let root = mount_points("cgroup2")?.into_iter().next().context("no cgroup v2")?;
+        let path = root.join(name);
+        fs::create_dir(&path).with_context(|| path.display().to_string())?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Unit {
+    fn drop(&mut self) {
+        // At worst, it is left over, empty.
+        let _ = fs::remove_dir(&self.0);
+    }
+}
+
+fn units_are_known_and_filtered(hook: &str) -> Result<()> {
+    let scratch = Scratch::new()?;
+    let name = format!("ephtrace-{}.service", std::process::id());
+    let (unit, other) = (Unit::new(&name)?, Unit::new(&name.replace("trace", "other"))?);
+    let [origin, connect] = CONNECT_ONLY;
+    let wanted = name.strip_suffix(".service").context("no service")?;
+    let tracer = Tracer::start(&scratch, hook, &["--unit", wanted, origin, connect])?;
+    for unit in [&other, &unit] {
+        let args = ["exhaust", "--wait", "--attempts", "3", "--pace", "10"];
+        let assign = Assign::start_named(&scratch, "in-unit", &args)?;
+        assign.move_to(&unit.0)?;
+        assign.truth()?;
+    }
+    let trace = tracer.stop()?;
+    trace.complete()?;
+    let units: Vec<_> = trace.events.iter().map(|event| event.unit.as_deref()).collect();
+    ensure!(units == [Some(&*name); 3], "{units:?}");
+    ensure!(trace.stderr.contains("names are compared outside the kernel"), "{}", trace.stderr);
+    Ok(())
 }
 
 /// Starts a docker with nothing but what it needs for containers in the host's network.
@@ -205,7 +296,7 @@ fn docker(runtimes: &Runtimes) -> impl Fn(&[&str]) -> Command {
 
 fn docker_s_containers_are_named(hook: &str) -> Result<()> {
     with_runtimes(|runtimes| {
-        let (scratch, server, image) = (Scratch::new()?, Server::new()?, make_image()?);
+        let (scratch, server, image) = (Scratch::new()?, Server::new()?, make_image(&[])?);
         let docker = docker(runtimes);
         let mut dockerd = runtimes.command("dockerd");
         dockerd.args(["--iptables=false", "--ip6tables=false", "--bridge=none"]);
@@ -241,7 +332,7 @@ fn docker_s_containers_are_named(hook: &str) -> Result<()> {
 
 fn podman_s_containers_are_named(hook: &str) -> Result<()> {
     with_runtimes(|runtimes| {
-        let (scratch, server, image) = (Scratch::new()?, Server::new()?, make_image()?);
+        let (scratch, server, image) = (Scratch::new()?, Server::new()?, make_image(&[])?);
         let settings = "/run/home/.config/containers";
         fs::create_dir_all(settings)?;
         let policy = r#"{"default":[{"type":"insecureAcceptAnything"}]}"#;

@@ -126,8 +126,9 @@ fn make_root(root: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Makes an archive with an image of one layer, as `docker save` writes it; returns its path.
-pub(crate) fn make_image() -> Result<PathBuf> {
+/// Makes an archive with an image of one layer, as `docker save` writes it, that runs `command`;
+/// returns its path.
+pub(crate) fn make_image(command: &[String]) -> Result<PathBuf> {
     let folder = Path::new("/run/image");
     fs::create_dir_all(folder)?;
     tar(folder.join("layer.tar"), ROOT, &["."])?;
@@ -137,7 +138,7 @@ pub(crate) fn make_image() -> Result<PathBuf> {
         digest
     });
     let config = json!({
-        "architecture": "amd64", "os": "linux", "config": {"Cmd": [PROGRAM]},
+        "architecture": "amd64", "os": "linux", "config": {"Cmd": command},
         "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{digest}")]},
     });
     let manifest = json!([{"Config": "config.json", "RepoTags": [IMAGE], "Layers": ["layer.tar"]}]);

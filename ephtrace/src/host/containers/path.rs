@@ -10,6 +10,9 @@ use crate::{
 /// Number of hexadecimal digits of a short id, as shown by `docker ps`.
 const SHORT_ID: usize = 12;
 
+/// Ends of the names of units that processes run in.
+const UNITS: [&str; 2] = [".service", ".scope"];
+
 /// What the path of a cgroup tells of the tasks in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Place {
@@ -42,7 +45,7 @@ pub fn place_of(path: &str) -> Place {
         } else if let Some(name) = name(parent, component) {
             place.container = Some(name);
             (place.id, place.unit) = (None, None);
-        } else if component.ends_with(".service") || component.ends_with(".scope") {
+        } else if UNITS.iter().any(|kind| component.ends_with(kind)) {
             place.unit = sane(component, MAX_NAME_BYTES);
         }
         parent = component;

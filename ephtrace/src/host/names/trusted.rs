@@ -36,14 +36,34 @@ impl Root {
         Ok(Self(nix::fcntl::open(path, flags, Mode::empty())?))
     }
 
+    /// Returns the nearest directory on the way to `base` that is there, to be watched, and the
+    /// length of its path.
+    pub(super) fn nearest(&self, base: &str) -> io::Result<(Way, usize)> {
+        let lengths = base.match_indices('/').map(|(at, _)| at).chain([base.len()]);
+        let mut nearest = (Way(self.0.try_clone()?), 0);
+        for length in lengths {
+            let path = base.get(..length).unwrap_or_default();
+            let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+            match self.look_up(path, flags) {
+                Ok(found) => nearest = (Way(found), length),
+                Err(_) => break,
+            }
+        }
+        Ok(nearest)
+    }
+
+    fn look_up(&self, path: &str, flags: OFlag) -> nix::Result<OwnedFd> {
+        let within = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
+        let how = OpenHow::new().flags(flags).resolve(within);
+        // Within a root, the call fails while anything is renamed anywhere.
+        let mut tries = (0..TRIES).map(|_| openat2(self.0.as_fd(), path, how));
+        let opened = tries.find(|opened| !matches!(opened, Err(Errno::EAGAIN)));
+        opened.unwrap_or(Err(Errno::EAGAIN))
+    }
+
     /// Opens the directory `base`, links within the root followed.
     pub(super) fn folder(&self, base: &str) -> io::Result<Folder> {
-        let within = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
-        let how = OpenHow::new().flags(FOLDER).resolve(within);
-        // Within a root, the call fails while anything is renamed anywhere.
-        let mut tries = (0..TRIES).map(|_| openat2(self.0.as_fd(), base, how));
-        let opened = tries.find(|opened| !matches!(opened, Err(Errno::EAGAIN)));
-        Folder::checked(opened.unwrap_or(Err(Errno::EAGAIN))?)
+        Folder::checked(self.look_up(base, FOLDER)?)
     }
 }
 
@@ -54,6 +74,17 @@ const FOLDER: OFlag = OFlag::O_DIRECTORY.union(OFlag::O_NONBLOCK).union(OFlag::O
 
 const FILE: OFlag =
     OFlag::O_NOFOLLOW.union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY).union(OFlag::O_CLOEXEC);
+
+/// A directory on the way to one that is not there yet.
+#[derive(Debug)]
+pub(super) struct Way(OwnedFd);
+
+impl Way {
+    /// Path of it, valid while this value lives.
+    pub(super) fn path(&self) -> PathBuf {
+        format!("/proc/self/fd/{}", self.0.as_raw_fd()).into()
+    }
+}
 
 /// An open directory that nobody but root (or this user) can write to.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 //! that whoever looks later finds nothing.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     ffi::{OsStr, OsString},
     fs, io,
     os::fd::AsFd as _,
@@ -27,6 +27,9 @@ use super::{
 /// Maximum number of watched directories, of about a kilobyte in the kernel each: a runtime has one
 /// for each container.
 const MAX_WATCHES: usize = 8192;
+
+/// Maximum number of watched directories on the way to places: more than there are parents.
+const MAX_WAYS: usize = 256;
 
 /// Maximum number of entries of one directory that are looked at.
 const MAX_ENTRIES: usize = 1 << 16;
@@ -65,6 +68,8 @@ pub(super) struct Watcher {
     nodes: HashMap<WatchDescriptor, Node>,
     /// Places whose directory is not there.
     missing: Vec<(usize, usize)>,
+    /// Directories on the way to them.
+    ways: HashSet<WatchDescriptor>,
     looked: Instant,
 }
 
@@ -96,7 +101,14 @@ impl Watcher {
         let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
         let places = |root| (0..PLACES.len()).map(move |place| (root, place));
         let missing = (0..roots.len()).flat_map(places).collect();
-        Ok(Self { inotify, roots, nodes: HashMap::new(), missing, looked: Instant::now() })
+        Ok(Self {
+            inotify,
+            roots,
+            nodes: HashMap::new(),
+            missing,
+            ways: HashSet::new(),
+            looked: Instant::now(),
+        })
     }
 
     /// Looks for the places that are missing so far.
@@ -121,11 +133,14 @@ impl Watcher {
             Err(Errno::EAGAIN | Errno::EINTR) => Vec::new(),
             Err(_) => return false,
         };
+        let mut has_way = false;
         for event in &events {
             self.take(&strong, event);
+            let is_folder = event.mask.contains(AddWatchFlags::IN_ISDIR);
+            has_way |= is_folder && self.ways.contains(&event.wd);
         }
         drop(strong);
-        if self.looked.elapsed() >= LOOK_EVERY {
+        if has_way || self.looked.elapsed() >= LOOK_EVERY {
             self.look(index);
         }
         true
@@ -142,6 +157,7 @@ impl Watcher {
             return self.start_over(index);
         }
         if event.mask.contains(AddWatchFlags::IN_IGNORED) {
+            self.ways.remove(&event.wd);
             if let Some(node) = self.nodes.remove(&event.wd)
                 && node.below.is_empty()
             {
@@ -160,7 +176,9 @@ impl Watcher {
     /// Looks at everything again after changes were lost.
     fn start_over(&mut self, index: &NameIndex) {
         let all: Vec<Node> = self.nodes.values().filter(|n| n.below.is_empty()).cloned().collect();
-        all.iter().for_each(|node| self.look_into(index, node));
+        for node in &all {
+            self.look_into(index, node);
+        }
     }
 
     fn open(&self, node: &Node) -> io::Result<Folder> {
@@ -175,7 +193,10 @@ impl Watcher {
     fn look_into(&mut self, index: &NameIndex, node: &Node) {
         let folder = match self.open(node) {
             Ok(folder) => folder,
-            Err(_) if node.below.is_empty() => return self.missing.push((node.root, node.place)),
+            Err(_) if node.below.is_empty() => {
+                self.missing.push((node.root, node.place));
+                return self.watch_way(node);
+            }
             Err(_) => return,
         };
         // Watched first, so that nothing can appear unseen after it was listed.
@@ -184,6 +205,25 @@ impl Watcher {
         drop(folder);
         for entry in entries.take(MAX_ENTRIES).flatten() {
             self.entry(index, node, watched, &entry.file_name(), false);
+        }
+    }
+
+    /// Watches the nearest directory on the way to a missing place.
+    fn watch_way(&mut self, node: &Node) {
+        let Some((root, place)) = self.roots.get(node.root).zip(PLACES.get(node.place)) else {
+            return;
+        };
+        let mut before = None;
+        // The next one may appear just before its parent is watched.
+        while let Ok((way, length)) = root.nearest(place.base) {
+            if before.replace(length) == Some(length) || self.ways.len() >= MAX_WAYS {
+                break;
+            }
+            let changes =
+                AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_ONLYDIR;
+            // Whatever can't be watched is looked for from time to time.
+            let Ok(watched) = self.inotify.add_watch(&way.path(), changes) else { break };
+            self.ways.insert(watched);
         }
     }
 
@@ -246,7 +286,9 @@ impl Watcher {
         let Ok(bytes) = bytes else { return false };
         let names = kind.names(&node.child(name).below, &bytes);
         let is_read = !names.is_empty();
-        names.into_iter().for_each(|(key, names)| index.put(key, names));
+        for (key, names) in names {
+            index.put(key, names);
+        }
         is_read
     }
 }
