@@ -4,27 +4,27 @@
 //! Rows are exact sums: nothing is sampled. Quantiles come from histograms and are upper bounds, at
 //! most a quarter above the true value (latency) or twice it (candidates).
 
-use std::{cmp::Reverse, collections::HashMap, net::Ipv6Addr, sync::Arc};
+use std::{cmp::Reverse, collections::HashMap};
 
-use ephtrace_common::{
-    id_here,
-    totals::{ERRNOS, LATENCY_SLOTS, TRIED_SLOTS, Totals, TotalsKey, latency_end_ns},
+use ephtrace_common::totals::{
+    ERRNOS, LATENCY_SLOTS, TRIED_SLOTS, Totals, TotalsKey, latency_end_ns,
 };
 use serde::{Serialize, Serializer};
 use zerocopy::FromZeros as _;
 
 pub use self::detector::Detector;
+use self::group::{Group, Members};
 use super::{
     capacity::Capacity,
     quantities::{ErrorCount, Latency},
     self_connect::SelfConnect,
 };
 use crate::model::{
-    Comm, FlowKey, Origin, PortRange, Protocol, errno_name,
+    FlowKey, Origin, PortRange, Protocol, errno_name,
     grouping::By,
     names::{serialize_origin, serialize_protocol},
     port_range::serialize_known_ends,
-    task_names::{Membership, Names},
+    task_names::Membership,
     who::in_container,
 };
 
@@ -236,104 +236,6 @@ impl Interval {
     }
 }
 
-/// Key of a row.
-#[derive(PartialEq, Eq, Hash)]
-struct Group {
-    key: TotalsKey,
-    comm: [u8; 16],
-    uid: u32,
-    /// Container, for processes and containers: names are not unique.
-    container: Option<Arc<str>>,
-    /// Name of the group, unless it is one of processes.
-    name: Option<Arc<str>>,
-}
-
-impl Group {
-    fn of(by: By, key: &TotalsKey, totals: &Totals, of: &Membership) -> Self {
-        let key = TotalsKey { pid: 0, ..*key };
-        let name = by.group(of);
-        // Processes in no group stay apart.
-        if name.is_none() {
-            let (comm, uid, container) = (totals.comm, totals.uid, of.container.clone());
-            return Self { key, comm, uid, container, name };
-        }
-        // Names of containers are not unique.
-        let container = of.container.clone().filter(|_| by == By::Container);
-        Self { key, comm: [0; 16], uid: 0, container, name }
-    }
-
-    fn row(&self, members: &Members, period: Period) -> Row {
-        let key = &self.key;
-        let address = |bytes: [u8; 16]| Ipv6Addr::from(bytes).to_canonical();
-        let has_destination = key.dport != 0;
-        let busiest = &members.busiest;
-        let name = |of: fn(&Names) -> &Option<Arc<str>>| {
-            of(busiest.of.names.as_deref()?).as_deref().map(str::to_owned)
-        };
-        Row {
-            group: self.name.as_deref().map(str::to_owned),
-            comm: Comm::from_kernel(busiest.comm).as_str().to_owned(),
-            pid: id_here(busiest.pid),
-            processes: members.processes,
-            uid: busiest.uid,
-            cgroup_id: busiest.cgroup_id,
-            container: busiest.of.container.as_deref().map(str::to_owned),
-            container_name: name(|names| &names.container_name),
-            image: name(|names| &names.image),
-            pod: name(|names| &names.pod),
-            pod_namespace: name(|names| &names.pod_namespace),
-            unit: name(|names| &names.unit),
-            flow: FlowKey {
-                netns: (key.netns != 0).then_some(key.netns),
-                saddr: address(key.saddr),
-                daddr: has_destination.then(|| address(key.daddr)),
-                dport: has_destination.then_some(key.dport),
-            },
-            protocol: Protocol::from_wire(key.protocol),
-            origin: Origin::from_wire(key.origin),
-            numbers: Numbers::of(&members.totals, period),
-            capacity: None,
-        }
-    }
-}
-
-/// The processes of a row.
-struct Members {
-    totals: Totals,
-    processes: u32,
-    busiest: Busiest,
-}
-
-/// Process with most assignments.
-#[derive(Default)]
-struct Busiest {
-    /// Id as the kernel half reports it.
-    pid: u32,
-    assignments: u64,
-    comm: [u8; 16],
-    uid: u32,
-    cgroup_id: u64,
-    of: Membership,
-}
-
-impl Default for Members {
-    fn default() -> Self {
-        Self { totals: Totals::new_zeroed(), processes: 0, busiest: Busiest::default() }
-    }
-}
-
-impl Members {
-    fn add(&mut self, pid: u32, totals: &Totals, of: Membership) {
-        self.totals.merge(totals);
-        self.processes += 1;
-        let Busiest { pid: busiest, assignments: most, .. } = self.busiest;
-        if self.processes == 1 || (totals.assignments, Reverse(pid)) > (most, Reverse(busiest)) {
-            let Totals { assignments, comm, uid, cgroup_id, .. } = *totals;
-            self.busiest = Busiest { pid, assignments, comm, uid, cgroup_id, of };
-        }
-    }
-}
-
 impl Numbers {
     #[expect(clippy::cast_precision_loss, reason = "rates, for people")]
     fn of(totals: &Totals, period: Period) -> Self {
@@ -425,6 +327,7 @@ fn slot_at<const N: usize>(counts: &[u32; N], share: f64) -> Option<usize> {
 }
 
 mod detector;
+mod group;
 
 #[cfg(test)]
 mod tests;

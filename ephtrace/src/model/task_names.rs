@@ -71,6 +71,20 @@ impl Names {
     }
 }
 
+#[cfg(test)]
+impl Names {
+    /// Returns names of each kind.
+    pub(crate) fn full() -> Arc<Self> {
+        Arc::new(Self {
+            container_name: Some("web".into()),
+            image: Some("nginx:1.25".into()),
+            pod: Some("web-0".into()),
+            pod_namespace: Some("shop".into()),
+            unit: Some("nginx.service".into()),
+        })
+    }
+}
+
 /// Returns `text` if it can be a name: not empty, at most `max` bytes, without white space and
 /// control characters.
 pub fn sane(text: &str, max: usize) -> Option<Arc<str>> {

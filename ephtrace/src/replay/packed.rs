@@ -255,13 +255,7 @@ mod tests {
             uid: Some(1000),
             cgroup_id: Some(u64::MAX),
             container: Some("0123456789ab".into()),
-            names: Some(Arc::new(Names {
-                container_name: Some("web".into()),
-                image: Some("nginx:1.25".into()),
-                pod: Some("web-0".into()),
-                pod_namespace: Some("shop".into()),
-                unit: Some("nginx.service".into()),
-            })),
+            names: Some(Names::full()),
             flow: FlowKey {
                 netns: Some(u32::MAX),
                 saddr: "10.0.0.1".parse().unwrap(),

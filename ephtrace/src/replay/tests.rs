@@ -4,7 +4,6 @@ use std::{
     io::{self, Cursor, Write as _},
     net::{IpAddr, Ipv4Addr},
     path::Path,
-    sync::Arc,
 };
 
 use proptest::prelude::*;
@@ -52,13 +51,7 @@ fn full() -> Assignment {
         uid: Some(0),
         cgroup_id: Some(8123),
         container: Some("0123456789ab".into()),
-        names: Some(Arc::new(Names {
-            container_name: Some("web".into()),
-            image: Some("nginx:1.25".into()),
-            pod: Some("web-0".into()),
-            pod_namespace: Some("shop".into()),
-            unit: Some("nginx.service".into()),
-        })),
+        names: Some(Names::full()),
         flow: FlowKey {
             netns: Some(4_026_531_840),
             saddr: Ipv4Addr::new(10, 0, 0, 1).into(),

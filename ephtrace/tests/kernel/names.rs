@@ -35,27 +35,27 @@ tests! {
 const TASKS: &str = "/run/containerd/io.containerd.runtime.v2.task/k8s.io";
 
 /// A listener that all containers connect to: they are in the host's network.
-struct Server(TcpListener);
+struct Server(SocketAddr);
 
 impl Server {
     fn new() -> Result<Self> {
-        Ok(Self(TcpListener::bind("127.0.0.1:0")?))
-    }
-
-    fn address(&self) -> Result<SocketAddr> {
-        Ok(self.0.local_addr()?)
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let address = listener.local_addr()?;
+        // More clients come than may wait; the thread ends with the tests.
+        thread::spawn(move || listener.incoming().for_each(drop));
+        Ok(Self(address))
     }
 
     /// Command line of a container that connects once and stays for some milliseconds.
-    fn args(&self, stay: u32) -> Result<[String; 5]> {
-        let to = self.address()?.to_string();
-        Ok([PROGRAM.into(), "connect".into(), to, "--stay".into(), stay.to_string()])
+    fn args(&self, stay: u32) -> [String; 5] {
+        let to = self.0.to_string();
+        [PROGRAM.into(), "connect".into(), to, "--stay".into(), stay.to_string()]
     }
 
     /// Events of connects to it.
-    fn events<'t>(&self, trace: &'t Trace) -> Result<Vec<&'t Event>> {
-        let port = self.address()?.port();
-        Ok(trace.events.iter().filter(|event| event.dport == Some(port)).collect())
+    fn events<'t>(&self, trace: &'t Trace) -> Vec<&'t Event> {
+        let port = self.0.port();
+        trace.events.iter().filter(|event| event.dport == Some(port)).collect()
     }
 }
 
@@ -115,12 +115,12 @@ fn containers_of_a_tenth_of_a_second_are_named(hook: &str) -> Result<()> {
     with_runtimes(|runtimes| {
         let (scratch, server) = (Scratch::new()?, Server::new()?);
         let tracer = Tracer::start(&scratch, hook, &CONNECT_ONLY)?;
-        let args = server.args(100)?;
+        let args = server.args(100);
         for n in 1..=100 {
             run_with_runc(runtimes, &args, n)?;
         }
         let trace = tracer.stop()?;
-        let events = server.events(&trace)?;
+        let events = server.events(&trace);
         let (named, unnamed) = named_and_not(&events)?;
         say(&format!("{named} of 100 containers that live 100 ms are named, {unnamed} are not"));
         ensure!(events.len() == 100 && named >= 99, "{named} of {} are named", events.len());
@@ -133,7 +133,7 @@ fn five_hundred_containers_have_no_wrong_name(hook: &str) -> Result<()> {
     with_runtimes(|runtimes| {
         let (scratch, server) = (Scratch::new()?, Server::new()?);
         let tracer = Tracer::start(&scratch, hook, &CONNECT_ONLY)?;
-        let args = server.args(0)?;
+        let args = server.args(0);
         let run = |first: u32| -> Result<()> {
             (first..=500)
                 .step_by(AT_ONCE as usize)
@@ -145,7 +145,7 @@ fn five_hundred_containers_have_no_wrong_name(hook: &str) -> Result<()> {
                 .try_for_each(|one| one.join().map_err(|_| anyhow::anyhow!("a thread panicked"))?)
         })?;
         let trace = tracer.stop()?;
-        let events = server.events(&trace)?;
+        let events = server.events(&trace);
         let (named, unnamed) = named_and_not(&events)?;
         say(&format!("{named} of 500 containers that end at once are named, {unnamed} unknown"));
         ensure!(events.len() == 500 && named > 0, "{named} of {} are named", events.len());
@@ -155,7 +155,7 @@ fn five_hundred_containers_have_no_wrong_name(hook: &str) -> Result<()> {
 
 /// Waits until there is an event of the server's, and returns those that there are.
 fn first_events(tracer: Tracer, server: &Server, expected: usize) -> Result<Vec<Event>> {
-    let port = server.address()?.port();
+    let port = server.0.port();
     wait::until("events of all containers", || {
         let text = fs::read_to_string(tracer.output())?;
         let count =
@@ -163,7 +163,7 @@ fn first_events(tracer: Tracer, server: &Server, expected: usize) -> Result<Vec<
         Ok((count >= expected).then_some(()))
     })?;
     let trace = tracer.stop()?;
-    Ok(server.events(&trace)?.into_iter().cloned().collect())
+    Ok(server.events(&trace).into_iter().cloned().collect())
 }
 
 /// Socket of containerd.
@@ -181,6 +181,7 @@ fn containerd(runtimes: &Runtimes, image: &Path) -> Result<Daemon> {
     let config = format!(
         "version = 2\nroot = \"/run/cd\"\nstate = \"/run/containerd\"\n\
          [plugins.\"io.containerd.grpc.v1.cri\"]\nsandbox_image = {IMAGE:?}\n\
+         restrict_oom_score_adj = true\n\
          [plugins.\"io.containerd.grpc.v1.cri\".containerd]\nsnapshotter = \"native\"\n"
     );
     fs::write("/run/containerd.toml", config)?;
@@ -207,7 +208,7 @@ fn containerd_s_containers_are_named(hook: &str) -> Result<()> {
         ] {
             run.args(["--annotation", text]);
         }
-        output(run.args([IMAGE, &id(7)]).args(server.args(200)?))?;
+        output(run.args([IMAGE, &id(7)]).args(server.args(200)))?;
         let events = first_events(tracer, &server, 1)?;
         let (named, unnamed) = named_and_not(&events.iter().collect::<Vec<_>>())?;
         ensure!((named, unnamed) == (1, 0), "{events:?}");
@@ -219,7 +220,7 @@ fn containerd_s_containers_are_named(hook: &str) -> Result<()> {
 fn a_pod_of_containerd_s_cri_is_named(hook: &str) -> Result<()> {
     with_runtimes(|runtimes| {
         let (scratch, server) = (Scratch::new()?, Server::new()?);
-        let image = make_image(&server.args(60_000)?)?;
+        let image = make_image(&server.args(60_000))?;
         let _daemon = containerd(runtimes, &image)?;
         let [origin, connect] = CONNECT_ONLY;
         let tracer = Tracer::start(&scratch, hook, &["--pod", "shop/web-0", origin, connect])?;
@@ -228,7 +229,7 @@ fn a_pod_of_containerd_s_cri_is_named(hook: &str) -> Result<()> {
         let pod = ["shop", "web-0", uids[0]];
         let other = cri.run_pod("default", "web-0", uids[1])?;
         let sandbox = cri.run_pod(pod[0], pod[1], pod[2])?;
-        let args = server.args(60_000)?;
+        let args = server.args(60_000);
         let id = cri.run_container((&sandbox, pod), "nginx", IMAGE, &args)?;
         let events = first_events(tracer, &server, 2)?;
         cri.remove_pod(&sandbox)?;
@@ -303,7 +304,7 @@ fn docker_s_containers_are_named(hook: &str) -> Result<()> {
         dockerd.args(["--storage-driver=vfs", "-H", "unix:///run/docker.sock"]);
         let _daemon = runtimes.daemon(&mut dockerd, &mut docker(&["version"]))?;
         output(docker(&["load", "-i"]).arg(&image))?;
-        let args = server.args(100)?;
+        let args = server.args(100);
         let run = |name: &str| {
             let mut run = docker(&["run", "--network", "host", "--name", name, IMAGE]);
             output(run.args(&args))
@@ -356,7 +357,7 @@ fn podman_s_containers_are_named(hook: &str) -> Result<()> {
         for (name, more) in [("web", None), ("volatile", Some("--rm"))] {
             let limits = ["--ulimit", "nofile=1000:1000", "--ulimit", "nproc=1000:1000"];
             let mut run = podman(&["run", "--network", "host", "--name", name]);
-            run.args(limits).args(more).arg(IMAGE).args(server.args(100)?);
+            run.args(limits).args(more).arg(IMAGE).args(server.args(100));
             output(&mut run)?;
         }
         let events = first_events(tracer, &server, 2)?;

@@ -4,7 +4,10 @@ use ephtrace_common::{
 };
 use proptest::prelude::*;
 
+use std::{net::Ipv6Addr, sync::Arc};
+
 use super::*;
+use crate::model::task_names::Names;
 
 fn key(pid: u32, dport: u16) -> TotalsKey {
     TotalsKey {

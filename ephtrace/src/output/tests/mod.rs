@@ -60,13 +60,7 @@ fn success() -> Assignment {
         uid: Some(33),
         cgroup_id: Some(8123),
         container: Some(Arc::from("0123456789ab")),
-        names: Some(Arc::new(Names {
-            container_name: Some("web".into()),
-            image: Some("nginx:1.25".into()),
-            pod: Some("web-0".into()),
-            pod_namespace: Some("shop".into()),
-            unit: Some("nginx.service".into()),
-        })),
+        names: Some(Names::full()),
         flow: FlowKey {
             netns: Some(4_026_531_840),
             saddr: Ipv4Addr::new(10, 0, 0, 1).into(),

@@ -19,7 +19,7 @@ use crate::{
         socket::{Socket, TcpState},
         sysctls::{Conntrack, Sysctls},
     },
-    model::{Assignment, Comm, Origin},
+    model::{Assignment, Comm, Origin, task_names::Membership},
 };
 
 fn inventory(namespaces: Vec<Namespace>) -> Inventory {
@@ -77,7 +77,11 @@ fn busy() -> Namespace {
     });
     let process = |pid, name, container: Option<&str>| {
         let container = container.map(Arc::from);
-        Arc::new(Process { pid, comm: Some(Comm::new(name)), container })
+        Arc::new(Process {
+            pid,
+            comm: Some(Comm::new(name)),
+            of: Membership { container, names: None },
+        })
     };
     let app = process(181, "pgbouncer", Some("4f1d0c9a2b7e"));
     let mut by_inode: OpenSockets =
@@ -94,8 +98,7 @@ fn busy() -> Namespace {
         ns_path: None,
     };
     let listing = Listing { in_range: sockets, lists_bound: true, ..Listing::default() };
-    Census::new(place, sysctls, listing)
-        .describe(3, Owners { open: &by_inode, past_owners: &past_owners })
+    Census::new(place, sysctls, listing).describe(3, Owners::new(&by_inode, &past_owners))
 }
 
 #[test]
