@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum, builder::PossibleValue};
+use clap::{Args, ValueEnum};
 
 use super::number::whole;
-use crate::{model::grouping::By, output::Format};
+use crate::output::Format;
 
 /// How to show assignments.
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
@@ -89,24 +89,18 @@ pub struct StopArgs {
     pub duration: Option<String>,
 }
 
-/// Value of `--by`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ByArg(pub By);
-
-impl ValueEnum for ByArg {
-    fn value_variants<'a>() -> &'a [Self] {
-        &[Self(By::Process), Self(By::Container), Self(By::Pod), Self(By::Unit)]
-    }
-
-    fn to_possible_value(&self) -> Option<PossibleValue> {
-        let (name, help) = match self.0 {
-            By::Process => ("process", "Processes of one name in one container"),
-            By::Container => ("container", "A container"),
-            By::Pod => ("pod", "A pod of Kubernetes"),
-            By::Unit => ("unit", "A systemd unit"),
-        };
-        Some(PossibleValue::new(name).help(help))
-    }
+/// What rows are grouped by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ByArg {
+    /// Processes of one name in one container
+    #[default]
+    Process,
+    /// A container
+    Container,
+    /// A pod of Kubernetes
+    Pod,
+    /// A systemd unit
+    Unit,
 }
 
 /// How to see assignments.

@@ -15,7 +15,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 
-use super::settings::{UsageError, account, build_live_filter, named_hook, parse};
+use super::settings::{UsageError, account, build_live_filter, grouping, named_hook, parse};
 use crate::{
     analyse::{
         findings::{Facts, Finding, findings},
@@ -84,7 +84,7 @@ impl TryFrom<StormArgs> for StormSettings {
             limit: (limit > 0).then_some(limit),
             json,
             wide,
-            by: by.0,
+            by: grouping(by),
             rows,
             filter: build_live_filter(&filter)?,
             hook: named_hook(kernel.hook),

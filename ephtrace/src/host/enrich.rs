@@ -1,4 +1,5 @@
-//! Facts that the kernel half does not report: container, pod and unit with their names, and the process name if it is missing.
+//! Facts that the kernel half does not report: container, pod and unit with their names, and the
+//! process name if it is missing.
 
 use std::{fs, num::NonZeroUsize, path::PathBuf};
 

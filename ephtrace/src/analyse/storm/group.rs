@@ -1,4 +1,4 @@
-//! Groups of the kernel's rows, each of which becomes one row.
+//! Rows, and the groups of the kernel's rows that each of them is made of.
 
 use std::{cmp::Reverse, net::Ipv6Addr, sync::Arc};
 
@@ -6,14 +6,91 @@ use ephtrace_common::{
     id_here,
     totals::{Totals, TotalsKey},
 };
+use serde::Serialize;
 use zerocopy::FromZeros as _;
 
-use super::{Numbers, Period, Row};
-use crate::model::{
-    Comm, FlowKey, Origin, Protocol,
-    grouping::By,
-    task_names::{Membership, Names},
+use super::numbers::{Numbers, Period};
+use crate::{
+    analyse::capacity::Capacity,
+    model::{
+        Comm, FlowKey, Origin, Protocol,
+        grouping::By,
+        names::{serialize_origin, serialize_protocol},
+        task_names::{Membership, Names},
+        who::in_container,
+    },
 };
+
+/// One row: processes of one name, user and container, or what `by` says; one destination, one
+/// origin.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Row {
+    /// Name of the container, pod or unit that the row is about, as `by` says; null for tasks in
+    /// none, and if the row is about processes.
+    pub group: Option<String>,
+    /// Name of the processes; of several, that of the process with the most assignments.
+    pub comm: String,
+    /// The process with the most assignments; null if it is outside ephtrace's PID namespace.
+    pub pid: Option<u32>,
+    /// Number of processes that share the row.
+    #[serde(rename = "process_count")]
+    pub processes: u32,
+    /// Real user id of that process.
+    pub uid: u32,
+    /// cgroup v2 id of the process with the most assignments.
+    pub cgroup_id: u64,
+    /// Container of that process, if it is in one.
+    pub container: Option<String>,
+    /// Name of that container; null if unknown.
+    pub container_name: Option<String>,
+    /// Image of that container; null if unknown.
+    pub image: Option<String>,
+    /// Name of its pod; null if unknown.
+    pub pod: Option<String>,
+    /// Kubernetes namespace of that pod; null if unknown.
+    pub pod_namespace: Option<String>,
+    /// systemd unit of that process; null if unknown.
+    pub unit: Option<String>,
+    /// Source and destination.
+    #[serde(flatten)]
+    pub flow: FlowKey,
+    /// Transport protocol.
+    #[serde(serialize_with = "serialize_protocol")]
+    #[cfg_attr(test, schemars(schema_with = "crate::commands::schema::tests::words::protocol"))]
+    pub protocol: Option<Protocol>,
+    /// Origin of the assignments.
+    #[serde(serialize_with = "serialize_origin")]
+    #[cfg_attr(test, schemars(schema_with = "crate::commands::schema::tests::words::origin"))]
+    pub origin: Option<Origin>,
+    /// Numbers of the row.
+    #[serde(flatten)]
+    pub numbers: Numbers,
+    /// Share of the range in use for the destination, and how long the rest lasts; null if not
+    /// examined.
+    pub capacity: Option<Capacity>,
+}
+
+impl Row {
+    /// Display name: `curl (4711)`, or `curl (212 processes)`, and their container; or that of the
+    /// group, `shop/web-0 (3 processes)`.
+    pub fn process(&self) -> String {
+        if let Some(group) = &self.group {
+            return match self.processes {
+                0 | 1 => group.clone(),
+                many => format!("{group} ({many} processes)"),
+            };
+        }
+        let process = match self.processes {
+            0 | 1 => match self.pid {
+                Some(pid) => format!("{} ({pid})", self.comm),
+                None => format!("{} (outside this PID namespace)", self.comm),
+            },
+            many => format!("{} ({many} processes)", self.comm),
+        };
+        in_container(process, self.container_name.as_deref().or(self.container.as_deref()))
+    }
+}
 
 /// Key of a row.
 #[derive(PartialEq, Eq, Hash)]

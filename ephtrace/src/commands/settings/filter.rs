@@ -6,13 +6,14 @@ use ephtrace_common::bounds;
 
 use super::{error::UsageError, lookup, parse, ports};
 use crate::{
-    cli::{FilterArgs, HookArg},
+    cli::{ByArg, FilterArgs, HookArg},
     host::snapshot::{Named, Which},
     kernel::filter::to_wire,
     model::{
         Family, Filter, Hook, Origin,
         escape::shown,
         filter::{ContainerName, NameFilter, UnitName},
+        grouping::By,
     },
 };
 
@@ -22,6 +23,15 @@ pub(in crate::commands) fn named_hook(hook: HookArg) -> Option<Hook> {
         HookArg::Fentry => Some(Hook::Fentry),
         HookArg::Kprobe => Some(Hook::Kprobe),
         HookArg::SockOps => Some(Hook::SockOps),
+    }
+}
+
+pub(in crate::commands) fn grouping(by: ByArg) -> By {
+    match by {
+        ByArg::Process => By::Process,
+        ByArg::Container => By::Container,
+        ByArg::Pod => By::Pod,
+        ByArg::Unit => By::Unit,
     }
 }
 
