@@ -825,7 +825,7 @@ _ephtrace() {
             return 0
             ;;
         ephtrace__subcmd__serve)
-            opts="-p -u -c -P -L -4 -6 -x -v -q -h --web.listen-address --textfile --interval --top-destinations --config --print-config --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --ipv4 --ipv6 --origin --failed --min-latency --hook --btf --no-kernel-cost --user --ring-size --verbose --color --quiet --help"
+            opts="-p -u -c -P -L -4 -6 -x -v -q -h --web.listen-address --textfile --interval --top-destinations --incidents --keep --incidents-per-day --incidents-size --config --print-config --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --ipv4 --ipv6 --origin --failed --min-latency --hook --btf --no-kernel-cost --user --ring-size --verbose --color --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -844,6 +844,22 @@ _ephtrace() {
                     return 0
                     ;;
                 --top-destinations)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --incidents)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keep)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --incidents-per-day)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --incidents-size)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -336,6 +336,10 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -l web.listen-a
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -l textfile -d 'Also write the metrics to this file, whole, for node_exporter\'s textfile collector' -r -F
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -l interval -d 'Time between two readings of counts and sockets: seconds, or a time such as 10s' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -l top-destinations -d 'Number of the busiest destinations that get series of their own, with address and port; all others are one series, `other`' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -l incidents -d 'Flight recorder: keep the last assignments in memory, and write them to a folder in this directory, with a page and an explanation, when a finding turns critical, and on SIGUSR1' -r -F
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -l keep -d 'Time that the flight recorder keeps: seconds, or a time such as 60s; at most 65,536 assignments' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -l incidents-per-day -d 'Maximum number of incidents by findings within 24 hours' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -l incidents-size -d 'Maximum size of all incidents: the oldest ones are removed' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -l config -d 'Read options from this TOML file, each under its long name; those of the command line win' -r -F
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -s p -l pid -d 'Only these processes' -x -a '(__fish_complete_list , __fish_complete_pids)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -s u -l uid -d 'Only processes of these users (number or name)' -x -a '(__fish_complete_list , __fish_complete_users)'

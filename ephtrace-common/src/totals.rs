@@ -11,6 +11,9 @@ pub mod mode {
     pub const FALLBACK: u32 = 1;
     /// Totals only: no record leaves the kernel.
     pub const ONLY: u32 = 2;
+    /// Totals of all assignments, and a record of each for which the ring buffer has room: one
+    /// that has none is not lost.
+    pub const BOTH: u32 = 3;
 }
 
 /// Slots of [`Totals::latency`]: below 512 ns, then four for each power of two, the last one open.

@@ -6,6 +6,9 @@ use super::{
     summary::PatternCount,
 };
 
+/// Share of the assignments below which a part does not make the whole mixed.
+const MINOR: f64 = 0.14;
+
 /// A part, and the number of assignments in it.
 pub(super) struct Share<'a> {
     pub(super) assignments: u64,
@@ -46,11 +49,12 @@ pub(super) fn agreed(
     whole
 }
 
-/// Returns the verdict of the judge that saw all parts `together`, if there is one and no part
-/// contradicts it; else the verdict that the parts `agreed` on. A part without a verdict
-/// contradicts nothing.
+/// Returns the verdict of the judge that saw all `total` assignments `together`, if there is one
+/// and no part contradicts it; else the verdict that the parts `agreed` on. A part without a
+/// verdict contradicts nothing.
 pub(super) fn or_together(
     agreed: Verdict,
+    total: u64,
     together: Option<&Verdict>,
     shares: &[Share<'_>],
 ) -> Verdict {
@@ -59,12 +63,36 @@ pub(super) fn or_together(
         && agreed.pattern != Pattern::Undetermined
         || together.algorithm == Algorithm::Undetermined
             && agreed.algorithm != Algorithm::Undetermined;
-    if says_less || shares.iter().any(|share| contradicts(share.verdict, together)) {
+    let is_contradicted = match together.patterns[0].name {
+        Pattern::Mixed => is_pure(total, shares),
+        _ => shares.iter().any(|share| contradicts(share.verdict, together)),
+    };
+    if says_less || is_contradicted {
         return agreed;
     }
     let first = agreed.evidence.into_iter().take(1);
     let lines = together.evidence.iter().map(|line| format!("together: {line}"));
     Verdict { evidence: first.chain(lines).collect(), ..together.clone() }
+}
+
+/// Returns whether one pattern fits the verdicts on nearly all assignments. The parts of a mixture
+/// may be pure, but not all in the same way.
+fn is_pure(total: u64, shares: &[Share<'_>]) -> bool {
+    let most = (1.0 - MINOR) * as_f64(total);
+    Pattern::ALL.iter().filter(|pattern| **pattern != Pattern::Mixed).any(|&pattern| {
+        let like = shares.iter().filter(|share| is_like(share.verdict, pattern));
+        as_f64(like.map(|share| share.assignments).sum::<u64>()) > most
+    })
+}
+
+/// Returns whether the verdict on a part says `pattern`, or at least its predictability.
+fn is_like(part: &Verdict, pattern: Pattern) -> bool {
+    let has_its_answer = match part.predictable {
+        Predictable::Yes => pattern.is_of_a_counter() || pattern == Pattern::Fixed,
+        Predictable::No => pattern == Pattern::Random,
+        Predictable::Unknown => false,
+    };
+    part.pattern == pattern || part.pattern == Pattern::Undetermined && has_its_answer
 }
 
 /// Returns whether the verdict on a part is impossible if the likeliest pattern of the whole is

@@ -6,9 +6,13 @@ use std::{collections::BTreeMap, net::SocketAddr};
 use serde::Serialize;
 
 use super::{findings::Finding, pattern::Verdict, quantities::Latency, real, summary::Summary};
+#[cfg(test)]
+use crate::model::port_range::Ends;
 use crate::model::{
+    PortRange,
     human_share::HumanShare,
     losses::{Losses, serialize_losses},
+    port_range::serialize_known_ends,
 };
 
 /// Maximum number of compared destinations: the fullest of both runs.
@@ -44,6 +48,10 @@ pub struct Side {
     /// Share of failures among all assignments, 0 to 1; null if there are no assignments, or if the
     /// format does not show failures.
     pub failure_share: Option<f64>,
+    /// Lowest and highest port of the range in force last, for the busiest destination.
+    #[serde(flatten, serialize_with = "serialize_known_ends")]
+    #[cfg_attr(test, schemars(with = "Ends<Option<u16>>"))]
+    pub range: Option<PortRange>,
     /// Port search latency; null if the recording does not have it.
     pub latency: Option<Latency>,
     /// How ports are assigned, over all.
@@ -150,6 +158,7 @@ fn side(run: Run<'_>) -> Side {
         per_second,
         failures,
         failure_share: share,
+        range: run.summary.destinations.iter().find_map(|one| one.range),
         latency,
         verdict: run.summary.verdict.clone(),
         losses: run.summary.losses,

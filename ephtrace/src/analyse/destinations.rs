@@ -36,6 +36,8 @@ pub(super) struct Destinations {
 struct Tracked {
     failures: u64,
     no_port: u64,
+    /// Range of the last attempt that found no port.
+    failed_range: Option<RangeInForce>,
     no_address: u64,
     refused_port: Option<u16>,
     refused_ports_differ: bool,
@@ -117,6 +119,9 @@ impl Tracked {
         self.second_pass += u64::from(assignment.pass == Some(Pass::Second));
         let is_no_port = assignment.errno.is_some_and(|errno| is_no_port(assignment.origin, errno));
         self.no_port += u64::from(is_no_port);
+        if is_no_port {
+            self.failed_range = assignment.range.or(self.failed_range);
+        }
         let is_bind = is_bind(&assignment.flow, assignment.origin);
         let is_no_address = is_bind && assignment.errno.is_some_and(is_no_address);
         self.no_address += u64::from(is_no_address);
@@ -143,7 +148,7 @@ fn is_refused(assignment: &Assignment) -> bool {
 fn facts(lane: &LaneKey, entry: &Entry<Tracked>) -> DestinationFacts {
     let LaneKey { flow, origin, .. } = *lane;
     let Tracked { no_port, failures, searches_known, second_pass, range, .. } = entry.value;
-    let Tracked { first_ns, last_ns, .. } = entry.value;
+    let Tracked { first_ns, last_ns, failed_range, .. } = entry.value;
     let seconds = as_f64(last_ns.saturating_sub(first_ns.unwrap_or(last_ns))) / 1e9;
     DestinationFacts {
         flow,
@@ -151,6 +156,9 @@ fn facts(lane: &LaneKey, entry: &Entry<Tracked>) -> DestinationFacts {
         // The trouble belongs to the process whose attempts fail.
         process: if failures > 0 { &entry.value.failing } else { &entry.value.askers }.name(),
         range: range.map(|range| range.ports),
+        failed_range: failed_range
+            .filter(|failed| Some(failed) != range.as_ref())
+            .map(|failed| failed.ports),
         by_socket: range.is_some_and(RangeInForce::is_by_socket),
         assignments: entry.count,
         failures,

@@ -159,7 +159,8 @@ impl Hosts {
                 let agreed = agreement::agreed(self.assignments, &shares, |counts, only| {
                     sentence(self.known.len() as u64, counts, only)
                 });
-                agreement::or_together(agreed, together.map(|said| &said.verdict), &shares)
+                let together = together.map(|said| &said.verdict);
+                agreement::or_together(agreed, self.assignments, together, &shares)
             }
         };
         let rules = match judged.as_slice() {
@@ -269,5 +270,5 @@ fn of_streams(several: &[&StreamVerdict], total: u64, together: Option<&Verdict>
     let agreed = agreement::agreed(total, &shares, |counts, only| {
         format!("{} streams{}", several.len(), list(counts, only))
     });
-    agreement::or_together(agreed, together, &shares)
+    agreement::or_together(agreed, total, together, &shares)
 }

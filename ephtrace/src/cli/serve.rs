@@ -16,6 +16,7 @@ Examples:
   sudo ephtrace serve --web.listen-address unix:/run/ephtrace/metrics.sock
   sudo ephtrace serve --textfile /var/lib/node_exporter/ephtrace.prom
   sudo ephtrace serve --top-destinations 20      with the busiest destinations as labels
+  sudo ephtrace serve --incidents /var/lib/ephtrace     keep the last minute for the worst case
   ephtrace serve --print-config > /etc/ephtrace.toml
   curl -s localhost:19435/metrics | grep ephtrace_finding
 
@@ -50,6 +51,25 @@ pub struct ServeArgs {
     #[arg(long, value_name = "N", default_value_t = 0,
           value_parser = whole::<usize>(0..=MAX_DESTINATIONS))]
     pub top_destinations: usize,
+
+    /// Flight recorder: keep the last assignments in memory, and write them to a folder in this
+    /// directory, with a page and an explanation, when a finding turns critical, and on SIGUSR1
+    #[arg(long, value_name = "DIR")]
+    pub incidents: Option<PathBuf>,
+
+    /// Time that the flight recorder keeps: seconds, or a time such as 60s; at most 65,536
+    /// assignments
+    #[arg(long, value_name = "TIME", default_value = "60s")]
+    pub keep: String,
+
+    /// Maximum number of incidents by findings within 24 hours
+    #[arg(long, value_name = "N", default_value_t = 10,
+          value_parser = whole::<usize>(1..=1000))]
+    pub incidents_per_day: usize,
+
+    /// Maximum size of all incidents: the oldest ones are removed
+    #[arg(long, value_name = "SIZE", default_value = "256M")]
+    pub incidents_size: String,
 
     /// Read options from this TOML file, each under its long name; those of the command line win
     #[arg(long, value_name = "FILE")]

@@ -31,6 +31,7 @@ use crate::{
         write_object,
     },
     pipeline::{
+        announce,
         counting::{Counting, CountingOptions, CumulativeTotals, Naming},
         rights::{self, Later},
         timing::{DRAIN_EVERY, block_on},
@@ -160,6 +161,9 @@ fn look(settings: &CheckSettings) -> Result<CheckInput> {
         None => (None, 0, Vec::new()),
     };
     unseen.extend(not_listed(&inventory));
+    if settings.which == Which::Own {
+        unseen.extend(announce::not_looked_at());
+    }
     let rows = interval.as_ref().map_or_else(Vec::new, |interval| interval.rows.clone());
     let destinations = rows.iter().map(DestinationFacts::of_row).collect();
     let self_connects = interval.as_ref().and_then(Interval::self_connects);
@@ -195,7 +199,8 @@ fn not_listed(inventory: &Inventory) -> Vec<String> {
     }
     let unreadable = inventory.unreadable.len();
     if unreadable > 0 {
-        unseen.push(format!("{unreadable} unreadable namespaces"));
+        let s = if unreadable == 1 { "" } else { "s" };
+        unseen.push(format!("{unreadable} unreadable namespace{s}"));
     }
     if inventory.namespaces.iter().any(|one| one.tcp.interrupted || one.tcp.left_out > 0) {
         unseen.push("sockets that opened or closed meanwhile".to_owned());
@@ -211,6 +216,7 @@ async fn count(settings: &CheckSettings) -> Result<(Interval, u64, Vec<String>)>
         btf: settings.btf.as_deref(),
         filter: &settings.filter,
         rows: None,
+        copies: None,
         log_level: 0,
     };
     let mut counting = Counting::start(what).await?;

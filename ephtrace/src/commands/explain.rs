@@ -39,7 +39,7 @@ use crate::{
             ranges::Ranges,
         },
     },
-    pipeline::rights,
+    pipeline::{announce::tell_not_looked_at, rights},
 };
 
 /// Mount point of procfs.
@@ -81,6 +81,9 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
     let mut out = io::stdout().lock();
     out.write_all(&text)?;
     out.flush()?;
+    if which == Which::Own {
+        tell_not_looked_at();
+    }
     Ok(ExitCode::from(exit_code(verdict)))
 }
 
@@ -159,21 +162,60 @@ fn of_error(
     let mut found = findings(&facts::of_inventory(&inventory));
     found.retain(|finding| is_about(error, finding.rule));
     let mut answer = shortage(error, &inventory);
+    answer.elsewhere.splice(0..0, unreadable(&inventory));
     if *which != Which::All {
         answer.elsewhere.insert(0, OTHER_NAMESPACES.to_owned());
     }
     Ok((answer, None, found))
 }
 
+/// Returns the causes that may hide where nothing could be read.
+fn unreadable(inventory: &Inventory) -> Vec<String> {
+    let names: Vec<String> = inventory
+        .unreadable
+        .iter()
+        .map(|one| one.name.clone().unwrap_or_else(|| one.netns.to_string()))
+        .collect();
+    let mut causes = Vec::new();
+    if !names.is_empty() {
+        let names = names.join(", ");
+        causes.push(format!("a shortage in a namespace that can't be read ({names}): run as root"));
+    }
+    if let Some(count) = inventory.hidden_processes.filter(|&count| count > 0) {
+        causes.push(format!(
+            "a shortage in a namespace of one of {count} processes that can't be read: run as root"
+        ));
+    }
+    causes
+}
+
 /// Returns true if a finding concerns an error: shortages that cause other errors do not.
 fn is_about(error: Shortage, rule: Rule) -> bool {
-    let of = match rule {
-        Rule::Exhausted | Rule::Full | Rule::HalfMark => Shortage::NotAvailable,
-        Rule::BindFull => Shortage::InUse,
-        Rule::UdpFull => Shortage::Again,
-        _ => return true,
-    };
-    of == error
+    error_of(rule).is_none_or(|of| of == error)
+}
+
+/// Returns the error that programs get in the shortage that a rule finds; `None` if it finds none.
+fn error_of(rule: Rule) -> Option<Shortage> {
+    match rule {
+        Rule::Exhausted | Rule::Full | Rule::HalfMark => Some(Shortage::NotAvailable),
+        Rule::BindFull => Some(Shortage::InUse),
+        Rule::UdpFull => Some(Shortage::Again),
+        _ => None,
+    }
+}
+
+/// Writes the answer about the error that programs get where these rules hold, in any namespace;
+/// without such a rule, about that of a connect. The caller has the findings.
+pub(super) fn about_findings(
+    out: &mut impl io::Write,
+    rules: &[Rule],
+    history: &PastOwners,
+    paper: Paper,
+) -> Result<()> {
+    let error = rules.iter().copied().find_map(error_of).unwrap_or(Shortage::NotAvailable);
+    let (answer, in_use, _) = of_error(error, &Which::All, history)?;
+    let explained = Explained { answer: &answer, in_use: in_use.as_ref(), findings: &[] };
+    Ok(write(out, &explained, paper)?)
 }
 
 #[cfg(test)]

@@ -20,14 +20,17 @@ use super::settings::{self, parse};
 use crate::{
     analyse::findings::{Finding, findings},
     cli::PortsArgs,
-    host::{rights::Rights, snapshot},
+    host::{
+        rights::Rights,
+        snapshot::{self, Which},
+    },
     inventory::{Inventory, PastOwners, facts},
     output::{
         Kind, Paper,
         tables::{self, storm::write_findings},
         write_object,
     },
-    pipeline::{input::Input, replay::Replay, rights, sandbox},
+    pipeline::{announce::tell_not_looked_at, input::Input, replay::Replay, rights, sandbox},
     replay::{MaxMemory, Recording, sorting::Reach},
 };
 
@@ -67,6 +70,9 @@ pub fn run(args: &PortsArgs) -> Result<ExitCode> {
     let mut out = io::stdout().lock();
     out.write_all(&text)?;
     out.flush()?;
+    if which == Which::Own {
+        tell_not_looked_at();
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -124,6 +124,7 @@ async fn watch(settings: &StormSettings, log_level: u8) -> Result<()> {
         btf: settings.btf.as_deref(),
         filter: &settings.filter,
         rows: settings.rows,
+        copies: None,
         log_level,
     };
     let counting = Counting::start(what).await?;
@@ -188,6 +189,7 @@ impl<'a> Storm<'a> {
         self.whole.add(&taken);
         let mut facts =
             Facts { storm: self.detector.observe(&interval), ..counting::facts(&interval) };
+        self.occupancy.count(&interval.rows);
         self.occupancy.look(&mut interval, &mut facts);
         let found = findings(&facts);
         let losses = self.counting.losses()?;
@@ -224,10 +226,13 @@ impl<'a> Storm<'a> {
     /// Detaches, takes the remaining sums, and shows the whole.
     async fn finish(mut self) -> Result<()> {
         let rest = self.counting.finish().await?;
+        let end_ns = unix_ns(rest.stopped_ns)?;
         for taken in &rest.taken {
             self.whole.add(taken);
+            let (rows, other) = (&taken.rows, taken.other.as_ref());
+            let last = counting::interval(end_ns, 0, rows, other, &mut self.naming);
+            self.occupancy.count(&last.rows);
         }
-        let end_ns = unix_ns(rest.stopped_ns)?;
         let mut interval = self.whole.interval(end_ns, rest.stopped_ns, &mut self.naming);
         let mut facts = counting::facts(&interval);
         self.occupancy.look(&mut interval, &mut facts);

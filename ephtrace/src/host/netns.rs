@@ -100,6 +100,15 @@ pub fn named() -> Vec<(u32, String)> {
     mounted(&mounts).map(|(inode, path)| (inode, name(&path))).collect()
 }
 
+/// Returns the number of network namespaces besides that of this thread, as far as they can be
+/// found; 0 if this is not known.
+pub fn others() -> usize {
+    let Ok((own, all)) = own().and_then(|own| Ok((own, find_all(Path::new("/proc"))?))) else {
+        return 0;
+    };
+    all.found.keys().filter(|&&netns| netns != own).count()
+}
+
 /// Finds namespaces by all processes, threads, open files and mounts below `proc`.
 pub fn find_all(proc: &Path) -> io::Result<Namespaces> {
     let mut search = Search::default();

@@ -27,6 +27,9 @@ pub enum TotalsMode {
     /// All assignments; the ring buffer stays empty. The number of rows is the one given, or as
     /// many as the memory bound allows.
     Only(Option<u32>),
+    /// All assignments, and the ring buffer gets a copy of each for which it has room. The number
+    /// of rows is that of [`TotalsMode::Only`] without one.
+    Both,
 }
 
 impl TotalsMode {
@@ -36,6 +39,7 @@ impl TotalsMode {
             Self::Off => mode::OFF,
             Self::Fallback => mode::FALLBACK,
             Self::Only(_) => mode::ONLY,
+            Self::Both => mode::BOTH,
         }
     }
 }

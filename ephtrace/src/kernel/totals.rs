@@ -40,6 +40,7 @@ pub(super) fn rows(totals: options::TotalsMode) -> u32 {
         options::TotalsMode::Only(rows) => {
             rows.map_or(MAX_ROWS, |rows| (rows as usize).clamp(1, MAX_ROWS))
         }
+        options::TotalsMode::Both => MAX_ROWS,
     };
     u32::try_from(rows).unwrap_or(1)
 }

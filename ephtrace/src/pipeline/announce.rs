@@ -8,7 +8,7 @@ use std::{
 
 use super::settings::TraceSettings;
 use crate::{
-    host::pid_namespace,
+    host::{netns, pid_namespace},
     kernel::{
         hooks::{self, Hook},
         module::Change,
@@ -39,20 +39,40 @@ fn unseen(tracer: &Tracer) -> Vec<&'static str> {
 /// Prints a line if names are compared, which the kernel half can't do.
 pub(crate) fn tell_names(names: &NameFilter) {
     if !names.is_empty() {
-        // A closed standard error is no reason to fail.
-        let _ = writeln!(
-            io::stderr(),
-            "ephtrace: names are compared outside the kernel: all else is read, too; containers \
-             that start later count"
+        tell(
+            "names are compared outside the kernel: all else is read, too; containers that start \
+             later count",
         );
     }
+}
+
+/// Returns the other network namespaces, in words, for an answer that is about one; `None` if there
+/// are none.
+pub(crate) fn not_looked_at() -> Option<String> {
+    match netns::others() {
+        0 => None,
+        1 => Some("1 other network namespace (--netns all looks there)".to_owned()),
+        several => Some(format!("{several} other network namespaces (--netns all looks there)")),
+    }
+}
+
+/// Tells that an answer is about one of several network namespaces, if so.
+pub(crate) fn tell_not_looked_at() {
+    if let Some(others) = not_looked_at() {
+        tell(&format!("not looked at: {others}"));
+    }
+}
+
+/// Prints a line on standard error.
+pub(crate) fn tell(line: &str) {
+    // A closed standard error is no reason to fail.
+    let _ = writeln!(io::stderr(), "ephtrace: {line}");
 }
 
 /// Prints a line once a module that was waited for is loaded.
 pub(crate) fn tell_module(change: Option<Change>, quiet: bool) {
     if let Some(change) = change.filter(|_| !quiet) {
-        // A closed standard error is no reason to fail.
-        let _ = writeln!(io::stderr(), "ephtrace: {}", about_module(&change));
+        tell(&about_module(&change));
     }
 }
 
@@ -67,8 +87,7 @@ pub(crate) fn about_module(change: &Change) -> String {
 /// Prints a line for each site that the hook has gone blind to.
 pub(crate) fn tell_blinded(blinded: &[(Site, String)]) {
     for line in about_blinded(blinded) {
-        // A closed standard error is no reason to fail.
-        let _ = writeln!(io::stderr(), "ephtrace: {line}");
+        tell(&line);
     }
 }
 
@@ -81,9 +100,7 @@ pub(crate) fn about_blinded(blinded: &[(Site, String)]) -> impl Iterator<Item = 
 /// Prints a line with the file that is recorded to, and the end of the recording.
 pub(crate) fn tell_recording(settings: &TraceSettings) {
     if let Some(record) = &settings.record {
-        let line = about_recording(record, settings.count, settings.duration);
-        // A closed standard error is no reason to fail.
-        let _ = writeln!(io::stderr(), "ephtrace: {line}");
+        tell(&about_recording(record, settings.count, settings.duration));
     }
 }
 
@@ -104,7 +121,7 @@ fn about_recording(record: &Options, count: Option<u64>, duration: Option<Durati
 /// Prints a line with the hook, and what it can't see.
 pub(crate) fn announce(tracer: &Tracer) {
     let row = hooks::row(tracer.hook);
-    let mut line = format!("ephtrace: tracing with hook {}", tracer.hook.name());
+    let mut line = format!("tracing with hook {}", tracer.hook.name());
     let unseen = unseen(tracer);
     if !unseen.is_empty() {
         line = format!("{line} (not seen here: {})", unseen.join(", "));
@@ -125,10 +142,9 @@ pub(crate) fn announce(tracer: &Tracer) {
         line += "; `ephtrace doctor` explains why no better hook works";
     }
     log::info!("attached: {}", row.attaches());
-    // A closed standard error is no reason to fail.
-    let _ = writeln!(io::stderr(), "{line}");
+    tell(&line);
     if let Some(notice) = pid_namespace::notice(Path::new("/proc")) {
-        let _ = writeln!(io::stderr(), "ephtrace: {notice}");
+        tell(notice);
     }
 }
 

@@ -70,6 +70,8 @@ pub(crate) struct CountingOptions<'a> {
     pub(crate) filter: &'a Filter,
     /// Number of rows of each map; `None` for as many as fit.
     pub(crate) rows: Option<u32>,
+    /// Size in bytes of a ring buffer for copies of the assignments; `None` to count only.
+    pub(crate) copies: Option<u32>,
     pub(crate) log_level: u8,
 }
 
@@ -79,8 +81,8 @@ impl Counting {
     pub(crate) async fn start(what: CountingOptions<'_>) -> Result<Self> {
         let options = Options {
             filter: what.filter,
-            ring_bytes: RING_BYTES,
-            totals: TotalsMode::Only(what.rows),
+            ring_bytes: what.copies.unwrap_or(RING_BYTES),
+            totals: what.copies.map_or(TotalsMode::Only(what.rows), |_| TotalsMode::Both),
             log_level: what.log_level,
         };
         let mut tracer = attach::attach(what.hook, &Support::gather(what.btf), &options)?;

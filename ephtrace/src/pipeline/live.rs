@@ -1,4 +1,4 @@
-//! The live trace: ring → decode → enrich → stages.
+//! The live trace: ring → reading → stages.
 
 use anyhow::{Context as _, Result};
 use ephtrace_common::Counter;
@@ -11,6 +11,7 @@ use super::{
     counts, namespaces,
     output::{Output, not_written},
     overflow::OverflowTotals,
+    reading::{Reading, kernel_rules},
     recording_metadata,
     settings::TraceSettings,
     stages::Stages,
@@ -20,23 +21,16 @@ use crate::{
     analyse::{
         findings::DestinationFacts,
         lanes::LaneKey,
-        pattern::{KernelFacts, KernelRules},
-        selection::{self, Rules},
         summary::{BUSIEST, CpuTime, KernelCost, KernelCounts, RunContext},
     },
-    host::{
-        clock::{Clock, monotonic_ns},
-        enrich::Enricher,
-    },
+    host::clock::monotonic_ns,
     kernel::{
         cost::Meter,
-        decode::{Decoded, Machine, decode},
         module::Change,
         ring::{MAX_PER_DRAIN, Ring},
         sites::Site,
         tracer::{Counts, Tracer},
     },
-    model::{Assignment, filter::NameFilter, losses::Losses},
     output::Sink,
     tui::TallySnapshot,
 };
@@ -62,19 +56,6 @@ pub(crate) struct Pipeline {
     failed_only: bool,
 }
 
-/// Conversion of a record's bytes to an assignment.
-struct Reading {
-    clock: Clock,
-    machine: Machine,
-    enricher: Enricher,
-    rules: Rules,
-    undecodable: u64,
-    /// Names that are wanted; the kernel half has compared everything else.
-    names: NameFilter,
-    /// Number of assignments with other names.
-    unwanted: u64,
-}
-
 impl Pipeline {
     pub(crate) fn new(settings: &TraceSettings, tracer: Tracer, output: Output) -> Result<Self> {
         let hook = tracer.hook;
@@ -92,19 +73,11 @@ impl Pipeline {
     ) -> Result<Self> {
         let ring = tracer.take_ring().context("the eBPF object has no EVENTS")?;
         let totals = tracer.take_totals().context("the eBPF object has no totals")?;
-        let clock = Clock::read().context("can't read the clocks")?;
+        let reading = Reading::new(&tracer, &settings.filter)?;
+        let clock = reading.clock;
         // Rates are over the time in which everything is seen; events are seen from before.
         let (began_ns, started_ns) =
             (clock.unix_ns(tracer.began_ns), clock.unix_ns(monotonic_ns()?));
-        let reading = Reading {
-            clock,
-            machine: machine(clock),
-            enricher: Enricher::default(),
-            rules: Rules { own_range_steps_by_one: tracer.own_range_steps_by_one == Some(true) },
-            undecodable: 0,
-            names: settings.filter.names.clone(),
-            unwanted: 0,
-        };
         let rules = kernel_rules(&tracer);
         let stages = Stages::new(Some(started_ns), None, make(began_ns)?).knowing(rules);
         let failure = not_written(settings);
@@ -178,8 +151,7 @@ impl Pipeline {
     /// Runs the tasks of once a second.
     pub(crate) fn look(&mut self) -> Result<()> {
         let Self { tracer, reading, stages, meter, overflow, failure, looks, .. } = self;
-        reading.clock = Clock::read().context("can't read the clocks")?;
-        reading.machine = machine(reading.clock);
+        reading.follow_clock()?;
         if *looks % MEASURE_EVERY == 0 {
             meter.open(|| tracer.run_time(), || tracer.searches());
         }
@@ -197,7 +169,7 @@ impl Pipeline {
         let counts = tracer.counts()?;
         let around = RunContext {
             losses: reading.losses(&counts),
-            kernel: Some(reading.kernel_counts(tracer, &counts)),
+            kernel: Some(kernel_counts(tracer, &counts, reading.unwanted)),
             hook: Some(tracer.hook),
             unseen_failures: tracer.unseen_failures(),
             cpu: cpu_time(),
@@ -248,7 +220,7 @@ impl Pipeline {
         let now_ns = reading.clock.unix_ns(monotonic_ns()?);
         let around = RunContext {
             losses,
-            kernel: Some(reading.kernel_counts(&tracer, &counts)),
+            kernel: Some(kernel_counts(&tracer, &counts, reading.unwanted)),
             hook: Some(tracer.hook),
             unseen_failures: tracer.unseen_failures(),
             cpu: cpu_time(),
@@ -267,58 +239,22 @@ impl Pipeline {
     }
 }
 
-impl Reading {
-    /// Decodes the assignment in one record; `None`, counted, if it can't be decoded.
-    fn read(&mut self, bytes: &[u8]) -> Option<Assignment> {
-        let decoded = decode(bytes, &self.machine).inspect_err(|error| {
-            log::warn!("unreadable record: {error}");
-            self.undecodable += 1;
-        });
-        let Decoded { mut assignment, secrets } = decoded.ok()?;
-        self.enricher.enrich(&mut assignment);
-        let (container, names) = (assignment.container.as_deref(), assignment.names.as_deref());
-        if !self.names.is_empty() && !self.names.matches(container, names) {
-            self.unwanted += 1;
-            return None;
-        }
-        selection::apply(&mut assignment, &secrets, self.rules);
-        Some(assignment)
-    }
-
-    /// Returns the kernel half's counts. What other names were filtered out for has left its ring.
-    fn kernel_counts(&self, tracer: &Tracer, counts: &Counts) -> KernelCounts {
-        let count = |counter: Counter| counts[counter as usize];
-        KernelCounts {
-            seen: count(Counter::Seen),
-            filtered: count(Counter::Filtered) + self.unwanted,
-            emitted: count(Counter::Emitted).saturating_sub(self.unwanted),
-            already_bound: count(Counter::AlreadyBound),
-            read_failed: count(Counter::ReadFailed),
-            map_bytes: tracer.map_bytes,
-        }
-    }
-
-    fn losses(&self, counts: &Counts) -> Losses {
-        Losses { undecodable: self.undecodable, ..counts::losses(counts) }
-    }
-}
-
 fn is_full<S: Sink>(stages: &Stages<S>, stop_after: Option<u64>) -> bool {
     stop_after.is_some_and(|count| stages.assignments() >= count)
 }
 
-/// Returns the rules by which this kernel assigns ports.
-fn kernel_rules(tracer: &Tracer) -> KernelRules {
-    let release = recording_metadata::kernel_release();
-    KernelRules::new(&KernelFacts {
-        release: release.as_deref(),
-        has_large_table: tracer.has_large_table,
-        own_range_steps_by_one: tracer.own_range_steps_by_one,
-    })
-}
-
-fn machine(clock: Clock) -> Machine {
-    Machine { unix_offset_ns: clock.unix_ns(0) }
+/// Returns the kernel half's counts. Assignments with other names than wanted have left its ring,
+/// and count as filtered.
+fn kernel_counts(tracer: &Tracer, counts: &Counts, unwanted: u64) -> KernelCounts {
+    let count = |counter: Counter| counts[counter as usize];
+    KernelCounts {
+        seen: count(Counter::Seen),
+        filtered: count(Counter::Filtered) + unwanted,
+        emitted: count(Counter::Emitted).saturating_sub(unwanted),
+        already_bound: count(Counter::AlreadyBound),
+        read_failed: count(Counter::ReadFailed),
+        map_bytes: tracer.map_bytes,
+    }
 }
 
 /// Returns the processor time of this process, if the kernel tells it.

@@ -6,8 +6,10 @@ use std::{
     fs,
     os::unix::fs::MetadataExt as _,
     path::PathBuf,
-    time::{Duration, Instant},
+    time::Duration,
 };
+
+use super::pause::Pause;
 
 use crate::{
     analyse::{
@@ -32,26 +34,19 @@ const MAX_NAMESPACES: usize = 8;
 /// Number of destinations that an inventory lists individually, for each namespace.
 const LISTED: usize = 256;
 
-/// Ratio of the pause after an inventory to its duration.
+/// Ratio of the pause after an inventory to the processor time that it took.
 const SHARE: u32 = 10;
 
 /// Share of a range in use from which on its holders are looked up.
 const SHORT: f64 = 0.5;
 
-/// Maximum number of looks skipped in a row.
-const MAX_REST: u32 = 60;
-
 /// Takes inventories periodically, at a bounded cost.
-pub(crate) struct InventoryPoller {
-    interval: Duration,
-    /// Number of looks to skip, because the last one took long.
-    rest: u32,
-}
+pub(crate) struct InventoryPoller(Pause);
 
 impl InventoryPoller {
     /// Creates a poller that is to be called once each `interval`.
     pub(crate) fn new(interval: Duration) -> Self {
-        Self { interval, rest: 0 }
+        Self(Pause::new(interval, SHARE))
     }
 
     /// Returns an inventory of these namespaces, each given with a process that is in it, if one is
@@ -61,17 +56,10 @@ impl InventoryPoller {
         places: impl Iterator<Item = (u32, Option<u32>)>,
         past_owners: &PastOwners,
     ) -> Vec<Inventory> {
-        if self.rest > 0 {
-            self.rest -= 1;
-            return Vec::new();
-        }
-        let began = Instant::now();
         let mut seen = BTreeSet::new();
         let places = places.filter(|&(netns, _)| seen.insert(netns)).take(MAX_NAMESPACES);
         let list = |(netns, pid)| list_sockets(netns, pid, past_owners);
-        let inventories = places.filter_map(list).collect();
-        self.rest = rest(began.elapsed(), self.interval);
-        inventories
+        self.0.look(|| places.filter_map(list).collect()).unwrap_or_default()
     }
 }
 
@@ -130,9 +118,9 @@ impl Occupancy {
         }
     }
 
-    /// Takes an inventory, and adds it to the rows and the facts.
+    /// Takes an inventory, and adds it to the rows and the facts. Their assignments were
+    /// [counted](Self::count) before.
     pub(crate) fn look(&mut self, interval: &mut Interval, facts: &mut Facts) {
-        self.count(&interval.rows);
         let places = interval.rows.iter().filter_map(|row| Some((row.flow.netns?, row.pid)));
         let inventories = self.poller.look(places, &PastOwners::default());
         for inventory in &inventories {
@@ -164,8 +152,8 @@ impl Occupancy {
         followed.capacity.filter(|_| !is_other)
     }
 
-    /// Counts the assignments.
-    fn count(&mut self, rows: &[Row]) {
+    /// Counts the assignments since the last time.
+    pub(crate) fn count(&mut self, rows: &[Row]) {
         for row in rows {
             let Some(key) = followed_flow(row.flow, row.origin) else { continue };
             let has_room = self.followed.len() < MAX_FOLLOWED;
@@ -226,12 +214,6 @@ fn ns_path(pid: u32, netns: u32) -> Option<PathBuf> {
     let places = std::iter::once(process).chain(tasks.map(|task| task.path()));
     let mut ns_paths = places.map(|place| place.join("ns/net"));
     ns_paths.find(|ns_path| fs::metadata(ns_path).is_ok_and(|meta| meta.ino() == u64::from(netns)))
-}
-
-/// Returns the number of looks to skip after one that took this long.
-fn rest(took: Duration, interval: Duration) -> u32 {
-    let looks = (took * SHARE).as_millis() / interval.as_millis().max(1);
-    u32::try_from(looks).unwrap_or(u32::MAX).min(MAX_REST)
 }
 
 #[cfg(test)]

@@ -68,7 +68,7 @@ impl ShutdownSignals {
         Self::of(signals)
     }
 
-    /// Takes the signals but hangups, which mean something else: see [`Hangups`].
+    /// Takes the signals but hangups, which mean something else: see [`Requests`].
     pub(crate) fn besides_hangup() -> Result<Self> {
         Self::of(ending())
     }
@@ -106,17 +106,17 @@ fn ending() -> SigSet {
     signals
 }
 
-/// Hangups (SIGHUP), by which an administrator asks a service to read its configuration again.
-pub(crate) struct Hangups(AsyncFd<SignalFd>);
+/// A signal by which an administrator asks a service for something.
+pub(crate) struct Requests(AsyncFd<SignalFd>);
 
-impl Hangups {
-    /// Takes them from now on. Call it before another thread starts.
-    pub(crate) fn new() -> Result<Self> {
-        let cannot_wait = "can't wait for SIGHUP";
-        let hangup = SigSet::from(Signal::SIGHUP);
-        hangup.thread_block().context(cannot_wait)?;
+impl Requests {
+    /// Takes these signals from now on. Call it before another thread starts.
+    pub(crate) fn by(signal: Signal) -> Result<Self> {
+        let cannot_wait = "can't wait for signals";
+        let asked = SigSet::from(signal);
+        asked.thread_block().context(cannot_wait)?;
         let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
-        let signals = SignalFd::with_flags(&hangup, flags).context(cannot_wait)?;
+        let signals = SignalFd::with_flags(&asked, flags).context(cannot_wait)?;
         // SAFETY: the value owns its descriptor, which stays the same until both are dropped.
         let signals = unsafe { AsyncFd::register(signals) };
         Ok(Self(signals.context(cannot_wait)?))

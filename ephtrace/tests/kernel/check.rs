@@ -139,6 +139,11 @@ fn what_is_in_order_is_ok_and_slow_is_a_warning(hook: &str) -> Result<()> {
     if p99.starts_with('U') {
         bail!("the latency is unknown: {line}");
     }
+    // Where the connects are, nobody has looked.
+    let line = Command::new(setup::ephtrace()).args(["check", "--no-trace"]).output()?.stdout;
+    let line = String::from_utf8(line)?;
+    let is_told = line.contains("other network namespace") && line.contains("--netns all");
+    ensure!(is_told, "{line}");
     Ok(())
 }
 

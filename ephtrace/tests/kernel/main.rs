@@ -40,6 +40,7 @@ mod flood;
 mod formats;
 mod hidden_table;
 mod holding;
+mod incidents;
 mod judged;
 mod live_verdicts;
 mod many_processors;
@@ -120,6 +121,7 @@ fn main() -> ExitCode {
         formats::TESTS,
         hidden_table::TESTS,
         holding::TESTS,
+        incidents::TESTS,
         judged::TESTS,
         live_verdicts::TESTS,
         many_processors::TESTS,

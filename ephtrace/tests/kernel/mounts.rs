@@ -33,6 +33,13 @@ pub(crate) fn hide(folder: &str) -> Result<()> {
         .with_context(|| format!("hiding {folder}"))
 }
 
+/// Mounts a disk of two pages at a folder.
+pub(crate) fn small_disk(folder: &Path) -> Result<()> {
+    let tmpfs = Some("tmpfs");
+    mount(tmpfs, folder, tmpfs, MsFlags::empty(), Some("size=8k,mode=700"))
+        .with_context(|| format!("mounting a disk at {}", folder.display()))
+}
+
 /// Runs `work` with tracefs mounted, where the tracepoints of system calls are found.
 pub(crate) fn with_tracefs<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     on_a_thread(|| {

@@ -57,7 +57,7 @@ fn start(file: &Path, hook: &str, pid: u32) -> Result<(Child, Stderr)> {
     Ok((child, stderr))
 }
 
-fn read(file: &Path) -> Result<Vec<Assignment>> {
+pub(crate) fn read(file: &Path) -> Result<Vec<Assignment>> {
     let assignments = Recording::open(file)?.map(|item| match item? {
         Item::Assignment(assignment) => Ok(assignment),
         Item::Broken(broken) => Err(broken.into()),

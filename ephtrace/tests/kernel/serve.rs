@@ -23,20 +23,21 @@ use crate::{
 
 tests! {
     each_hook: what_is_served_is_what_the_program_did;
-    first_hook: clients_hold_nothing_up, a_hangup_reads_the_configuration_again;
+    first_hook: clients_hold_nothing_up, a_hangup_reads_the_configuration_again,
+        a_long_run_stays_small;
 }
 
 /// A running `ephtrace serve`.
-struct Served {
-    tracer: Tracer,
+pub(crate) struct Served {
+    pub(crate) tracer: Tracer,
     socket: PathBuf,
 }
 
 /// Series by name and labels, as written.
-type Metrics = BTreeMap<String, f64>;
+pub(crate) type Metrics = BTreeMap<String, f64>;
 
 impl Served {
-    fn start(scratch: &Scratch, hook: &str, args: &[&str]) -> Result<Self> {
+    pub(crate) fn start(scratch: &Scratch, hook: &str, args: &[&str]) -> Result<Self> {
         let socket = scratch.file("socket");
         let address = format!("unix:{}", socket.display());
         let mut command = Command::new(setup::ephtrace());
@@ -55,7 +56,7 @@ impl Served {
         get(&self.socket, path)
     }
 
-    fn metrics(&self) -> Result<Metrics> {
+    pub(crate) fn metrics(&self) -> Result<Metrics> {
         let answer = self.get("/metrics")?;
         let (head, body) = answer.split_once("\r\n\r\n").context("no body")?;
         ensure!(head.starts_with("HTTP/1.1 200"), "{head}");
@@ -63,7 +64,7 @@ impl Served {
     }
 
     /// Ends it like systemd does.
-    fn end(self) -> Result<()> {
+    pub(crate) fn end(self) -> Result<()> {
         self.tracer.signal(Signal::SIGTERM)?;
         let trace = self.tracer.wait()?;
         ensure!(trace.status.success(), "{}: {}", trace.status, trace.stderr);
@@ -91,13 +92,13 @@ fn series(text: &str) -> Result<Metrics> {
 
 /// Returns the sum of the series of a counter whose labels contain `label`.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole numbers")]
-fn sum(metrics: &Metrics, name: &str, label: &str) -> u64 {
+pub(crate) fn sum(metrics: &Metrics, name: &str, label: &str) -> u64 {
     let is_of = |key: &str| key.split('{').next() == Some(name) && key.contains(label);
     let sum: f64 = metrics.iter().filter(|(key, _)| is_of(key)).map(|(_, value)| value).sum();
     sum.round() as u64
 }
 
-const ASSIGNED: &str = "ephtrace_assignments_total";
+pub(crate) const ASSIGNED: &str = "ephtrace_assignments_total";
 const FAILED: &str = "ephtrace_assignment_failures_total";
 
 fn what_is_served_is_what_the_program_did(hook: &str) -> Result<()> {
@@ -202,5 +203,55 @@ fn a_hangup_reads_the_configuration_again(hook: &str) -> Result<()> {
         let text = fs::read_to_string(&textfile).unwrap_or_default();
         Ok(text.contains("ephtrace_up 1\n").then_some(()))
     })?;
+    served.end()
+}
+
+/// Maximum growth of the resident memory in the second half of a run, in bytes.
+const MAX_GROWTH: u64 = 8 << 20;
+
+/// Destinations come and go, each connect has another one: sums only grow, and what is remembered
+/// does not.
+fn a_long_run_stays_small(hook: &str) -> Result<()> {
+    let scratch = Scratch::new()?;
+    let connects = setup::soak()?;
+    let number = connects.to_string();
+    let storm = Assign::start(&scratch, &["storm", "--wait", "--spread", "--connects", &number])?;
+    let (pid, folder) = (storm.pid().to_string(), scratch.file("incidents"));
+    let folder = folder.to_str().context("no text")?;
+    let args = ["-p", &pid, "--interval", "0.2", "--top-destinations", "20"];
+    let served = Served::start(&scratch, hook, &[&args[..], &["--incidents", folder]].concat())?;
+    let running = std::thread::spawn(|| storm.storm());
+    let (mut last, mut looks) = (served.metrics()?, 0);
+    let (mut half_way, mut resident) = (0, 0);
+    while sum(&last, ASSIGNED, "") < connects {
+        let now = wait::until("a later snapshot", || {
+            let now = served.metrics()?;
+            let time = |of: &Metrics| of.get("ephtrace_snapshot_timestamp_seconds").copied();
+            Ok((time(&now) > time(&last)).then_some(now))
+        })?;
+        // A destination that is not busy any more is among the others.
+        let counters = last
+            .iter()
+            .filter(|(key, _)| key.contains("_total") && !key.starts_with("ephtrace_destination_"));
+        for (key, before) in counters {
+            ensure!(now.get(key).is_some_and(|now| now >= before), "{key} fell from {before}");
+        }
+        ensure!(now.len() <= 2000, "{} series", now.len());
+        resident = sum(&now, "ephtrace_resident_memory_bytes", "");
+        if half_way == 0 && sum(&now, ASSIGNED, "") >= connects / 2 {
+            half_way = resident;
+        }
+        (last, looks) = (now, looks + 1);
+    }
+    let Ok(report) = running.join() else { bail!("the storm panicked") };
+    let report = report?;
+    ensure!(sum(&last, ASSIGNED, "") == report.connects, "{report:?}, but {last:?}");
+    ensure!(sum(&last, "ephtrace_lost_total", "") == 0, "{last:?}");
+    ensure!(resident <= half_way + MAX_GROWTH, "{half_way} grew to {resident}");
+    say(&format!(
+        "hook {hook}: {connects} connects, {looks} looks, {} series, resident {half_way} half way, \
+         {resident} in the end",
+        last.len()
+    ));
     served.end()
 }

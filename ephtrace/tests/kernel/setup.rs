@@ -79,6 +79,12 @@ pub(crate) fn storm() -> Result<u64> {
     number("EPHTRACE_STORM", 200_000)
 }
 
+/// Returns the number of connects beside a run that is to stay small: `EPHTRACE_SOAK`; use
+/// 10,000,000 by hand.
+pub(crate) fn soak() -> Result<u64> {
+    number("EPHTRACE_SOAK", 100_000)
+}
+
 /// Returns how often each way is used: `EPHTRACE_TIMES`.
 pub(crate) fn times() -> Result<u64> {
     number("EPHTRACE_TIMES", 10)

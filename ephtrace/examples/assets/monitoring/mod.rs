@@ -7,6 +7,7 @@
 
 mod alerts;
 mod dashboard;
+mod own_rows;
 mod panels;
 mod rows;
 mod rules;

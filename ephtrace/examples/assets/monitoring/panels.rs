@@ -37,6 +37,26 @@ pub(crate) struct Row {
     pub(crate) panels: &'static [Panel],
 }
 
+/// Returns a panel of half the width, with lines.
+pub(super) const fn lines(
+    title: &'static str,
+    about: &'static str,
+    unit: &'static str,
+    queries: &'static [(&'static str, &'static str)],
+) -> Panel {
+    Panel { title, about, shape: Shape::Lines, unit, width: 12, queries }
+}
+
+/// Returns a panel of a quarter of the width, with the latest value.
+pub(super) const fn number(
+    title: &'static str,
+    about: &'static str,
+    unit: &'static str,
+    queries: &'static [(&'static str, &'static str)],
+) -> Panel {
+    Panel { title, about, shape: Shape::Number, unit, width: 6, queries }
+}
+
 /// The data source that the user chooses.
 pub(crate) fn source() -> Value {
     json!({"type": "prometheus", "uid": "${datasource}"})

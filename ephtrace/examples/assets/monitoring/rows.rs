@@ -1,38 +1,25 @@
 //! Rows of the dashboard: which panel stands where, with which queries.
 
-use super::panels::{
-    Panel, Row,
-    Shape::{Heat, Lines, Number, Stacked, Table},
+use super::{
+    own_rows::{ITSELF, RECORDER},
+    panels::{
+        Panel, Row,
+        Shape::{Heat, Lines, Stacked, Table},
+        lines, number,
+    },
 };
 
 /// All rows, from top to bottom.
-pub(crate) const ROWS: [Row; 7] = [
+pub(crate) const ROWS: [Row; 8] = [
     Row { title: "State", panels: STATE },
     Row { title: "Assignments and failures", panels: ASSIGNMENTS },
     Row { title: "Search for a port", panels: SEARCH },
     Row { title: "Use of the ports, by network namespace", panels: USE },
     Row { title: "Forecast", panels: FORECAST },
     Row { title: "Busiest destinations (--top-destinations)", panels: DESTINATIONS },
+    Row { title: "Flight recorder (--incidents)", panels: RECORDER },
     Row { title: "ephtrace itself", panels: ITSELF },
 ];
-
-const fn lines(
-    title: &'static str,
-    about: &'static str,
-    unit: &'static str,
-    queries: &'static [(&'static str, &'static str)],
-) -> Panel {
-    Panel { title, about, shape: Lines, unit, width: 12, queries }
-}
-
-const fn number(
-    title: &'static str,
-    about: &'static str,
-    unit: &'static str,
-    queries: &'static [(&'static str, &'static str)],
-) -> Panel {
-    Panel { title, about, shape: Number, unit, width: 6, queries }
-}
 
 const STATE: &[Panel] = &[
     number(
@@ -323,47 +310,5 @@ const DESTINATIONS: &[Panel] = &[
             r#"topk(10, sum by (instance, netns, daddr, dport) (rate(ephtrace_destination_failures_total{instance=~"$instance"}[$__rate_interval])))"#,
             "{{instance}} {{netns}} {{daddr}}:{{dport}}",
         )],
-    ),
-];
-
-const ITSELF: &[Panel] = &[
-    lines(
-        "Processor time",
-        "ephtrace_cpu_seconds",
-        "percentunit",
-        &[(
-            r#"sum by (instance, mode) (rate(ephtrace_cpu_seconds_total{instance=~"$instance"}[$__rate_interval]))"#,
-            "{{instance}} {{mode}}",
-        )],
-    ),
-    lines(
-        "Time of a measurement",
-        "ephtrace_measuring_seconds",
-        "s",
-        &[(r#"ephtrace_measuring_seconds{instance=~"$instance"}"#, "{{instance}}")],
-    ),
-    lines(
-        "Age of the numbers of namespaces",
-        "ephtrace_sockets_timestamp_seconds",
-        "s",
-        &[(
-            r#"time() - ephtrace_sockets_timestamp_seconds{instance=~"$instance"}"#,
-            "{{instance}}",
-        )],
-    ),
-    lines(
-        "Memory",
-        "ephtrace_resident_memory_bytes",
-        "bytes",
-        &[
-            (r#"ephtrace_resident_memory_bytes{instance=~"$instance"}"#, "{{instance}} process"),
-            (r#"ephtrace_kernel_memory_bytes{instance=~"$instance"}"#, "{{instance}} kernel"),
-        ],
-    ),
-    lines(
-        "Namespaces left out",
-        "ephtrace_namespaces_left_out",
-        "none",
-        &[(r#"ephtrace_namespaces_left_out{instance=~"$instance"}"#, "{{instance}}")],
     ),
 ];

@@ -79,6 +79,8 @@ pub struct DestinationFacts {
     pub pid: Option<u32>,
     /// Lowest and highest port of the range.
     pub range: Option<PortRange>,
+    /// Range in which attempts found no port, if it was another one: the range has changed since.
+    pub failed_range: Option<PortRange>,
     /// True if the socket narrowed the range (`IP_LOCAL_PORT_RANGE`), as far as that is known.
     pub by_socket: bool,
     /// Holder of the ports in use for the destination, as a phrase such as `mostly curl (4711)`.

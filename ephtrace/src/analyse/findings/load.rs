@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     analyse::{number::as_f64, reuse::Reuse},
-    model::{Origin, human_duration::HumanDuration},
+    model::{Origin, PortRange, human_duration::HumanDuration},
 };
 
 /// The checks of this file.
@@ -110,14 +110,21 @@ fn runs_out(facts: &Facts) -> Vec<Finding> {
         .map(|(d, capacity, seconds)| {
             let growth = capacity.growth_per_second.unwrap_or(0.0);
             let mut evidence = format!("{growth:.0} more ports in use each second{}", used(d));
-            if let Some(rate) = capacity.sustainable_per_second {
+            // A higher one comes from the few ports that were released so far.
+            let asked = capacity.assigned_per_second;
+            let sustainable = capacity.sustainable_per_second;
+            if let Some(rate) = sustainable.filter(|&rate| asked.is_some_and(|asked| rate < asked))
+            {
                 let _ = write!(evidence, "; {rate:.0} assignments per second are sustainable");
             }
             evidence += &held_by(d);
             Finding {
                 rule: Rule::RunsOut,
                 severity: Severity::Warning,
-                sentence: format!("at this rate, ports for {d} run out in about {seconds:.0} s"),
+                sentence: format!(
+                    "at this rate, ports for {d} run out in about {}",
+                    in_words(seconds)
+                ),
                 evidence,
                 remedies: facts.more_ports(d),
             }
@@ -175,9 +182,7 @@ fn is_past_half(d: &DestinationFacts) -> bool {
 /// Returns `; 9000 of 28232 ports in use (32 %)`, as far as it is known.
 fn used(d: &DestinationFacts) -> String {
     let Some((in_use, usable)) = d.in_use.zip(d.usable.filter(|&usable| usable > 0)) else {
-        return d
-            .range_ports()
-            .map_or(String::new(), |ports| format!("; the range has {ports} ports"));
+        return range(d);
     };
     let share = 100.0 * f64::from(in_use) / f64::from(usable);
     let mut text = format!("; {in_use} of {usable} ports in use ({share:.0} %)");
@@ -189,6 +194,24 @@ fn used(d: &DestinationFacts) -> String {
         let _ = write!(text, ", {bound} more bound, so unavailable for every destination");
     }
     text
+}
+
+/// Returns `; the range has 28232 ports`, if it is known.
+fn range(d: &DestinationFacts) -> String {
+    let Some(ports) = d.range_ports() else { return String::new() };
+    match d.failed_range {
+        Some(PortRange { low, high }) => format!(
+            "; the range had {} ports ({low} to {high}) when they failed, and has {ports} now",
+            PortRange { low, high }.len()
+        ),
+        None => format!("; the range has {ports} ports"),
+    }
+}
+
+/// Returns `45 s`, `15 min`.
+fn in_words(seconds: f64) -> String {
+    const LONG_S: f64 = 120.0;
+    if seconds < LONG_S { format!("{seconds:.0} s") } else { format!("{:.0} min", seconds / 60.0) }
 }
 
 /// Returns `; mostly curl (4711)` for the holder of the ports, or `; asked for by curl (4711)`, if

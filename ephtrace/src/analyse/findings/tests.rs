@@ -7,8 +7,8 @@ use insta::assert_snapshot;
 
 use super::{rules::MAX_PER_RULE, *};
 use crate::{
-    analyse::self_connect::SelfConnect,
-    model::{FlowKey, Origin, PortRange},
+    analyse::{capacity::Capacity, self_connect::SelfConnect, tally::Tally},
+    model::{Assignment, FlowKey, Origin, PortRange, RangeInForce},
 };
 
 fn flow(netns: u32, daddr: [u8; 4], dport: u16) -> FlowKey {
@@ -200,6 +200,54 @@ fn many_alike_are_told_once() {
     let found = findings(&Facts { destinations, ..Facts::default() });
     assert_eq!(found.len(), MAX_PER_RULE);
     assert!(found[2].evidence.ends_with("and 7 more like this"), "{}", found[2].evidence);
+}
+
+/// Failures belong to the range in which they happened, whatever it is now.
+#[test]
+fn a_range_that_was_widened_since_is_not_the_one_that_was_full() {
+    let row = |range: PortRange, sport: Option<u16>| Assignment {
+        errno: Some(if sport.is_some() { 0 } else { 99 }),
+        sport,
+        range: Some(RangeInForce::of_netns(range.low, range.high)),
+        flow: flow(1, [10, 0, 0, 2], 443),
+        origin: Some(Origin::Connect),
+        ..Assignment::default()
+    };
+    let (narrow, wide) = (PortRange::new(47_000, 47_049), PortRange::new(10_240, 65_535));
+    let mut tally = Tally::new(None);
+    tally.observe(&row(narrow, None));
+    let evidence = |tally: &Tally| {
+        let facts = Facts { destinations: tally.facts(), ..Facts::default() };
+        findings(&facts)[0].evidence.clone()
+    };
+    assert_snapshot!(evidence(&tally), @"1 of 1 assignments failed: no free port; the range has 50 ports");
+    tally.observe(&row(wide, Some(20_000)));
+    assert_snapshot!(evidence(&tally), @"1 of 2 assignments failed: no free port; the range had 50 ports (47000 to 47049) when they failed, and has 55296 now");
+}
+
+/// A rate that can be sustained is no evidence that ports run out.
+#[test]
+fn the_sustainable_rate_is_told_where_it_is_lower() {
+    let capacity = Capacity {
+        at_ns: 0,
+        in_use: 5000,
+        usable: 28_232,
+        share: 0.2,
+        assigned_per_second: Some(60.0),
+        released_per_second: Some(5.0),
+        growth_per_second: Some(55.0),
+        hold_s: Some(10.0),
+        sustainable_per_second: Some(2823.0),
+        half_in_s: None,
+        full_in_s: Some(422.0),
+    };
+    let of = |sustainable| {
+        let capacity = Capacity { sustainable_per_second: Some(sustainable), ..capacity };
+        let one = DestinationFacts { capacity: Some(capacity), ..destination() };
+        text(&Facts { destinations: vec![one], ..Facts::default() })
+    };
+    assert!(of(2823.0).contains("run out in about 7 min\n  55 more ports in use each second; the"));
+    assert!(of(50.0).contains("each second; the range has 28232 ports; 50 assignments per second"));
 }
 
 #[test]

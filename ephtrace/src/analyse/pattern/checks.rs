@@ -74,7 +74,10 @@ impl Verdict {
     fn is_contradicted_by(&self, one: &Self) -> bool {
         use Algorithm as A;
         // One destination's view of a counter that all share looks like many things.
-        let is_shared = matches!(self.algorithm, A::SeqGlobal | A::Alg5RandInc | A::Alg3Hash);
+        let is_shared = matches!(
+            self.algorithm,
+            A::SeqGlobal | A::Alg5RandInc | A::Alg3Hash | A::LinuxHintEven
+        );
         let is_random = |pattern: Pattern| pattern == Pattern::Random;
         let is_counter =
             |pattern: Pattern| matches!(pattern, Pattern::Sequential | Pattern::PerDestination);

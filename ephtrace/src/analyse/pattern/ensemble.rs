@@ -162,7 +162,8 @@ impl Ensemble {
         let events = self.counts.events;
         if events < 64 || events.is_multiple_of(16) {
             let n = as_f64(events);
-            namespaces.better = namespaces.models.up.log(n) > self.host.up.log(n);
+            let by_one = |models: &HostModels| models.up.log(n).max(models.down.log(n));
+            namespaces.better = by_one(&namespaces.models) > by_one(&self.host);
             let likelier = |hashes: &Hashes| hashes[0].log(n).max(hashes[1].log(n));
             namespaces.hashes_better = likelier(&namespaces.hashes) > likelier(&self.hashes);
         }
@@ -311,9 +312,10 @@ impl Mixtures {
         odd: f64,
     ) {
         // If another policy intervenes, the counter may have reached any of the positions.
-        let by_one = host.up.max(0.5 * host.among);
+        let among = 0.5 * host.among;
+        let up = host.up.max(among);
         let counters = [
-            by_one,
+            host.by_one.max(among),
             host.random_up,
             hashes[0],
             hashes[1],
@@ -331,13 +333,13 @@ impl Mixtures {
         }
         let lanes = [hashes[0], lane.by_one, lane.noisy_two, lane.even];
         for (mixture, density) in self.counters.iter_mut().zip(lanes) {
-            mixture.observe(by_one, density, frame.noise);
+            mixture.observe(up, density, frame.noise);
         }
         for (mixture, density) in self.stretches.iter_mut().zip(counters) {
             mixture.observe(density, frame.fresh, frame.noise);
         }
         for (mixture, density) in self.changes.iter_mut().zip(linux) {
-            mixture.observe(by_one, density, frame.noise);
+            mixture.observe(up, density, frame.noise);
         }
     }
 }

@@ -25,6 +25,7 @@ mod conclusion;
 mod counter;
 mod counter_heads;
 mod counts;
+mod either;
 mod ensemble;
 mod entropy;
 mod evidence;

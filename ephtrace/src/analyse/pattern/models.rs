@@ -3,6 +3,7 @@
 use super::{
     counter::{Counter, Start},
     counter_heads::{CounterHeads, Match},
+    either::Either,
     frame::Frame,
     kernel::SearchStart,
     laws,
@@ -40,11 +41,15 @@ impl HostReference {
     }
 }
 
+/// Prior probability that a counter for everybody runs downwards, as NetBSD's does.
+const DOWNWARDS: f64 = 0.2;
+
 /// Policies with one counter for everybody.
 #[derive(Clone)]
 pub(super) struct HostModels {
     pub(super) up: Counter,
     pub(super) down: Counter,
+    direction: Either,
     pub(super) random_up: RandomIncrement,
     pub(super) random_down: RandomIncrement,
     pub(super) stride: StepHistogram,
@@ -57,6 +62,8 @@ pub(super) struct HostModels {
 #[derive(Clone, Copy, Default)]
 pub(super) struct HostDensities {
     pub(super) up: f64,
+    /// Density of a step by one, up or down.
+    pub(super) by_one: f64,
     pub(super) random_up: f64,
     /// Density of a step by one from the nearest of several positions.
     pub(super) among: f64,
@@ -77,6 +84,7 @@ impl HostModels {
         Self {
             up: Counter::new(&laws::PLUS_ONE, Start::Anywhere),
             down: Counter::new(&laws::PLUS_ONE, Start::Anywhere),
+            direction: Either::new(DOWNWARDS),
             random_up: RandomIncrement::new(false),
             random_down: RandomIncrement::new(true),
             stride: StepHistogram::new(),
@@ -124,7 +132,8 @@ impl HostModels {
         seen: &mut HostDensities,
     ) {
         seen.up = self.up.observe(frame, up, Clock::Unknown);
-        self.down.observe(frame, down, Clock::Unknown);
+        let down = self.down.observe(frame, down, Clock::Unknown);
+        seen.by_one = self.direction.observe(seen.up, down);
         seen.among = 0.02 * frame.fresh;
         if let Some(step) = up.step {
             let [clean, skip, _] = laws::PLUS_ONE.at(step);

@@ -107,9 +107,10 @@ fn a_process_does_not_contradict_the_counter_that_it_shares() {
     }
 }
 
-/// Recordings of two machines, written into one file.
+/// One namespace connects only and the other binds only, or so: nothing records it. The machine has
+/// two policies, and each namespace has one.
 #[test]
-fn namespaces_that_follow_different_rules_have_no_verdict_together() {
+fn namespaces_that_follow_different_rules_are_mixed_together() {
     let mut rng = Rng::with_seed(3);
     let each = (0..400_u64).map(|nth| {
         let to = rng.u32(0..5);
@@ -119,8 +120,21 @@ fn namespaces_that_follow_different_rules_have_no_verdict_together() {
         }
     });
     let summary = summary(Tally::new(None), &each.collect::<Vec<_>>());
-    assert_eq!(summary.verdict.pattern, Pattern::Undetermined, "{:#?}", summary.verdict);
+    assert_eq!(summary.verdict.pattern, Pattern::Mixed, "{:#?}", summary.verdict);
     let of_each: Vec<Pattern> =
         summary.hosts.busiest.iter().map(|one| one.verdict.pattern).collect();
     assert_eq!(of_each, [Pattern::Sequential, Pattern::Random], "{:#?}", summary.hosts.busiest);
+}
+
+/// One namespace began when the rule had changed already; the other one saw the change.
+#[test]
+fn a_namespace_with_one_rule_contradicts_no_mixture() {
+    let mut rng = Rng::with_seed(3);
+    let each = (0..96_u64).map(|nth| {
+        let (netns, to) = (u32::from(nth >= 64), rng.u32(0..5));
+        let port = if nth < 32 { 40_000 + nth as u16 } else { rng.u16(32_768..=60_999) };
+        of(4_026_531_840 + netns, 7, nth, to, port)
+    });
+    let summary = summary(Tally::new(None), &each.collect::<Vec<_>>());
+    assert_eq!(summary.verdict.pattern, Pattern::Mixed, "{:#?}", summary.verdict);
 }

@@ -5,6 +5,7 @@
 //! ```
 
 mod config;
+mod incidents;
 
 use std::{
     env,
@@ -19,18 +20,23 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
-    thread,
+    thread::{self, JoinHandle},
+    time::Duration,
 };
 
 use anyhow::{Context as _, Result, bail};
 use clap::Parser as _;
-use nix::sys::socket::{AddressFamily, SockaddrLike as _, SockaddrStorage, getsockname};
+use nix::sys::{
+    signal::Signal,
+    socket::{AddressFamily, SockaddrLike as _, SockaddrStorage, getsockname},
+};
 use sd_notify::NotifyState;
 use tokio::{
     net::{TcpListener, UnixListener},
     sync::{mpsc, oneshot},
 };
 
+use self::incidents::Limits;
 use super::settings::{UsageError, account, build_kernel_filter, named_hook, parse};
 use crate::{
     analyse::{counters::Counters, summary::CpuTime},
@@ -39,16 +45,24 @@ use crate::{
     model::{escape::shown, losses::Losses},
     output::metrics::Snapshot,
     pipeline::{
+        announce::tell,
         rights,
         serving::{
             board::Board,
             http::{self, Listener},
             measuring::{Changeable, Measurement, Order, measure},
+            recorder::{IncidentCounts, Keeping},
         },
-        signals::{Hangups, ShutdownSignals},
+        signals::{Requests, ShutdownSignals},
         timing::block_on,
     },
 };
+
+/// Longest time that the flight recorder keeps: its memory is bounded anyway.
+const LONGEST: Duration = Duration::from_hours(1);
+
+/// Smallest bound on the size of all incidents: that of one.
+const SMALLEST: u64 = 1 << 20;
 
 /// Beginning of the address of a Unix socket.
 const UNIX: &str = "unix:";
@@ -58,11 +72,14 @@ struct ServeSettings {
     listen: Vec<String>,
     what: Measurement,
     how: Changeable,
+    /// Time that the flight recorder keeps, and where incidents go.
+    incidents: Option<(Duration, Limits)>,
     user: Option<Account>,
 }
 
 impl ServeSettings {
     fn new(args: ServeArgs, log_level: u8) -> Result<Self, UsageError> {
+        let incidents = incidents_of(&args)?;
         let ServeArgs { listen, textfile, interval, top_destinations, filter, kernel, .. } = args;
         let interval_is = parse::duration("--interval", &interval)?;
         if interval_is < super::storm::MIN_INTERVAL {
@@ -79,13 +96,33 @@ impl ServeSettings {
                 hook: named_hook(kernel.hook),
                 btf: kernel.btf,
                 top_destinations,
+                keeping: None,
                 quiet: args.verbosity.quiet,
                 log_level,
             },
             how: Changeable { interval: interval_is, textfile },
+            incidents,
             user: account(kernel.user.as_deref())?,
         })
     }
+}
+
+fn incidents_of(args: &ServeArgs) -> Result<Option<(Duration, Limits)>, UsageError> {
+    let Some(folder) = args.incidents.clone() else { return Ok(None) };
+    let keep = parse::duration("--keep", &args.keep)?;
+    let bad = |flag, value: &str, reason: &str| UsageError::Value {
+        flag,
+        value: value.to_owned(),
+        reason: reason.to_owned(),
+    };
+    if keep.is_zero() || keep > LONGEST {
+        return Err(bad("--keep", &args.keep, "expected more than 0, and at most 1h"));
+    }
+    let bytes = parse::bytes(&args.incidents_size).filter(|&bytes| bytes >= SMALLEST);
+    let bytes = bytes.ok_or_else(|| {
+        bad("--incidents-size", &args.incidents_size, "expected a size such as 256M, at least 1M")
+    })?;
+    Ok(Some((keep, Limits { folder, per_day: args.incidents_per_day, bytes })))
 }
 
 /// Serves until a signal. `log_level` is that of the kernel half's own messages.
@@ -121,11 +158,13 @@ fn configured(typed: &[OsString]) -> Result<ServeArgs> {
 async fn serve(settings: &ServeSettings, typed: &[OsString], log_level: u8) -> Result<()> {
     rights::begin(settings.user.as_ref())?;
     // First: each further thread leaves the signal to this one, or it would end the process.
-    let mut hangups = Hangups::new()?;
+    let mut hangups = Requests::by(Signal::SIGHUP)?;
+    let mut wants = Requests::by(Signal::SIGUSR1)?;
     let mut ends = ShutdownSignals::besides_hangup()?;
     let listeners = listeners(&settings.listen)?;
     let board = Arc::new(Board::new(nothing_yet()));
-    let (orders, mut ended) = begin(settings, &board).await?;
+    let (keeping, writer) = keep(settings)?.unzip();
+    let (orders, mut ended) = begin(settings, keeping, &board).await?;
     rights::renounce();
     let room = http::room();
     for listener in listeners {
@@ -138,6 +177,11 @@ async fn serve(settings: &ServeSettings, typed: &[OsString], log_level: u8) -> R
             biased;
             () = ends.wait() => break,
             result = &mut ended => return result.context("the measuring thread is gone")?,
+            () = wants.wait() => match settings.incidents {
+                // Without its thread, the run ends anyway.
+                Some(_) => drop(orders.send(Order::Incident)),
+                None => tell("SIGUSR1: no assignments are kept without --incidents"),
+            },
             () = hangups.wait() => {
                 tell_systemd(&reloading());
                 how = reload(typed, log_level, how, &orders);
@@ -148,7 +192,20 @@ async fn serve(settings: &ServeSettings, typed: &[OsString], log_level: u8) -> R
     tell_systemd(&[NotifyState::Stopping]);
     // Without its thread, there is nothing to end.
     let _ = orders.send(Order::End);
-    ended.await.context("the measuring thread is gone")?
+    let result = ended.await.context("the measuring thread is gone")?;
+    // The last incident is written to its end.
+    writer.map(JoinHandle::join);
+    result
+}
+
+/// Starts the thread that writes incidents, if they are wanted.
+fn keep(settings: &ServeSettings) -> Result<Option<(Keeping, JoinHandle<()>)>> {
+    let Some((keep, limits)) = &settings.incidents else { return Ok(None) };
+    limits.prepare()?;
+    let (incidents, received) = mpsc::channel(1);
+    let counts = Arc::new(IncidentCounts::default());
+    let writer = incidents::start(limits.clone(), received, Arc::clone(&counts))?;
+    Ok(Some((Keeping { keep: *keep, incidents, counts }, writer)))
 }
 
 type Ended = oneshot::Receiver<Result<()>>;
@@ -156,12 +213,14 @@ type Ended = oneshot::Receiver<Result<()>>;
 /// Starts the thread that measures, and waits until it does.
 async fn begin(
     settings: &ServeSettings,
+    keeping: Option<Keeping>,
     board: &Arc<Board>,
 ) -> Result<(mpsc::UnboundedSender<Order>, Ended)> {
     let (orders, received) = mpsc::unbounded_channel();
     let (begun, has_begun) = oneshot::channel();
     let (end, mut ended) = oneshot::channel();
-    let (what, how, board) = (settings.what.clone(), settings.how.clone(), Arc::clone(board));
+    let what = Measurement { keeping, ..settings.what.clone() };
+    let (how, board) = (settings.how.clone(), Arc::clone(board));
     thread::Builder::new()
         .name("measuring".to_owned())
         .spawn(move || {
@@ -207,11 +266,6 @@ fn reloading() -> Vec<NotifyState<'static>> {
     [NotifyState::Reloading].into_iter().chain(now).collect()
 }
 
-fn tell(what: &str) {
-    // A closed standard error is no reason to fail.
-    let _ = writeln!(io::stderr(), "ephtrace: {what}");
-}
-
 fn tell_systemd(states: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(states) {
         log::info!("systemd was not told: {error}");
@@ -230,6 +284,8 @@ fn nothing_yet() -> Snapshot {
         sockets_ts_ns: None,
         namespaces_left_out: 0,
         full_in_s: None,
+        recorded: None,
+        expected: None,
         findings: Vec::new(),
         losses: Losses::default(),
         cpu: CpuTime::default(),

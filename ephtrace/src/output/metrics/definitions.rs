@@ -3,67 +3,16 @@
 //! Names follow the conventions of Prometheus: base units, `_total` for what only grows (the writer
 //! adds it). No process, port or address is a label unless destinations are asked for.
 
-use ephtrace_common::totals::{LATENCY_SLOTS, latency_end_ns};
-
-use super::snapshot::{NetnsUse, Snapshot};
-use crate::{
-    analyse::{
-        counters::{Counted, Kind, OTHER},
-        findings::Severity,
+use super::{
+    metric::{Metric, Type, Value},
+    series::{
+        DESTINATION, by_destination, by_netns, findings, latency, of_kind, of_recorder, one,
+        seconds, verdict,
     },
-    model::FlowKey,
 };
-
-/// Type of a metric.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Type {
-    /// A number that only grows.
-    Counter,
-    /// A number that comes and goes.
-    Gauge,
-    /// Numbers of observations up to bounds.
-    Histogram,
-    /// Facts as labels, with the value 1.
-    Info,
-}
-
-/// Value of a series.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Value {
-    /// A count.
-    Count(u64),
-    /// Any number.
-    Number(f64),
-    /// Observations.
-    Histogram {
-        /// Sum of all values.
-        sum: f64,
-        /// Upper bounds, and the observations in each part.
-        buckets: Vec<(f64, u64)>,
-    },
-}
-
-/// A series: the values of its labels, and its value.
-pub(super) type Series = (Vec<String>, Value);
-
-/// Definition of a metric.
-#[derive(Clone, Copy, Debug)]
-pub struct Metric {
-    /// Name, without `_total` and `_info`.
-    pub name: &'static str,
-    /// Type.
-    pub kind: Type,
-    /// Meaning, in a sentence.
-    pub help: &'static str,
-    /// Names of the labels.
-    pub labels: &'static [&'static str],
-    /// Returns the series in a snapshot.
-    pub series: fn(&Snapshot) -> Vec<Series>,
-}
 
 const KIND: &[&str] = &["origin", "family"];
 const NETNS: &[&str] = &["netns", "name"];
-const DESTINATION: &[&str] = &["netns", "daddr", "dport"];
 
 /// All metrics, in the order in which they are written.
 pub const METRICS: &[Metric] = &[
@@ -227,6 +176,53 @@ pub const METRICS: &[Metric] = &[
         series: findings,
     },
     Metric {
+        name: "ephtrace_verdict",
+        kind: Type::Info,
+        help: "Verdict on the order of the assignments that the flight recorder keeps \
+               (--incidents), and the rule that is expected of this kernel's connects.",
+        labels: &["predictable", "pattern", "algorithm", "expected"],
+        series: |s| vec![(verdict(s), Value::Count(1))],
+    },
+    Metric {
+        name: "ephtrace_incidents",
+        kind: Type::Counter,
+        help: "Incidents of the flight recorder: written, failed, or left out by the limits.",
+        labels: &["result"],
+        series: |s| {
+            let incidents = s.recorded.iter().flat_map(|one| one.incidents);
+            incidents.map(|(result, n)| (vec![result.to_owned()], Value::Count(n))).collect()
+        },
+    },
+    Metric {
+        name: "ephtrace_recorder_assignments",
+        kind: Type::Gauge,
+        help: "Assignments in the memory of the flight recorder.",
+        labels: &[],
+        series: |s| of_recorder(s, |one| Value::Count(one.rows)),
+    },
+    Metric {
+        name: "ephtrace_recorder_span_seconds",
+        kind: Type::Gauge,
+        help: "Age of the oldest assignment in the memory of the flight recorder.",
+        labels: &[],
+        series: |s| of_recorder(s, |one| Value::Number(seconds(one.span_ns))),
+    },
+    Metric {
+        name: "ephtrace_recorder_rests",
+        kind: Type::Gauge,
+        help: "1 while the flight recorder is at rest, because there are too many assignments; \
+               all of them are counted.",
+        labels: &[],
+        series: |s| of_recorder(s, |one| Value::Count(u64::from(one.rests))),
+    },
+    Metric {
+        name: "ephtrace_recorder_not_kept",
+        kind: Type::Counter,
+        help: "Assignments that were counted, but never in the memory of the flight recorder.",
+        labels: &[],
+        series: |s| of_recorder(s, |one| Value::Count(one.not_kept)),
+    },
+    Metric {
         name: "ephtrace_lost",
         kind: Type::Counter,
         help: "Assignments that are missing from the other numbers, by the stage that lost them.",
@@ -314,66 +310,3 @@ pub const METRICS: &[Metric] = &[
         series: |s| one(Value::Count(s.map_bytes)),
     },
 ];
-
-fn one(value: Value) -> Vec<Series> {
-    vec![(Vec::new(), value)]
-}
-
-fn of_kind(Kind { origin, family }: Kind) -> Vec<String> {
-    vec![origin.to_owned(), family.to_owned()]
-}
-
-fn by_netns(snapshot: &Snapshot, value: impl Fn(&NetnsUse) -> Value) -> Vec<Series> {
-    let labels = |one: &NetnsUse| vec![one.netns.to_string(), one.name.clone()];
-    snapshot.namespaces.iter().map(|one| (labels(one), value(one))).collect()
-}
-
-fn by_destination(snapshot: &Snapshot, value: impl Fn(&Counted) -> u64) -> Vec<Series> {
-    let counters = &snapshot.counters;
-    if !counters.lists_destinations() {
-        return Vec::new();
-    }
-    let mut listed: Vec<_> = counters.destinations.iter().collect();
-    listed.sort_by_key(|(flow, _)| **flow);
-    let others = (vec![OTHER.to_owned(); DESTINATION.len()], &counters.elsewhere);
-    let listed = listed.into_iter().map(|(flow, one)| (of_flow(flow), one));
-    listed.chain([others]).map(|(labels, one)| (labels, Value::Count(value(one)))).collect()
-}
-
-fn of_flow(flow: &FlowKey) -> Vec<String> {
-    let text = |value: Option<String>| value.unwrap_or_else(|| OTHER.to_owned());
-    vec![
-        text(flow.netns.map(|netns| netns.to_string())),
-        text(flow.daddr.map(|addr| addr.to_string())),
-        text(flow.dport.map(|port| port.to_string())),
-    ]
-}
-
-/// Returns one series for each rule, with its worst severity.
-fn findings(snapshot: &Snapshot) -> Vec<Series> {
-    let mut worst: std::collections::BTreeMap<&str, Severity> = std::collections::BTreeMap::new();
-    for &(rule, severity) in &snapshot.findings {
-        let known = worst.entry(rule).or_insert(severity);
-        // The order begins with the worst.
-        *known = (*known).min(severity);
-    }
-    let labels = |rule: &str, severity: Severity| vec![rule.to_owned(), severity.to_string()];
-    worst.into_iter().map(|(rule, severity)| (labels(rule, severity), Value::Count(1))).collect()
-}
-
-/// Returns the histogram of the kernel's slots: one part for each power of two.
-fn latency(slots: &[u64; LATENCY_SLOTS], sum_ns: u64) -> Value {
-    /// Slots of one power of two.
-    const QUARTERS: usize = 4;
-    let end = |slot| latency_end_ns(slot).map_or(f64::INFINITY, seconds);
-    let mut buckets = vec![(end(0), slots.first().copied().unwrap_or(0))];
-    for (part, slots) in slots.get(1..).unwrap_or_default().chunks(QUARTERS).enumerate() {
-        buckets.push((end(QUARTERS * (part + 1)), slots.iter().sum()));
-    }
-    Value::Histogram { sum: seconds(sum_ns), buckets }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "times are rounded to what a double has")]
-fn seconds(ns: u64) -> f64 {
-    ns as f64 / 1e9
-}

@@ -6,6 +6,8 @@
 //! ```
 
 mod definitions;
+mod metric;
+mod series;
 mod snapshot;
 #[cfg(test)]
 mod tests;
@@ -20,8 +22,9 @@ use prometheus_client::{
 };
 
 pub use self::{
-    definitions::{METRICS, Metric, Type, Value},
-    snapshot::{NetnsUse, Snapshot},
+    definitions::METRICS,
+    metric::{Metric, Type, Value},
+    snapshot::{NetnsUse, Recorded, Snapshot},
 };
 
 /// Text format of metrics.

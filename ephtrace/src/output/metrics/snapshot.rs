@@ -1,7 +1,12 @@
 //! Everything that the metrics say, at one moment.
 
 use crate::{
-    analyse::{counters::Counters, findings::Severity, summary::CpuTime},
+    analyse::{
+        counters::Counters,
+        findings::Severity,
+        pattern::{Algorithm, Verdict},
+        summary::CpuTime,
+    },
     model::{Hook, losses::Losses},
 };
 
@@ -28,6 +33,10 @@ pub struct Snapshot {
     /// Shortest time until a destination has no port left, in seconds; `None` without a trend that
     /// leads there within a day.
     pub full_in_s: Option<f64>,
+    /// State of the flight recorder; `None` without one.
+    pub recorded: Option<Recorded>,
+    /// Rule by which this kernel assigns the ports of connects; `None` if it is not known.
+    pub expected: Option<Algorithm>,
     /// Names of the rules that hold now, and their severities.
     pub findings: Vec<(&'static str, Severity)>,
     /// Losses since the start.
@@ -40,6 +49,23 @@ pub struct Snapshot {
     pub map_bytes: u64,
     /// Time that the last measurement took, in seconds.
     pub measuring_s: f64,
+}
+
+/// State of the flight recorder.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    /// Verdict on the assignments in memory; `None` before the first one.
+    pub verdict: Option<Verdict>,
+    /// Assignments in memory.
+    pub rows: u64,
+    /// Age of the oldest one, in nanoseconds.
+    pub span_ns: u64,
+    /// Assignments since the start that were counted, but not kept.
+    pub not_kept: u64,
+    /// True if it is at rest, because there are too many assignments.
+    pub rests: bool,
+    /// Numbers of incidents, by what became of them.
+    pub incidents: [(&'static str, u64); 3],
 }
 
 /// Use of ports in a network namespace.

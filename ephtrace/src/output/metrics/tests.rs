@@ -7,6 +7,7 @@ use ephtrace_common::{
 use zerocopy::FromZeros as _;
 
 use super::*;
+use crate::analyse::pattern::Algorithm;
 use crate::{
     analyse::{counters::Counters, findings::Severity, summary::CpuTime},
     model::{Hook, losses::Losses},
@@ -57,6 +58,15 @@ fn snapshot(destinations: u8, namespaces: u32) -> Snapshot {
         sockets_ts_ns: Some(1_795_000_000_250_000_000),
         namespaces_left_out: 0,
         full_in_s: Some(1800.0),
+        recorded: Some(Recorded {
+            verdict: None,
+            rows: 65_536,
+            span_ns: 6_500_000_000,
+            not_kept: 8,
+            rests: true,
+            incidents: [("written", 2), ("failed", 0), ("left_out", 1)],
+        }),
+        expected: Some(Algorithm::LinuxDhash64k),
         findings: vec![("exhausted", Severity::Warning), ("exhausted", Severity::Critical)],
         losses: Losses { in_flight_full: 4, ..Losses::default() },
         cpu: CpuTime { user_ns: 1_500_000_000, system_ns: 0 },

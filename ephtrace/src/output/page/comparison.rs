@@ -120,6 +120,7 @@ fn side(side: &Side) -> Vec<(&'static str, String)> {
         ("Assignments", count(*assignments)),
         ("Assignments per second", format!("{:.1}", side.per_second)),
         ("Failed", failed.unwrap_or_else(|| UNKNOWN.to_owned())),
+        ("Port range", side.range.map_or_else(|| UNKNOWN.to_owned(), |range| range.to_string())),
         ("Port search latency, median", search(|latency| latency.p50_ns)),
         ("Port search latency, p99", search(|latency| latency.p99_ns)),
         ("Port search latency, longest", search(|latency| latency.max_ns)),

@@ -1,5 +1,6 @@
 //! Assignments as they come, one row each: text, NDJSON, CSV, Parquet.
 
+mod cell_writer;
 pub(crate) mod csv;
 mod explain;
 pub(crate) mod json;

@@ -4,25 +4,26 @@
 //! a new header, so that the columns stay aligned with IPv6, too. On a terminal that is too narrow,
 //! columns are dropped in a fixed order.
 
-use std::io::{self, Write as _};
+use std::{
+    io::{self, Write as _},
+    net::IpAddr,
+};
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::tz::TimeZone;
 
 use super::{
+    cell_writer::CellWriter,
     explain::explain,
     lines::{Lines, Target},
-    value_writer::{Second, ValueWriter, split},
 };
 use crate::output::{
-    escape::printable, notices::Notices, paper::Paper, sink::Sink, view::View,
-    width::width_of_bytes,
+    notices::Notices, paper::Paper, sink::Sink, view::View, width::width_of_bytes,
 };
 use crate::{
     analyse::summary::Summary,
     model::{
         Assignment,
-        columns::{self, Column, Unit, Value},
-        errno_name,
+        columns::{self, Column, Value},
         losses::Losses,
     },
 };
@@ -61,8 +62,6 @@ pub struct TextSink<T> {
     needs_header: bool,
     explains: bool,
     paper: Paper,
-    /// True if the current line is one of a failure.
-    has_failed: bool,
 }
 
 /// One column of the table, and its text in the current line.
@@ -71,6 +70,51 @@ struct Cell {
     width: usize,
     kind: Kind,
     text: Vec<u8>,
+    /// Columns of a terminal that the text takes.
+    columns: usize,
+    /// The value that the text was made of: neighbours have most of theirs in common.
+    seen: Seen,
+}
+
+/// A value of the previous line.
+#[derive(Default)]
+enum Seen {
+    /// One that has changed, or changes nearly always.
+    #[default]
+    Other,
+    Number(u64),
+    Ip(IpAddr),
+    /// That of [`Cell::text`], which shows it as it is.
+    Text,
+}
+
+impl Cell {
+    fn new(column: Column, width: usize, kind: Kind) -> Self {
+        Self { column, width, kind, text: Vec::new(), columns: 0, seen: Seen::default() }
+    }
+
+    /// Returns whether the text is that of `value` already.
+    fn is(&self, value: Value<'_>) -> bool {
+        match (&self.seen, value) {
+            (Seen::Number(seen), Value::U64(now)) => *seen == now,
+            (Seen::Ip(seen), Value::Ip(now)) => *seen == now,
+            (Seen::Text, Value::Str(now) | Value::Name(now)) => self.text == now.as_bytes(),
+            _ => false,
+        }
+    }
+
+    /// Notes that the text shows `value`, and returns whether it is wider than the column.
+    fn note(&mut self, value: Value<'_>) -> bool {
+        self.seen = match value {
+            Value::U64(number) => Seen::Number(number),
+            Value::Ip(addr) => Seen::Ip(addr),
+            // One with an escape may show the same as another.
+            Value::Str(text) | Value::Name(text) if self.text == text.as_bytes() => Seen::Text,
+            _ => Seen::Other,
+        };
+        self.columns = width_of_bytes(&self.text);
+        self.columns > self.width
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -82,23 +126,11 @@ enum Kind {
     Open,
 }
 
-struct CellWriter {
-    value_writer: ValueWriter,
-    started_ns: u64,
-    zone: TimeZone,
-    wall: Second,
-}
-
 impl<T: Target> TextSink<T> {
     /// Creates a sink without any line. `started_ns`, in nanoseconds since the Unix epoch, is the
     /// zero of TIME(s).
     pub fn new(view: &View, started_ns: u64, output: T, notices: Notices) -> Self {
-        let writer = CellWriter {
-            value_writer: ValueWriter::default(),
-            started_ns,
-            zone: TimeZone::system(),
-            wall: Second::default(),
-        };
+        let writer = CellWriter::new(started_ns);
         let cells = layout(*view);
         Self {
             lines: Lines::new(output),
@@ -109,7 +141,6 @@ impl<T: Target> TextSink<T> {
             needs_header: true,
             explains: view.explain,
             paper: Paper::default(),
-            has_failed: false,
         }
     }
 
@@ -138,21 +169,23 @@ impl<T: Target> TextSink<T> {
     }
 
     fn header(&mut self) -> io::Result<()> {
-        for cell in &mut self.cells {
-            cell.text.clear();
-            cell.text.extend_from_slice(cell.column.header.as_bytes());
-        }
         self.needs_header = false;
-        self.line()
+        let of = |cell: &Cell| cell.column.header.len();
+        self.line(false, |cell| (cell.column.header.as_bytes(), of(cell)))
     }
 
-    /// Writes the texts of the cells as a line.
-    fn line(&mut self) -> io::Result<()> {
+    /// Writes a text of each cell, which takes so many columns, as a line.
+    fn line(
+        &mut self,
+        has_failed: bool,
+        text_of: impl Fn(&Cell) -> (&[u8], usize),
+    ) -> io::Result<()> {
         let out = self.lines.line();
         let mut taken = 0;
-        for (n, Cell { width, kind, text, .. }) in self.cells.iter().enumerate() {
-            let is_first = n == 0;
-            let columns = *width.max(&width_of_bytes(text));
+        for (n, cell) in self.cells.iter().enumerate() {
+            let (is_first, (text, columns)) = (n == 0, text_of(cell));
+            let padding = cell.width.saturating_sub(columns);
+            let columns = columns + padding;
             if !is_first && !self.paper.holds(taken + 1 + columns) {
                 out.truncate(out.trim_ascii_end().len());
                 out.extend_from_slice(NEXT_LINE);
@@ -162,19 +195,18 @@ impl<T: Target> TextSink<T> {
                 taken += 1;
             }
             taken += columns;
-            let padding = width.saturating_sub(width_of_bytes(text));
-            let (before, after) = match kind {
+            let (before, after) = match cell.kind {
                 Kind::Left | Kind::Address => (0, padding),
                 Kind::Right => (padding, 0),
                 Kind::Open => (0, 0),
             };
-            out.resize(out.len() + before, b' ');
-            if *kind == Kind::Open && self.has_failed {
+            pad(out, before);
+            if cell.kind == Kind::Open && has_failed {
                 let _ = write!(out, "{}", self.paper.failed(String::from_utf8_lossy(text)));
             } else {
                 out.extend_from_slice(text);
             }
-            out.resize(out.len() + after, b' ');
+            pad(out, after);
         }
         out.push(b'\n');
         self.lines.end_line()
@@ -200,16 +232,14 @@ impl<T: Target> TextSink<T> {
     /// Widens columns to their values; both columns of addresses together.
     fn widen(&mut self) {
         let mut widest_address = 0;
-        for Cell { width, kind, text, .. } in &mut self.cells {
+        for Cell { width, kind, columns, .. } in &mut self.cells {
             match kind {
-                Kind::Address => widest_address = widest_address.max(text.len()),
-                Kind::Left | Kind::Right if width_of_bytes(text) > *width => {
-                    *width = width_of_bytes(text);
+                Kind::Address => widest_address = widest_address.max(*columns),
+                Kind::Left | Kind::Right if *columns > *width => {
+                    *width = *columns;
                     self.needs_header = true;
                 }
-                Kind::Open if self.paper.columns.is_some() => {
-                    *width = (*width).max(width_of_bytes(text));
-                }
+                Kind::Open if self.paper.columns.is_some() => *width = (*width).max(*columns),
                 Kind::Left | Kind::Right | Kind::Open => {}
             }
         }
@@ -238,7 +268,7 @@ impl<T: Target> TextSink<T> {
 
 /// Returns the columns that most hosts have no values for.
 fn later() -> Vec<Cell> {
-    let cell = |(column, width)| Cell { column, width, kind: Kind::Left, text: Vec::new() };
+    let cell = |(column, width)| Cell::new(column, width, Kind::Left);
     [(columns::CONTAINER, 12), (columns::POD, 16)].map(cell).into()
 }
 
@@ -267,84 +297,53 @@ fn layout(view: View) -> Vec<Cell> {
         (true, columns::ERRNO, 3, Kind::Open),
     ];
     let wanted = all.into_iter().filter(|(wanted, ..)| *wanted);
-    wanted.map(|(_, column, width, kind)| Cell { column, width, kind, text: Vec::new() }).collect()
+    wanted.map(|(_, column, width, kind)| Cell::new(column, width, kind)).collect()
 }
 
-impl CellWriter {
-    /// Writes the value of a column: the name of a container in place of its id, a pod with its
-    /// namespace.
-    fn cell(&mut self, out: &mut Vec<u8>, column: &Column, assignment: &Assignment) {
-        let pod;
-        let value = match column.name {
-            name if name == columns::CONTAINER.name => {
-                assignment.container_label().map_or(Value::Null, |label| Value::Str(label))
-            }
-            name if name == columns::POD.name => {
-                pod = assignment.full_pod();
-                pod.as_deref().map_or(Value::Null, Value::Str)
-            }
-            _ => (column.value)(assignment),
-        };
-        self.write(out, column.unit, value);
-    }
-
-    fn write(&mut self, out: &mut Vec<u8>, unit: Unit, value: Value<'_>) {
-        match (unit, value) {
-            (_, Value::Null) => out.push(b'-'),
-            (_, Value::Str(text)) => printable(out, text),
-            (_, Value::Time(ns)) => self.wall_clock(out, ns),
-            (Unit::UnixNs, Value::U64(ns)) => {
-                let (seconds, ns) = split(ns.saturating_sub(self.started_ns));
-                let _ = write!(out, "{seconds}.{:06}", ns / 1000);
-            }
-            (Unit::Ns, Value::U64(ns)) => {
-                let tenths = (ns + 50) / 100;
-                let _ = write!(out, "{}.{}", tenths / 10, tenths % 10);
-            }
-            (Unit::Errno, Value::U64(errno)) => {
-                match u16::try_from(errno).ok().and_then(errno_name) {
-                    Some(name) => out.extend_from_slice(name.as_bytes()),
-                    None => self.bare(out, value),
-                }
-            }
-            _ => self.bare(out, value),
-        }
-    }
-
-    fn bare(&mut self, out: &mut Vec<u8>, value: Value<'_>) {
-        self.value_writer.write(out, value);
-        self.value_writer.flush(out);
-    }
-
-    fn wall_clock(&mut self, out: &mut Vec<u8>, unix_ns: u64) {
-        let Self { zone, wall, .. } = self;
-        let (second, ns) = split(unix_ns);
-        let local = |t: Timestamp| t.to_zoned(zone.clone()).strftime("%H:%M:%S").to_string();
-        out.extend_from_slice(wall.text(second, local));
-        let _ = write!(out, ".{:06}", ns / 1000);
+/// Appends spaces; most columns need a few.
+fn pad(out: &mut Vec<u8>, count: usize) {
+    const SPACES: [u8; 16] = [b' '; 16];
+    match SPACES.get(..count) {
+        Some(spaces) => out.extend_from_slice(spaces),
+        None => out.resize(out.len() + count, b' '),
     }
 }
 
 impl<T: Target> Sink for TextSink<T> {
     fn event(&mut self, assignment: &Assignment) -> io::Result<()> {
         self.appear(assignment);
-        for Cell { column, text, .. } in &mut self.cells {
-            text.clear();
-            self.writer.cell(text, column, assignment);
+        let mut is_wider = false;
+        for cell in &mut self.cells {
+            let pod;
+            let value = match cell.column.name {
+                // The name in place of the id, and a pod with its namespace.
+                name if name == columns::CONTAINER.name => {
+                    assignment.container_label().map_or(Value::Null, |label| Value::Str(label))
+                }
+                name if name == columns::POD.name => {
+                    pod = assignment.full_pod();
+                    pod.as_deref().map_or(Value::Null, Value::Str)
+                }
+                _ => (cell.column.value)(assignment),
+            };
+            if !cell.is(value) {
+                cell.text.clear();
+                self.writer.write(&mut cell.text, cell.column.unit, value);
+                is_wider |= cell.note(value);
+            }
         }
         if let Some(last) = self.cells.last_mut().filter(|_| assignment.is_self_connect()) {
             last.text.extend_from_slice(b" self-connect");
+            is_wider |= last.note(Value::Null);
         }
-        self.widen();
+        if is_wider {
+            self.widen();
+        }
         if self.needs_header {
-            let texts: Vec<Vec<u8>> =
-                self.cells.iter_mut().map(|cell| std::mem::take(&mut cell.text)).collect();
             self.header()?;
-            self.cells.iter_mut().zip(texts).for_each(|(cell, text)| cell.text = text);
         }
-        self.has_failed = assignment.errno.is_some_and(|errno| errno != 0);
-        self.line()?;
-        self.has_failed = false;
+        let has_failed = assignment.errno.is_some_and(|errno| errno != 0);
+        self.line(has_failed, |cell| (&cell.text, cell.columns))?;
         if self.explains {
             let mut sentence = b"    ".to_vec();
             explain(&mut sentence, assignment);

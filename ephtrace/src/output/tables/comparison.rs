@@ -55,6 +55,9 @@ fn numbers(out: &mut impl Write, both: &Comparison, paper: Paper) -> io::Result<
         Some(share) => format!("{} ({})", side.failures, percent(share)),
         None => UNKNOWN.to_owned(),
     });
+    row("port range", &|side| {
+        side.range.map_or_else(|| UNKNOWN.to_owned(), |range| range.to_string())
+    });
     row("port search latency p50", &|side| latency(side, |latency| latency.p50_ns));
     row("port search latency p99", &|side| latency(side, |latency| latency.p99_ns));
     row("port search latency max", &|side| latency(side, |latency| latency.max_ns));

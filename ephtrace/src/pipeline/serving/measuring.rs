@@ -9,31 +9,37 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
+use ephtrace_common::Counter;
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, MissedTickBehavior, interval, interval_at},
 };
 
-use super::board::Board;
+use super::{
+    board::Board,
+    recorder::{Keeping, RING_BYTES, Recorder},
+    sockets::{Sockets, netns_use},
+};
 use crate::{
     analyse::{
         counters::Counters,
-        findings::{Facts, findings},
+        findings::{Facts, Finding, findings},
+        pattern::{Algorithm, Stream},
         storm::{Detector, Interval},
-        summary::CpuTime,
     },
-    host::{clock::Clock, snapshot, snapshot::Which},
-    inventory::{Inventory, Mark, Namespace, PastOwners, facts},
+    host::clock::{Clock, monotonic_ns},
+    inventory::{Inventory, Namespace, facts},
     model::{Filter, Hook, escape::shown, grouping::By},
     output::{
         PendingFile,
-        metrics::{Exposition, NetnsUse, Snapshot},
+        metrics::{Exposition, Recorded, Snapshot},
     },
     pipeline::{
         announce::{announce, tell_blinded, tell_module},
         counting::{self, Counting, CountingOptions, Naming},
         live,
         occupancy::Occupancy,
+        reading::kernel_rules,
         rights::{self, Later},
         timing::{DRAIN_EVERY, block_on},
     },
@@ -41,16 +47,6 @@ use crate::{
 
 /// Maximum number of namespaces with series of their own: all metrics stay below 2,000 series.
 const MAX_NAMESPACES: usize = 100;
-
-/// Number of destinations of a namespace that are examined one by one: all that can be past half of
-/// a range have a place among them, as a port serves each once.
-const LISTED: usize = 4096;
-
-/// Ratio of the pause after an examination of all sockets to the processor time that it took.
-const SHARE: u32 = 20;
-
-/// Longest pause: numbers that are older mislead.
-const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 /// Mode of a new file: other users' collectors read it.
 const READABLE: u32 = 0o644;
@@ -62,6 +58,8 @@ pub(crate) struct Measurement {
     pub(crate) hook: Option<Hook>,
     pub(crate) btf: Option<PathBuf>,
     pub(crate) top_destinations: usize,
+    /// Settings of the flight recorder; `None` to keep no assignments.
+    pub(crate) keeping: Option<Keeping>,
     pub(crate) quiet: bool,
     pub(crate) log_level: u8,
 }
@@ -79,6 +77,8 @@ pub(crate) struct Changeable {
 pub(crate) enum Order {
     /// From now on, do it so.
     Change(Changeable),
+    /// Write the assignments that are kept.
+    Incident,
     /// Detach, and end.
     End,
 }
@@ -101,10 +101,17 @@ pub(crate) fn measure(
             btf: what.btf.as_deref(),
             filter: &what.filter,
             rows: None,
+            copies: what.keeping.as_ref().map(|_| RING_BYTES),
             log_level: what.log_level,
         };
-        let counting = match Counting::start(options).await {
-            Ok(counting) => counting,
+        let started = match Counting::start(options).await {
+            Ok(mut counting) => {
+                recorder_of(what, how.interval, &mut counting).map(|recorder| (counting, recorder))
+            }
+            Err(error) => Err(error),
+        };
+        let (counting, recorder) = match started {
+            Ok(started) => started,
             Err(error) => {
                 // The receiver waits for it.
                 let _ = begun.send(Err(error));
@@ -116,48 +123,63 @@ pub(crate) fn measure(
             announce(&counting.tracer);
             missing.tell();
         }
-        let mut measuring = Measuring::new(what, how, counting);
+        let mut measuring = Measuring::new(what, how, counting, recorder);
         measuring.look(board).await?;
         let _ = begun.send(Ok(()));
         measuring.follow(board, orders).await
     })
 }
 
+fn recorder_of(
+    what: &Measurement,
+    interval: Duration,
+    counting: &mut Counting,
+) -> Result<Option<Recorder>> {
+    let keeping = what.keeping.clone();
+    keeping.map(|keeping| Recorder::new(keeping, interval, &mut counting.tracer)).transpose()
+}
+
 struct Measuring {
     how: Changeable,
     quiet: bool,
     counting: Counting,
+    recorder: Option<Recorder>,
+    /// Findings of the last look.
+    found: Vec<Finding>,
     counters: Counters,
     naming: Naming,
     detector: Detector,
     occupancy: Occupancy,
     kernel: String,
     trouble: Option<String>,
+    /// Rule by which this kernel assigns the ports of connects, if known.
+    expected: Option<Algorithm>,
     sockets: Sockets,
 }
 
-/// The last examination of all sockets.
-#[derive(Default)]
-struct Sockets {
-    inventory: Option<Inventory>,
-    /// Number of looks to skip, because the last one took long.
-    rest: u32,
-}
-
 impl Measuring {
-    fn new(what: &Measurement, how: Changeable, counting: Counting) -> Self {
+    fn new(
+        what: &Measurement,
+        how: Changeable,
+        counting: Counting,
+        recorder: Option<Recorder>,
+    ) -> Self {
         let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        let expected = kernel_rules(&counting.tracer).of(Stream::Connect);
         Self {
+            expected,
             occupancy: Occupancy::new(how.interval),
+            sockets: Sockets::new(how.interval),
             how,
             quiet: what.quiet,
             counting,
+            recorder,
+            found: Vec::new(),
             counters: Counters::new(what.top_destinations),
             naming: Naming::new(&what.filter, By::Process),
             detector: Detector::default(),
             kernel: kernel.trim_end().to_owned(),
             trouble: None,
-            sockets: Sockets::default(),
         }
     }
 
@@ -169,17 +191,22 @@ impl Measuring {
         let mut ticks = self.ticks();
         let mut modules = interval(DRAIN_EVERY);
         modules.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut drain = interval(DRAIN_EVERY);
+        drain.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
                 order = orders.recv() => match order {
                     Some(Order::Change(how)) => {
+                        self.sockets.follow(how.interval);
                         self.how = how;
                         ticks = self.ticks();
                     }
+                    Some(Order::Incident) => self.incident()?,
                     Some(Order::End) | None => break,
                 },
                 _ = ticks.tick() => self.look(board).await?,
+                _ = drain.tick(), if self.recorder.is_some() => self.drain(),
                 _ = modules.tick(), if self.counting.tracer.awaits_module() => {
                     tell_module(self.counting.tracer.follow_module(), self.quiet);
                 }
@@ -211,7 +238,8 @@ impl Measuring {
         let naming = &mut self.naming;
         let mut interval = counting::interval(end_ns, duration_ns, rows, other, naming);
         let facts = self.facts(&mut interval);
-        let found = findings(&facts);
+        self.found = findings(&facts);
+        let recorded = self.record(end_ns, interval.all.per_second)?;
         self.counting.tracer.flush_log();
         let blinded = self.counting.tracer.blinded();
         tell_blinded(&blinded);
@@ -219,7 +247,7 @@ impl Measuring {
             self.trouble = Some(why.clone());
         }
         let full_in_s = interval.rows.iter().filter_map(|row| row.capacity?.full_in_s);
-        let inventory = self.sockets.inventory.as_ref();
+        let inventory = self.sockets.seen.as_ref();
         let namespaces = inventory.map_or(&[][..], |inventory| &inventory.namespaces);
         let unreadable = inventory.map_or(0, |inventory| inventory.unreadable.len());
         let left_out = namespaces.len().saturating_sub(MAX_NAMESPACES) + unreadable;
@@ -233,7 +261,9 @@ impl Measuring {
             sockets_ts_ns: inventory.map(|inventory| inventory.ts_ns),
             namespaces_left_out: left_out as u64,
             full_in_s: full_in_s.min_by(f64::total_cmp),
-            findings: found.iter().map(|one| (one.rule.name(), one.severity)).collect(),
+            recorded,
+            expected: self.expected,
+            findings: self.found.iter().map(|one| (one.rule.name(), one.severity)).collect(),
             losses: self.counting.losses()?,
             cpu: live::cpu_time().unwrap_or_default(),
             resident_bytes: resident_bytes(),
@@ -245,13 +275,50 @@ impl Measuring {
         Ok(())
     }
 
+    /// Has the flight recorder look at the findings, and returns its state at `now_ns`. `rate` is
+    /// that of the assignments since the last look, a second.
+    fn record(&mut self, now_ns: u64, rate: f64) -> Result<Option<Recorded>> {
+        self.take_copies()?;
+        let Some(recorder) = &mut self.recorder else { return Ok(None) };
+        recorder.look(now_ns, rate)?;
+        recorder.judge(now_ns, &self.found);
+        Ok(Some(recorder.recorded(now_ns)))
+    }
+
+    /// Has the flight recorder take all that was counted so far.
+    fn take_copies(&mut self) -> Result<()> {
+        let counted = totalled(&self.counting)?;
+        if let Some(recorder) = &mut self.recorder {
+            recorder.drain();
+            recorder.compare(counted);
+        }
+        Ok(())
+    }
+
+    fn drain(&mut self) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.drain();
+        }
+    }
+
+    /// Passes on the assignments that are kept, because somebody asked for them.
+    fn incident(&mut self) -> Result<()> {
+        self.take_copies()?;
+        let now_ns = Clock::read().context("can't read the clocks")?.unix_ns(monotonic_ns()?);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.incident(now_ns, Vec::new(), &self.found);
+        }
+        Ok(())
+    }
+
     /// Returns the facts of an interval, and of the sockets of all namespaces.
     fn facts(&mut self, interval: &mut Interval) -> Facts {
         let storm = self.detector.observe(interval);
         let mut facts = Facts { storm, ..counting::facts(interval) };
+        self.occupancy.count(&interval.rows);
         self.occupancy.look(interval, &mut facts);
-        self.sockets.look(self.how.interval);
-        if let Some(inventory) = &self.sockets.inventory {
+        self.sockets.look();
+        if let Some(inventory) = &self.sockets.seen {
             let known: BTreeSet<u32> = facts.namespaces.iter().map(|one| one.netns).collect();
             let is_new = |one: &&Namespace| !known.contains(&one.place.netns);
             let others = inventory.namespaces.iter().filter(is_new).cloned().collect();
@@ -276,50 +343,13 @@ impl Measuring {
     }
 }
 
-impl Sockets {
-    /// Examines all sockets, unless the last time took long; what is not known stays as it was.
-    fn look(&mut self, interval: Duration) {
-        if self.rest > 0 {
-            self.rest -= 1;
-            return;
-        }
-        let began = spent();
-        match snapshot::snapshot_without_holders(&Which::All, LISTED, &PastOwners::default()) {
-            Ok(inventory) => self.inventory = Some(inventory),
-            Err(error) => log::info!("port use unknown: {error}"),
-        }
-        let pause = (spent().saturating_sub(began) * SHARE).min(LONGEST_PAUSE);
-        let looks = pause.as_millis() / interval.as_millis().max(1);
-        self.rest = u32::try_from(looks).unwrap_or(u32::MAX);
-    }
-}
-
-/// Returns the processor time of this process so far: on a busy machine, a look takes long without
-/// costing much.
-fn spent() -> Duration {
-    let CpuTime { user_ns, system_ns } = live::cpu_time().unwrap_or_default();
-    Duration::from_nanos(user_ns + system_ns)
+/// Returns the number of assignments that were counted so far.
+fn totalled(counting: &Counting) -> Result<u64> {
+    Ok(counting.tracer.counts()?[Counter::Totalled as usize])
 }
 
 /// Nanoseconds of a second.
 const NS: u64 = 1_000_000_000;
-
-fn netns_use(namespace: &Namespace) -> NetnsUse {
-    let marked = |mark| namespace.destinations.iter().filter(|one| one.mark == mark).count() as u64;
-    NetnsUse {
-        netns: namespace.place.netns,
-        name: namespace.place.name.clone().unwrap_or_default(),
-        range: namespace.settings.range.len(),
-        reserved: namespace.settings.reserved,
-        in_use: namespace.ports,
-        bound: namespace.bound.ports,
-        udp: namespace.udp.ports.total(),
-        time_wait: namespace.tcp.connected.time_wait,
-        fullest: namespace.fullest(),
-        past_half: marked(Mark::Half) + marked(Mark::Full),
-        full: marked(Mark::Full),
-    }
-}
 
 /// Returns the resident memory of this process, 0 if it is not known.
 fn resident_bytes() -> u64 {

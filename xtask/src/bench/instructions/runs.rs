@@ -13,13 +13,17 @@ pub(super) const UNTRACED_AGAIN: &str = "untraced, once more";
 const HOOKS: [&str; 3] = ["fentry", "kprobe", "sock_ops"];
 
 /// Modes of running ephtrace: name, and arguments without the hook.
-const MODES: [(&str, &str); 5] = [
+const MODES: [(&str, &str); 6] = [
     ("NDJSON", "trace -o json"),
     ("text", "trace"),
     ("Parquet", "record /tmp/recording.parquet"),
     ("storm", "storm 1 --json"),
     ("filtered", "trace -o json --port 1"),
+    (SERVE, "serve --web.listen-address unix:/tmp/metrics"),
 ];
+
+/// Name of the mode whose program tells nobody at its end what it has seen.
+const SERVE: &str = "serve";
 
 /// Programs that do nothing, given by the arguments of `floor`.
 const FLOORS: [&str; 7] = [
@@ -103,7 +107,8 @@ impl Load {
 
     fn ephtrace(self, hook: &str, (mode, words): (&str, &str), size: Size) -> Run {
         let command = format!("/bin/ephtrace {words} --hook {hook}");
-        Run { is_ephtrace: true, ..self.run(&name(hook, mode), &command, Ready::Says, size) }
+        let run = self.run(&name(hook, mode), &command, Ready::Says, size);
+        Run { is_ephtrace: true, made: run.made.filter(|_| mode != SERVE), ..run }
     }
 }
 
@@ -174,14 +179,15 @@ fn idle() -> Vec<Run> {
 /// Two guests.
 pub(super) fn reduced() -> Vec<Vec<Run>> {
     let load = Load { ipv6: false, destinations: 1 };
-    let [ndjson, _, _, storm, filtered] = MODES;
+    let [ndjson, _, _, storm, filtered, serve] = MODES;
     let guest = |runs: &[(&str, (&str, &str))]| {
-        let size = |mode| if mode == storm { REDUCED_STORM } else { REDUCED };
+        let totals = [storm, serve];
+        let size = |mode| if totals.contains(&mode) { REDUCED_STORM } else { REDUCED };
         let traced = runs.iter().map(|&(hook, mode)| load.ephtrace(hook, mode, size(mode)));
         std::iter::once(load.run(UNTRACED, "", Ready::Says, REDUCED)).chain(traced).collect()
     };
     vec![
-        guest(&[("fentry", ndjson), ("fentry", storm), ("fentry", filtered)]),
+        guest(&[("fentry", ndjson), ("fentry", storm), ("fentry", filtered), ("fentry", serve)]),
         guest(&[("kprobe", ndjson), ("sock_ops", ndjson), ("sock_ops", storm)]),
     ]
 }

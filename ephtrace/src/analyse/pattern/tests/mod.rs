@@ -2,6 +2,7 @@
 //! disturbances.
 
 mod honesty;
+mod mixtures;
 mod streams;
 
 use std::collections::HashMap;

@@ -42,6 +42,7 @@ fn a_fix_that_works() {
     assignments              200              180
     per second               20.1             18.1
     failed                   100 (50.0 %)     0 (0.0 %)
+    port range               40000-40099      40000-40099
     port search latency p50  -                -
     port search latency p99  -                -
     port search latency max  -                -
