@@ -25,7 +25,7 @@ const ACK: u8 = 1;
 const END_HEADERS: u8 = 4;
 
 /// `NODE` of `NamespaceMode`: the host's.
-const HOST: u64 = 2;
+const HOST: u8 = 2;
 
 /// A connection to a runtime.
 pub(crate) struct Cri {
@@ -38,10 +38,10 @@ fn bytes(number: u8, value: &[u8]) -> Vec<u8> {
     let mut field = vec![number << 3 | 2];
     let mut len = value.len();
     while len >= 0x80 {
-        field.push((len & 0x7f) as u8 | 0x80);
+        field.push(len.to_le_bytes()[0] | 0x80);
         len >>= 7;
     }
-    field.push(len as u8);
+    field.push(len.to_le_bytes()[0]);
     field.extend_from_slice(value);
     field
 }
@@ -51,8 +51,8 @@ fn text(number: u8, value: &str) -> Vec<u8> {
 }
 
 /// Returns a field with a number below 128.
-fn small(number: u8, value: u64) -> Vec<u8> {
-    vec![number << 3, value as u8]
+fn small(number: u8, value: u8) -> Vec<u8> {
+    vec![number << 3, value]
 }
 
 /// Returns a pod's configuration, in the host's network.
@@ -89,7 +89,9 @@ impl Cri {
         args: &[String],
     ) -> Result<String> {
         let mut config = [bytes(1, &text(1, name)), bytes(2, &text(1, image))].concat();
-        args.iter().for_each(|arg| config.extend(text(3, arg)));
+        for arg in args {
+            config.extend(text(3, arg));
+        }
         let pod = pod_config(namespace, pod, uid);
         let request = [text(1, sandbox), bytes(2, &config), bytes(3, &pod)].concat();
         let id = self.call("CreateContainer", &request)?;
@@ -141,10 +143,11 @@ impl Cri {
         loop {
             let mut head = [0; 9];
             self.stream.read_exact(&mut head)?;
-            let [a, b, c, kind, flags, d, e, f, g] = head;
-            let mut content = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
+            let [len @ .., kind, flags, _, _, _, _] = head;
+            let len = len.iter().fold(0, |len, byte| len << 8 | usize::from(*byte));
+            let mut content = vec![0; len];
             self.stream.read_exact(&mut content)?;
-            let is_ours = u32::from_be_bytes([d, e, f, g]) == stream;
+            let is_ours = head.last_chunk() == Some(&stream.to_be_bytes());
             match kind {
                 SETTINGS if flags & ACK == 0 => self.write(SETTINGS, ACK, 0, &[])?,
                 PING if flags & ACK == 0 => self.write(PING, ACK, 0, &content)?,
@@ -159,9 +162,9 @@ impl Cri {
     }
 
     fn write(&mut self, kind: u8, flags: u8, stream: u32, content: &[u8]) -> Result<()> {
-        let [_, a, b, c] = u32::try_from(content.len())?.to_be_bytes();
-        let [d, e, f, g] = stream.to_be_bytes();
-        let head = [a, b, c, kind, flags, d, e, f, g];
-        Ok(self.stream.write_all(&[&head[..], content].concat())?)
+        // Three bytes of length.
+        let len = u32::try_from(content.len())?.to_be_bytes();
+        let frame = [&len[1..], &[kind, flags], &stream.to_be_bytes(), content].concat();
+        Ok(self.stream.write_all(&frame)?)
     }
 }

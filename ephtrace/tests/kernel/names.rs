@@ -340,10 +340,10 @@ fn podman_s_containers_are_named(hook: &str) -> Result<()> {
         fs::write(format!("{settings}/policy.json"), policy)?;
         let config = format!(
             "[engine]\ncgroup_manager=\"cgroupfs\"\nevents_logger=\"file\"\nruntime=\"runc\"\n\
-             conmon_path=[{:?}]\n[engine.runtimes]\nrunc=[{:?}]\n[network]\n\
+             conmon_path=[\"{}\"]\n[engine.runtimes]\nrunc=[\"{}\"]\n[network]\n\
              network_backend=\"cni\"\n",
-            runtimes.path("usr/bin/conmon"),
-            runtimes.path("usr/sbin/runc"),
+            runtimes.path("usr/bin/conmon").display(),
+            runtimes.path("usr/sbin/runc").display(),
         );
         fs::write("/run/containers.conf", config)?;
         let podman = |args: &[&str]| {
