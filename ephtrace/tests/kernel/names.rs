@@ -17,7 +17,7 @@ use crate::{
     cri::Cri,
     mounts::mount_points,
     notes::say,
-    runtimes::{Daemon, IMAGE, PROGRAM, ROOT, Runtimes, make_image, output, with_runtimes},
+    runtimes::{Daemon, IMAGE, PROGRAM, ROOT, Runtimes, daemon, make_image, output, with_runtimes},
     setup::Scratch,
     tracer::{CONNECT_ONLY, Event, Trace, Tracer},
     wait,
@@ -187,10 +187,10 @@ fn containerd(runtimes: &Runtimes, image: &Path) -> Result<Daemon> {
     fs::write("/run/containerd.toml", config)?;
     let mut containerd = runtimes.command("containerd");
     containerd.args(["-c", "/run/containerd.toml"]);
-    let daemon = runtimes.daemon(&mut containerd, ctr(runtimes).arg("version"))?;
+    let running = daemon(&mut containerd, ctr(runtimes).arg("version"))?;
     let mut import = ctr(runtimes);
     output(import.args(["images", "import", "--snapshotter", "native"]).arg(image))?;
-    Ok(daemon)
+    Ok(running)
 }
 
 fn containerd_s_containers_are_named(hook: &str) -> Result<()> {
@@ -302,7 +302,7 @@ fn docker_s_containers_are_named(hook: &str) -> Result<()> {
         let mut dockerd = runtimes.command("dockerd");
         dockerd.args(["--iptables=false", "--ip6tables=false", "--bridge=none"]);
         dockerd.args(["--storage-driver=vfs", "-H", "unix:///run/docker.sock"]);
-        let _daemon = runtimes.daemon(&mut dockerd, &mut docker(&["version"]))?;
+        let _daemon = daemon(&mut dockerd, &mut docker(&["version"]))?;
         output(docker(&["load", "-i"]).arg(&image))?;
         let args = server.args(100);
         let run = |name: &str| {

@@ -61,20 +61,6 @@ impl Runtimes {
     pub(crate) fn path(&self, program: &str) -> PathBuf {
         self.unpacked.join(program)
     }
-
-    /// Starts a daemon whose output goes to a file, and waits until `ready` succeeds.
-    pub(crate) fn daemon(&self, command: &mut Command, ready: &mut Command) -> Result<Daemon> {
-        let log = fs::File::create("/run/daemon.log")?;
-        let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn();
-        let daemon = Daemon(child.with_context(|| format!("starting {command:?}"))?);
-        let answers = || {
-            let said = ready.stdout(Stdio::null()).stderr(Stdio::null()).status()?;
-            Ok(said.success().then_some(()))
-        };
-        wait::until("a daemon that answers", answers)
-            .with_context(|| fs::read_to_string("/run/daemon.log").unwrap_or_default())?;
-        Ok(daemon)
-    }
 }
 
 /// A daemon, ended with the test.
@@ -86,6 +72,20 @@ impl Drop for Daemon {
         let _ = kill(pid(&self.0), Signal::SIGTERM);
         let _ = wait::exit(&mut self.0);
     }
+}
+
+/// Starts a daemon whose output goes to a file, and waits until `ready` succeeds.
+pub(crate) fn daemon(command: &mut Command, ready: &mut Command) -> Result<Daemon> {
+    let log = fs::File::create("/run/daemon.log")?;
+    let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn();
+    let daemon = Daemon(child.with_context(|| format!("starting {command:?}"))?);
+    let answers = || {
+        let said = ready.stdout(Stdio::null()).stderr(Stdio::null()).status()?;
+        Ok(said.success().then_some(()))
+    };
+    wait::until("a daemon that answers", answers)
+        .with_context(|| fs::read_to_string("/run/daemon.log").unwrap_or_default())?;
+    Ok(daemon)
 }
 
 /// Runs `work` with runtimes on a host of their own, or skips the test where there are none.
