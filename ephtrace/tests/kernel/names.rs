@@ -76,7 +76,11 @@ fn run_with_runc(runtimes: &Runtimes, args: &[String], n: u32) -> Result<()> {
         "ociVersion": "1.0.2",
         "process": {"user": {"uid": 0, "gid": 0}, "args": args, "cwd": "/", "env": ["A=b"]},
         "root": {"path": ROOT, "readonly": true},
-        "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"}],
+        "mounts": [
+            {"destination": "/proc", "type": "proc", "source": "proc"},
+            // Of each container's own: runc makes links in it.
+            {"destination": "/dev", "type": "tmpfs", "source": "tmpfs"},
+        ],
         "annotations": {
             "io.kubernetes.cri.container-name": format!("c{n}"),
             "io.kubernetes.cri.image-name": IMAGE,
