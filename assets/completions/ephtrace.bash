@@ -101,7 +101,7 @@ _ephtrace() {
 
     case "${cmd}" in
         ephtrace)
-            opts="-p -u -c -P -L -4 -6 -x -t -T -U -w -o -v -q -h -V --from --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --ipv4 --ipv6 --origin --failed --min-latency --timestamp --time --print-uid --wide --format --raw --plot --output --mode --count --duration --hook --btf --no-kernel-cost --user --ring-size --max-memory --verbose --color --quiet --help --version trace storm check whatif top doctor ports explain record report serve schema help"
+            opts="-p -u -c -P -L -4 -6 -x -t -T -U -w -o -v -q -h -V --from --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --pod --namespace --unit --ipv4 --ipv6 --origin --failed --min-latency --timestamp --time --print-uid --wide --format --raw --plot --output --mode --count --duration --hook --btf --no-kernel-cost --user --ring-size --max-memory --verbose --color --quiet --help --version trace storm check whatif top doctor ports explain record report serve schema help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -168,6 +168,18 @@ _ephtrace() {
                     return 0
                     ;;
                 --container)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pod)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --namespace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --unit)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -537,7 +549,7 @@ _ephtrace() {
             return 0
             ;;
         ephtrace__subcmd__ports)
-            opts="-w -v -q -h --netns --limit --from --json --wide --max-memory --verbose --color --quiet --help"
+            opts="-w -v -q -h --netns --by --limit --from --json --wide --max-memory --verbose --color --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -545,6 +557,10 @@ _ephtrace() {
             case "${prev}" in
                 --netns)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --by)
+                    COMPREPLY=($(compgen -W "process container pod unit" -- "${cur}"))
                     return 0
                     ;;
                 --limit)
@@ -571,7 +587,7 @@ _ephtrace() {
             return 0
             ;;
         ephtrace__subcmd__record)
-            opts="-p -u -c -P -L -4 -6 -x -v -q -h --rotate --mode --from --repair --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --ipv4 --ipv6 --origin --failed --min-latency --count --duration --hook --btf --no-kernel-cost --user --ring-size --max-memory --verbose --color --quiet --help"
+            opts="-p -u -c -P -L -4 -6 -x -v -q -h --rotate --mode --from --repair --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --pod --namespace --unit --ipv4 --ipv6 --origin --failed --min-latency --count --duration --hook --btf --no-kernel-cost --user --ring-size --max-memory --verbose --color --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -649,6 +665,18 @@ _ephtrace() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --pod)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --namespace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --unit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --origin)
                     COMPREPLY=($(compgen -W "connect bind listen udp ping sctp explicit nat" -- "${cur}"))
                     return 0
@@ -697,7 +725,7 @@ _ephtrace() {
             return 0
             ;;
         ephtrace__subcmd__report)
-            opts="-w -p -u -c -P -L -4 -6 -x -v -q -h --from --compare --json --html --mode --plot --wide --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --ipv4 --ipv6 --origin --failed --min-latency --max-memory --verbose --color --quiet --help"
+            opts="-w -p -u -c -P -L -4 -6 -x -v -q -h --from --compare --json --html --mode --plot --wide --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --pod --namespace --unit --ipv4 --ipv6 --origin --failed --min-latency --max-memory --verbose --color --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -783,6 +811,18 @@ _ephtrace() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --pod)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --namespace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --unit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --origin)
                     COMPREPLY=($(compgen -W "connect bind listen udp ping sctp explicit nat" -- "${cur}"))
                     return 0
@@ -825,7 +865,7 @@ _ephtrace() {
             return 0
             ;;
         ephtrace__subcmd__serve)
-            opts="-p -u -c -P -L -4 -6 -x -v -q -h --web.listen-address --textfile --interval --top-destinations --incidents --keep --incidents-per-day --incidents-size --config --print-config --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --ipv4 --ipv6 --origin --failed --min-latency --hook --btf --no-kernel-cost --user --ring-size --verbose --color --quiet --help"
+            opts="-p -u -c -P -L -4 -6 -x -v -q -h --web.listen-address --textfile --interval --top-destinations --incidents --keep --incidents-per-day --incidents-size --config --print-config --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --pod --namespace --unit --ipv4 --ipv6 --origin --failed --min-latency --hook --btf --no-kernel-cost --user --ring-size --verbose --color --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -927,6 +967,18 @@ _ephtrace() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --pod)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --namespace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --unit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --origin)
                     COMPREPLY=($(compgen -W "connect bind listen udp ping sctp explicit nat" -- "${cur}"))
                     return 0
@@ -963,7 +1015,7 @@ _ephtrace() {
             return 0
             ;;
         ephtrace__subcmd__storm)
-            opts="-n -w -p -u -c -P -L -4 -6 -x -v -q -h --duration --limit --json --wide --rows --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --ipv4 --ipv6 --origin --failed --min-latency --hook --btf --no-kernel-cost --user --ring-size --verbose --color --quiet --help"
+            opts="-n -w -p -u -c -P -L -4 -6 -x -v -q -h --duration --limit --json --wide --by --rows --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --pod --namespace --unit --ipv4 --ipv6 --origin --failed --min-latency --hook --btf --no-kernel-cost --user --ring-size --verbose --color --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -979,6 +1031,10 @@ _ephtrace() {
                     ;;
                 -n)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --by)
+                    COMPREPLY=($(compgen -W "process container pod unit" -- "${cur}"))
                     return 0
                     ;;
                 --rows)
@@ -1045,6 +1101,18 @@ _ephtrace() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --pod)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --namespace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --unit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --origin)
                     COMPREPLY=($(compgen -W "connect bind listen udp ping sctp explicit nat" -- "${cur}"))
                     return 0
@@ -1081,7 +1149,7 @@ _ephtrace() {
             return 0
             ;;
         ephtrace__subcmd__top)
-            opts="-p -u -c -P -L -4 -6 -x -v -q -h --from --speed --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --ipv4 --ipv6 --origin --failed --min-latency --count --duration --hook --btf --no-kernel-cost --user --ring-size --max-memory --verbose --color --quiet --help"
+            opts="-p -u -c -P -L -4 -6 -x -v -q -h --from --speed --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --pod --namespace --unit --ipv4 --ipv6 --origin --failed --min-latency --count --duration --hook --btf --no-kernel-cost --user --ring-size --max-memory --verbose --color --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1155,6 +1223,18 @@ _ephtrace() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --pod)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --namespace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --unit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --origin)
                     COMPREPLY=($(compgen -W "connect bind listen udp ping sctp explicit nat" -- "${cur}"))
                     return 0
@@ -1203,7 +1283,7 @@ _ephtrace() {
             return 0
             ;;
         ephtrace__subcmd__trace)
-            opts="-p -u -c -P -L -4 -6 -x -t -T -U -w -o -v -q -h --from --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --ipv4 --ipv6 --origin --failed --min-latency --timestamp --time --print-uid --wide --format --raw --plot --output --mode --count --duration --hook --btf --no-kernel-cost --user --ring-size --max-memory --verbose --color --quiet --help"
+            opts="-p -u -c -P -L -4 -6 -x -t -T -U -w -o -v -q -h --from --pid --uid --comm --port --lport --dst --src --netns --cgroup --container --pod --namespace --unit --ipv4 --ipv6 --origin --failed --min-latency --timestamp --time --print-uid --wide --format --raw --plot --output --mode --count --duration --hook --btf --no-kernel-cost --user --ring-size --max-memory --verbose --color --quiet --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1270,6 +1350,18 @@ _ephtrace() {
                     return 0
                     ;;
                 --container)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --pod)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --namespace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --unit)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

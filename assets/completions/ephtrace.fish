@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_ephtrace_global_optspecs
-    string join \n from= p/pid= u/uid= c/comm= P/port= L/lport= dst= src= netns= cgroup= container= 4/ipv4 6/ipv6 origin= x/failed min-latency= t/timestamp T/time U/print-uid w/wide o/format= raw plot= output= mode= count= duration= hook= btf= no-kernel-cost user= ring-size= max-memory= v/verbose color= q/quiet h/help V/version
+    string join \n from= p/pid= u/uid= c/comm= P/port= L/lport= dst= src= netns= cgroup= container= pod= namespace= unit= 4/ipv4 6/ipv6 origin= x/failed min-latency= t/timestamp T/time U/print-uid w/wide o/format= raw plot= output= mode= count= duration= hook= btf= no-kernel-cost user= ring-size= max-memory= v/verbose color= q/quiet h/help V/version
 end
 
 function __fish_ephtrace_needs_command
@@ -35,7 +35,10 @@ complete -c ephtrace -n "__fish_ephtrace_needs_command" -l dst -d 'Only destinat
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l src -d 'Only sources in these networks' -r
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l netns -d 'Only these network namespaces: inode number, path, or name of `ip netns`' -x -a '(__fish_complete_list , __fish_ephtrace_namespaces)'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l cgroup -d 'Only tasks in this cgroup or below it: absolute path, or path relative to the cgroup v2 mount' -r -F
-complete -c ephtrace -n "__fish_ephtrace_needs_command" -l container -d 'Only tasks in this container or in a container inside it: id as `docker ps` shows it, or a prefix of it; or a name of LXC or systemd-nspawn' -r
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l container -d 'Only tasks in this container or in a container inside it: id as `docker ps` shows it, or a prefix of it; or its name' -r
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l pod -d 'Only tasks in this pod' -r
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l namespace -d 'Only tasks in pods of this Kubernetes namespace' -r
+complete -c ephtrace -n "__fish_ephtrace_needs_command" -l unit -d 'Only tasks in this systemd unit, such as nginx.service or nginx' -r
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l origin -d 'Only assignments from this kind of call' -x -a '(__fish_complete_list , __fish_ephtrace_origins)'
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -l min-latency -d 'Only assignments with at least this port search latency, such as 100us, 1ms or 0.5 (seconds)' -r
 complete -c ephtrace -n "__fish_ephtrace_needs_command" -s o -l format -d 'Format of the events' -r -f -a "text\t'A table'
@@ -95,7 +98,10 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l dst -d 'Only
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l src -d 'Only sources in these networks' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l netns -d 'Only these network namespaces: inode number, path, or name of `ip netns`' -x -a '(__fish_complete_list , __fish_ephtrace_namespaces)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l cgroup -d 'Only tasks in this cgroup or below it: absolute path, or path relative to the cgroup v2 mount' -r -F
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l container -d 'Only tasks in this container or in a container inside it: id as `docker ps` shows it, or a prefix of it; or a name of LXC or systemd-nspawn' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l container -d 'Only tasks in this container or in a container inside it: id as `docker ps` shows it, or a prefix of it; or its name' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l pod -d 'Only tasks in this pod' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l namespace -d 'Only tasks in pods of this Kubernetes namespace' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l unit -d 'Only tasks in this systemd unit, such as nginx.service or nginx' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l origin -d 'Only assignments from this kind of call' -x -a '(__fish_complete_list , __fish_ephtrace_origins)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -l min-latency -d 'Only assignments with at least this port search latency, such as 100us, 1ms or 0.5 (seconds)' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s o -l format -d 'Format of the events' -r -f -a "text\t'A table'
@@ -133,6 +139,10 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s q -l quiet -
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l duration -d 'Stop after this time: 10 (seconds), 90s, 1h30m, 1d' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s n -l limit -d 'Number of rows to show; 0 shows all' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l by -d 'What a row is about' -r -f -a "process\t'Processes of one name in one container'
+container\t'A container'
+pod\t'A pod of Kubernetes'
+unit\t'A systemd unit'"
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l rows -d 'Number of rows that the kernel keeps per report' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s p -l pid -d 'Only these processes' -x -a '(__fish_complete_list , __fish_complete_pids)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s u -l uid -d 'Only processes of these users (number or name)' -x -a '(__fish_complete_list , __fish_complete_users)'
@@ -143,7 +153,10 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l dst -d 'Only
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l src -d 'Only sources in these networks' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l netns -d 'Only these network namespaces: inode number, path, or name of `ip netns`' -x -a '(__fish_complete_list , __fish_ephtrace_namespaces)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l cgroup -d 'Only tasks in this cgroup or below it: absolute path, or path relative to the cgroup v2 mount' -r -F
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l container -d 'Only tasks in this container or in a container inside it: id as `docker ps` shows it, or a prefix of it; or a name of LXC or systemd-nspawn' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l container -d 'Only tasks in this container or in a container inside it: id as `docker ps` shows it, or a prefix of it; or its name' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l pod -d 'Only tasks in this pod' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l namespace -d 'Only tasks in pods of this Kubernetes namespace' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l unit -d 'Only tasks in this systemd unit, such as nginx.service or nginx' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l origin -d 'Only assignments from this kind of call' -x -a '(__fish_complete_list , __fish_ephtrace_origins)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l min-latency -d 'Only assignments with at least this port search latency, such as 100us, 1ms or 0.5 (seconds)' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l hook -d 'Kernel hook to use; `ephtrace doctor` shows which work here' -r -f -a "auto\t'The first of the hooks below that works here'
@@ -211,7 +224,10 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l dst -d 'Only d
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l src -d 'Only sources in these networks' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l netns -d 'Only these network namespaces: inode number, path, or name of `ip netns`' -x -a '(__fish_complete_list , __fish_ephtrace_namespaces)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l cgroup -d 'Only tasks in this cgroup or below it: absolute path, or path relative to the cgroup v2 mount' -r -F
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l container -d 'Only tasks in this container or in a container inside it: id as `docker ps` shows it, or a prefix of it; or a name of LXC or systemd-nspawn' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l container -d 'Only tasks in this container or in a container inside it: id as `docker ps` shows it, or a prefix of it; or its name' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l pod -d 'Only tasks in this pod' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l namespace -d 'Only tasks in pods of this Kubernetes namespace' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l unit -d 'Only tasks in this systemd unit, such as nginx.service or nginx' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l origin -d 'Only assignments from this kind of call' -x -a '(__fish_complete_list , __fish_ephtrace_origins)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l min-latency -d 'Only assignments with at least this port search latency, such as 100us, 1ms or 0.5 (seconds)' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand top" -l count -d 'Stop after N events' -r
@@ -244,6 +260,10 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -s v -l verbos
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -s q -l quiet -d 'Write only errors and losses to standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -s h -l help -d 'Print help'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -l netns -d 'Show these network namespaces instead of ephtrace\'s own: inode number, path, name of `ip netns`, or all' -x -a '(__fish_complete_list , __fish_ephtrace_namespaces)'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -l by -d 'What a holder of ports is' -r -f -a "process\t'Processes of one name in one container'
+container\t'A container'
+pod\t'A pod of Kubernetes'
+unit\t'A systemd unit'"
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -l limit -d 'List at most N destinations per namespace; the others are summed up' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -l from -d 'Use this recording (`ephtrace -o json`) to tell who opened connections; - is standard input' -r -F
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -l max-memory -d 'Limit the memory for reading a recording, such as 512M or 2GiB (default 256M); parts that need more are skipped and reported' -r
@@ -254,7 +274,7 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -l json -d 'Pri
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -s w -l wide -d 'Show all columns and whole lines, even on a narrow terminal'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -s v -l verbose -d 'Log more to standard error, and explain each line of a trace in a sentence; -vv and -vvv log even more'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -s q -l quiet -d 'Write only errors and losses to standard error: no notices, no summary'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -s h -l help -d 'Print help'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -l netns -d 'Use this network namespace instead of ephtrace\'s own: inode number, path, or name of `ip netns`; for an error, also all' -x -a '(__fish_complete_list , __fish_ephtrace_namespaces)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -l from -d 'Use this recording (`ephtrace -o json`) to tell who opened connections, and how; - is standard input. Only a recording of all processes with `--origin connect,bind,listen,udp,explicit` proves that a socket was not bound' -r -F
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand explain" -l max-memory -d 'Limit the memory for reading a recording, such as 512M or 2GiB (default 256M); parts that need more are skipped and reported' -r
@@ -278,7 +298,10 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l dst -d 'Onl
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l src -d 'Only sources in these networks' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l netns -d 'Only these network namespaces: inode number, path, or name of `ip netns`' -x -a '(__fish_complete_list , __fish_ephtrace_namespaces)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l cgroup -d 'Only tasks in this cgroup or below it: absolute path, or path relative to the cgroup v2 mount' -r -F
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l container -d 'Only tasks in this container or in a container inside it: id as `docker ps` shows it, or a prefix of it; or a name of LXC or systemd-nspawn' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l container -d 'Only tasks in this container or in a container inside it: id as `docker ps` shows it, or a prefix of it; or its name' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l pod -d 'Only tasks in this pod' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l namespace -d 'Only tasks in pods of this Kubernetes namespace' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l unit -d 'Only tasks in this systemd unit, such as nginx.service or nginx' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l origin -d 'Only assignments from this kind of call' -x -a '(__fish_complete_list , __fish_ephtrace_origins)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l min-latency -d 'Only assignments with at least this port search latency, such as 100us, 1ms or 0.5 (seconds)' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand record" -l count -d 'Stop after N events' -r
@@ -318,7 +341,10 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l dst -d 'Onl
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l src -d 'Only sources in these networks' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l netns -d 'Only these network namespaces: inode number, path, or name of `ip netns`' -x -a '(__fish_complete_list , __fish_ephtrace_namespaces)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l cgroup -d 'Only tasks in this cgroup or below it: absolute path, or path relative to the cgroup v2 mount' -r -F
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l container -d 'Only tasks in this container or in a container inside it: id as `docker ps` shows it, or a prefix of it; or a name of LXC or systemd-nspawn' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l container -d 'Only tasks in this container or in a container inside it: id as `docker ps` shows it, or a prefix of it; or its name' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l pod -d 'Only tasks in this pod' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l namespace -d 'Only tasks in pods of this Kubernetes namespace' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l unit -d 'Only tasks in this systemd unit, such as nginx.service or nginx' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l origin -d 'Only assignments from this kind of call' -x -a '(__fish_complete_list , __fish_ephtrace_origins)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l min-latency -d 'Only assignments with at least this port search latency, such as 100us, 1ms or 0.5 (seconds)' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -l max-memory -d 'Limit the memory for reading a recording, such as 512M or 2GiB (default 256M); parts that need more are skipped and reported' -r
@@ -351,7 +377,10 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -l dst -d 'Only
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -l src -d 'Only sources in these networks' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -l netns -d 'Only these network namespaces: inode number, path, or name of `ip netns`' -x -a '(__fish_complete_list , __fish_ephtrace_namespaces)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -l cgroup -d 'Only tasks in this cgroup or below it: absolute path, or path relative to the cgroup v2 mount' -r -F
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -l container -d 'Only tasks in this container or in a container inside it: id as `docker ps` shows it, or a prefix of it; or a name of LXC or systemd-nspawn' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -l container -d 'Only tasks in this container or in a container inside it: id as `docker ps` shows it, or a prefix of it; or its name' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -l pod -d 'Only tasks in this pod' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -l namespace -d 'Only tasks in pods of this Kubernetes namespace' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -l unit -d 'Only tasks in this systemd unit, such as nginx.service or nginx' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -l origin -d 'Only assignments from this kind of call' -x -a '(__fish_complete_list , __fish_ephtrace_origins)'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -l min-latency -d 'Only assignments with at least this port search latency, such as 100us, 1ms or 0.5 (seconds)' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -l hook -d 'Kernel hook to use; `ephtrace doctor` shows which work here' -r -f -a "auto\t'The first of the hooks below that works here'

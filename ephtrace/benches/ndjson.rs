@@ -37,6 +37,7 @@ fn assignment(n: u32) -> Assignment {
         uid: Some(1000),
         cgroup_id: Some(8123),
         container: None,
+        names: None,
         flow: FlowKey {
             netns: Some(4_026_531_840),
             saddr: Ipv4Addr::LOCALHOST.into(),

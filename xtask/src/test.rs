@@ -94,6 +94,7 @@ fn this_kernel() -> Result<Tally> {
     let others = [
         ("EPHTRACE_PACKET_TOOLS", setup::unpacked::packet_tools(), "tools that record"),
         ("EPHTRACE_PROMETHEUS", setup::unpacked::prometheus(), "monitoring system"),
+        ("EPHTRACE_RUNTIMES", setup::unpacked::runtimes(), "container runtimes"),
     ];
     for (name, place, what) in others {
         match place {

@@ -20,7 +20,7 @@ mod storm;
 mod truth;
 mod ways;
 
-use std::{io, net::SocketAddr, os::fd::AsFd as _};
+use std::{io, net::SocketAddr, os::fd::AsFd as _, thread, time::Duration};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -64,6 +64,9 @@ enum Command {
         /// Connect the socket that standard input is
         #[arg(long)]
         inherited: bool,
+        /// Stay for so many milliseconds before the end
+        #[arg(long, default_value_t = 0, value_name = "MS")]
+        stay: u64,
     },
 }
 
@@ -77,7 +80,11 @@ fn main() -> Result<()> {
         Command::Exhaust(args) => exhaust::run(&args),
         Command::Search(args) => search::run(&args),
         Command::Pattern(args) => pattern::run(&args),
-        Command::Connect { to, way, inherited } => connect(to, &way, inherited),
+        Command::Connect { to, way, inherited, stay } => {
+            connect(to, &way, inherited)?;
+            thread::sleep(Duration::from_millis(stay));
+            Ok(())
+        }
     }
 }
 

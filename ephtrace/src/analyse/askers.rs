@@ -23,7 +23,8 @@ struct Asker {
 impl Askers {
     /// Counts the process of one assignment, as far as it is known.
     pub(super) fn observe(&mut self, assignment: &Assignment) {
-        let Assignment { pid, comm, container, .. } = assignment;
+        let Assignment { pid, comm, .. } = assignment;
+        let container = assignment.container_label();
         match &mut self.one {
             // A different name of the same process is the program that it has executed since.
             Some(one) if one.pid == *pid && (pid.is_some() || one.comm == *comm) => {
@@ -37,7 +38,7 @@ impl Askers {
             _ if pid.is_none() && comm.is_none() => {}
             one => {
                 self.several |= one.is_some();
-                *one = Some(Asker { pid: *pid, comm: *comm, container: container.clone() });
+                *one = Some(Asker { pid: *pid, comm: *comm, container: container.cloned() });
                 self.votes = 1;
             }
         }

@@ -1,6 +1,6 @@
 //! Assignments that found no room in the ring buffer and were only counted.
 
-use std::{cmp::Reverse, collections::HashMap, sync::Arc};
+use std::{cmp::Reverse, collections::HashMap};
 
 use ephtrace_common::{
     id_here,
@@ -9,7 +9,7 @@ use ephtrace_common::{
 use serde::Serialize;
 
 use super::storm::{Interval, Period};
-use crate::model::Comm;
+use crate::model::{Comm, grouping::By, task_names::Membership};
 
 /// Maximum number of listed processes.
 const LISTED: usize = 20;
@@ -57,10 +57,11 @@ impl Overflow {
         period: Period,
         rows: &[(TotalsKey, Totals)],
         other: Option<&Totals>,
-        mut container: impl FnMut(&TotalsKey, &Totals) -> Option<Arc<str>>,
+        mut membership: impl FnMut(&TotalsKey, &Totals) -> Option<Membership>,
     ) -> Self {
-        let by_process = LossesByProcess::new(rows, other, &mut container);
-        Self { interval: Interval::new(period, rows, other, container), by_process }
+        let by_process = LossesByProcess::new(rows, other, &mut membership);
+        let interval = Interval::new(period, rows, other, By::Process, membership);
+        Self { interval, by_process }
     }
 }
 
@@ -76,7 +77,7 @@ impl LossesByProcess {
     fn new(
         rows: &[(TotalsKey, Totals)],
         other: Option<&Totals>,
-        mut container: impl FnMut(&TotalsKey, &Totals) -> Option<Arc<str>>,
+        mut membership: impl FnMut(&TotalsKey, &Totals) -> Option<Membership>,
     ) -> Self {
         // A process may change its name, and its id may be reused.
         let mut processes: HashMap<_, Process<'_>> = HashMap::new();
@@ -93,7 +94,8 @@ impl LossesByProcess {
         let busiest = all.into_iter().map(|Process { row: (key, totals), lost }| ProcessLosses {
             pid: id_here(key.pid),
             comm: Comm::from_kernel(totals.comm).as_str().to_owned(),
-            container: container(key, totals).as_deref().map(str::to_owned),
+            container: membership(key, totals)
+                .and_then(|of| of.container.as_deref().map(str::to_owned)),
             lost,
         });
         Self {
@@ -123,7 +125,10 @@ mod tests {
             (1..=30).flat_map(|pid| [row(pid, 80, 1), row(pid, 443, pid.into())]).collect();
         let other = row(0, 0, 1000).1;
         let all: u64 = rows.iter().map(|(_, totals)| totals.assignments).sum();
-        let losses = LossesByProcess::new(&rows, Some(&other), |_, _| Some("pod".into()));
+        let of = |_: &TotalsKey, _: &Totals| {
+            Some(Membership { container: Some("pod".into()), names: None })
+        };
+        let losses = LossesByProcess::new(&rows, Some(&other), of);
         let listed: u64 = losses.busiest.iter().map(|one| one.lost).sum();
         assert_eq!(listed + losses.other_lost, all + 1000);
         assert_eq!((losses.busiest.len(), losses.other_processes), (20, 10));

@@ -10,7 +10,7 @@ use super::{
     ranges::{Judges, Ranges},
     summary::ProcessSummary,
 };
-use crate::model::{Assignment, Comm};
+use crate::model::{Assignment, Comm, task_names::Names};
 
 /// Maximum number of processes kept; each judge of one takes about 1 MiB if the process talks to
 /// thousands of destinations. Beyond it, quieter processes are evicted, and counted.
@@ -38,6 +38,7 @@ struct Name(Option<Comm>);
 struct Known {
     failures: u64,
     container: Option<Arc<str>>,
+    names: Option<Arc<Names>>,
     ranges: Ranges<FIRST>,
 }
 
@@ -79,6 +80,10 @@ impl Processes {
         if known.container.is_none() {
             known.container.clone_from(&assignment.container);
         }
+        // Names become known later, and may change.
+        if assignment.names.is_some() {
+            known.names.clone_from(&assignment.names);
+        }
         let Some(event) = event else {
             known.failures += 1;
             return;
@@ -100,14 +105,22 @@ impl Processes {
 
     /// Returns the summaries, busiest first, for a kernel that is known to have these `rules`.
     pub(super) fn summaries(&self, rules: KernelRules) -> Vec<ProcessSummary> {
-        let summary = |((id, name), entry): (&(u32, Name), &Entry<Known>)| ProcessSummary {
-            pid: id_here(*id),
-            comm: name.text().map(str::to_owned),
-            container: entry.value.container.as_deref().map(str::to_owned),
-            assignments: entry.count,
-            complete: entry.complete,
-            failures: entry.value.failures,
-            verdict: entry.value.ranges.said(rules).verdict,
+        let summary = |((id, name), entry): (&(u32, Name), &Entry<Known>)| {
+            let names = entry.value.names.as_deref().cloned().unwrap_or_default();
+            let text = |name: Option<Arc<str>>| name.map(|name| name.to_string());
+            ProcessSummary {
+                pid: id_here(*id),
+                comm: name.text().map(str::to_owned),
+                container: entry.value.container.as_deref().map(str::to_owned),
+                container_name: text(names.container_name),
+                pod: text(names.pod),
+                pod_namespace: text(names.pod_namespace),
+                unit: text(names.unit),
+                assignments: entry.count,
+                complete: entry.complete,
+                failures: entry.value.failures,
+                verdict: entry.value.ranges.said(rules).verdict,
+            }
         };
         self.known.ranked().into_iter().map(summary).collect()
     }

@@ -229,6 +229,14 @@ pub struct ProcessSummary {
     pub comm: Option<String>,
     /// Short id of the process's container, if it is in one.
     pub container: Option<String>,
+    /// Name of that container; null if unknown.
+    pub container_name: Option<String>,
+    /// Name of its pod; null if unknown.
+    pub pod: Option<String>,
+    /// Kubernetes namespace of that pod; null if unknown.
+    pub pod_namespace: Option<String>,
+    /// systemd unit of the process; null if unknown.
+    pub unit: Option<String>,
     /// Assignments, failed ones included.
     pub assignments: u64,
     /// Whether `assignments` is exact; otherwise it is a lower bound.

@@ -43,6 +43,7 @@ fn assigned(flow: FlowKey, sport: u16) -> Assignment {
         uid: None,
         cgroup_id: None,
         container: None,
+        names: None,
         flow,
         protocol: Some(Protocol::Tcp),
         origin: Some(Origin::Connect),

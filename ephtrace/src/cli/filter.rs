@@ -57,9 +57,21 @@ pub struct FilterArgs {
     pub cgroup: Vec<PathBuf>,
 
     /// Only tasks in this container or in a container inside it: id as `docker ps` shows it, or a
-    /// prefix of it; or a name of LXC or systemd-nspawn
+    /// prefix of it; or its name
     #[arg(long, value_name = "CONTAINER", value_delimiter = ',', conflicts_with = "cgroup")]
     pub container: Vec<String>,
+
+    /// Only tasks in this pod
+    #[arg(long, value_name = "[NAMESPACE/]POD", value_delimiter = ',')]
+    pub pod: Vec<String>,
+
+    /// Only tasks in pods of this Kubernetes namespace
+    #[arg(long, value_name = "NAMESPACE", value_delimiter = ',')]
+    pub namespace: Vec<String>,
+
+    /// Only tasks in this systemd unit, such as nginx.service or nginx
+    #[arg(long, value_name = "UNIT", value_delimiter = ',')]
+    pub unit: Vec<String>,
 
     /// Only IPv4
     #[arg(short = '4', long)]

@@ -27,7 +27,7 @@ pub use self::{
     doctor::DoctorArgs,
     explain::ExplainArgs,
     filter::{FilterArgs, OriginArg},
-    options::{HookArg, KernelArgs, PlotArg, ReadArgs, StopArgs, Verbosity, ViewArgs},
+    options::{ByArg, HookArg, KernelArgs, PlotArg, ReadArgs, StopArgs, Verbosity, ViewArgs},
     ports::PortsArgs,
     record::RecordArgs,
     report::ReportArgs,

@@ -89,6 +89,20 @@ pub struct StopArgs {
     pub duration: Option<String>,
 }
 
+/// What rows are grouped by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ByArg {
+    /// Processes of one name in one container
+    #[default]
+    Process,
+    /// A container
+    Container,
+    /// A pod of Kubernetes
+    Pod,
+    /// A systemd unit
+    Unit,
+}
+
 /// How to see assignments.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Kernel")]

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::{
     number::whole,
-    options::{ReadArgs, Verbosity},
+    options::{ByArg, ReadArgs, Verbosity},
 };
 
 pub(super) const EXAMPLES: &str = "\
@@ -14,6 +14,8 @@ Examples:
   sudo ephtrace ports                  the fullest destinations, and who holds the ports
   sudo ephtrace ports --netns all      of all network namespaces, containers too
   sudo ephtrace ports --netns blue,/proc/181/ns/net
+  sudo ephtrace ports --netns all --by pod
+                                       which pods hold the ports
   sudo ephtrace ports --from ports.ndjson
                                        also who opened what is now in TIME_WAIT
   ephtrace ports --json | jq '.namespaces[0].destinations[0].mark'
@@ -27,6 +29,10 @@ pub struct PortsArgs {
     /// netns`, or all
     #[arg(long, value_name = "NETNS", value_delimiter = ',')]
     pub netns: Vec<String>,
+
+    /// What a holder of ports is
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
+    pub by: ByArg,
 
     /// List at most N destinations per namespace; the others are summed up
     #[arg(long, value_name = "N", default_value_t = 10,

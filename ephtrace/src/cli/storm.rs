@@ -5,7 +5,7 @@ use clap::Args;
 use super::{
     filter::FilterArgs,
     number::whole,
-    options::{KernelArgs, Verbosity},
+    options::{ByArg, KernelArgs, Verbosity},
 };
 
 pub(super) const EXAMPLES: &str = "\
@@ -13,6 +13,7 @@ Examples:
   sudo ephtrace storm                  once a second, until Ctrl-C
   sudo ephtrace storm 5 12             twelve times, every five seconds
   sudo ephtrace storm 10 1 -c nginx    ten seconds, one program only
+  sudo ephtrace storm --by pod         a row for each pod
   sudo ephtrace storm --json | jq '.findings[].sentence'
 
 The kernel does all counting, so the overhead does not grow with the storm.";
@@ -44,6 +45,10 @@ pub struct StormArgs {
     /// Show all columns and whole lines, even on a narrow terminal
     #[arg(short, long)]
     pub wide: bool,
+
+    /// What a row is about
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
+    pub by: ByArg,
 
     /// Number of rows that the kernel keeps per report
     #[arg(long, value_name = "ROWS", hide = true, value_parser = whole::<u32>(0..=u32::MAX.into()))]

@@ -18,14 +18,13 @@ use crate::{
     },
     cli::{CheckArgs, FilterArgs},
     host::{
-        containers::Containers,
         netns,
         rights::{Account, Rights},
         snapshot::{self, Which},
         taken_by,
     },
     inventory::{Inventory, PastOwners, facts},
-    model::{Filter, Hook},
+    model::{Filter, Hook, grouping::By},
     output::{
         Kind,
         tables::check::{CheckInput, CheckReport, CheckStatus, Limits, Thresholds},
@@ -33,7 +32,7 @@ use crate::{
     },
     pipeline::{
         announce,
-        counting::{Counting, CountingOptions, CumulativeTotals},
+        counting::{Counting, CountingOptions, CumulativeTotals, Naming},
         rights::{self, Later},
         timing::{DRAIN_EVERY, block_on},
     },
@@ -221,6 +220,7 @@ async fn count(settings: &CheckSettings) -> Result<(Interval, u64, Vec<String>)>
         log_level: 0,
     };
     let mut counting = Counting::start(what).await?;
+    let mut naming = Naming::new(&settings.filter, By::Process);
     // The one-line answer has no room for missing rights.
     let _ = rights::restrict(&counting.tracer, Later::COUNTING);
     let mut whole = CumulativeTotals::since(counting.since_ns);
@@ -234,7 +234,7 @@ async fn count(settings: &CheckSettings) -> Result<(Interval, u64, Vec<String>)>
     for taken in &rest.taken {
         whole.add(taken);
     }
-    let interval = whole.interval(0, rest.stopped_ns, &mut Containers::of_traced());
+    let interval = whole.interval(0, rest.stopped_ns, &mut naming);
     let unseen = counting.tracer.unseen_failures().into_iter().collect();
     Ok((interval, rest.losses.total(), unseen))
 }

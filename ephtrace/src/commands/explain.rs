@@ -139,7 +139,7 @@ fn of_question(
     let looked = explain::look(named, question, probe)?;
     let wanted: Wanted = looked.inodes(question).collect();
     let holders = holders::find(Path::new(PROC), wanted).map_err(InventoryError::Proc)?;
-    let owners = Owners { open: &holders.open, past_owners: history };
+    let owners = Owners::new(&holders.open, history);
     let (mut namespace, seen) = looked.describe(owners);
     let answer = answer(question, &seen, owners).at(&namespace.place);
     let Question::Destination(to) = question else { return Ok((answer, None, Vec::new())) };

@@ -46,7 +46,12 @@ pub fn run(args: &PortsArgs) -> Result<ExitCode> {
         Some(path) => read_openers(path, parse::max_memory(&args.read)?)?,
         None => PastOwners::default(),
     };
-    let mut inventory = snapshot::snapshot(&which, args.limit.max(LOOKED_AT), &past_owners)?;
+    let mut inventory = snapshot::snapshot_by(
+        settings::grouping(args.by),
+        &which,
+        args.limit.max(LOOKED_AT),
+        &past_owners,
+    )?;
     let found = findings(&facts::of_inventory(&inventory));
     let mut text = Vec::new();
     if args.json {

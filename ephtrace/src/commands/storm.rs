@@ -15,23 +15,23 @@ use std::{
 use anyhow::{Context as _, Result};
 use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 
-use super::settings::{UsageError, account, build_live_filter, named_hook, parse};
+use super::settings::{UsageError, account, build_live_filter, grouping, named_hook, parse};
 use crate::{
     analyse::{
         findings::{Facts, Finding, findings},
         storm::{Detector, Interval},
     },
     cli::StormArgs,
-    host::{clock::Clock, containers::Containers, rights::Account},
-    model::{Filter, Hook, losses::Losses},
+    host::{clock::Clock, rights::Account},
+    model::{Filter, Hook, grouping::By, losses::Losses},
     output::{
         Paper,
         stuck::unread,
         tables::storm::{IntervalReport, LOOK, WHOLE, write_findings, write_held},
     },
     pipeline::{
-        announce::{announce, tell, tell_blinded, tell_module},
-        counting::{self, Counting, CountingOptions, CumulativeTotals},
+        announce::{announce, tell, tell_blinded, tell_module, tell_names},
+        counting::{self, Counting, CountingOptions, CumulativeTotals, Naming},
         occupancy::Occupancy,
         rights::{self, Later},
         signals::ShutdownSignals,
@@ -60,6 +60,8 @@ pub struct StormSettings {
     /// Number of rows that the kernel keeps room for; `None` for as many as its memory bound
     /// allows.
     pub rows: Option<u32>,
+    /// What rows are grouped by.
+    pub by: By,
     /// Assignments to count.
     pub filter: Filter,
     /// The named hook; `None` for the first that works.
@@ -76,7 +78,7 @@ impl TryFrom<StormArgs> for StormSettings {
     type Error = UsageError;
 
     fn try_from(args: StormArgs) -> Result<Self, UsageError> {
-        let StormArgs { interval, count, duration, limit, json, wide, rows, .. } = args;
+        let StormArgs { interval, count, duration, limit, json, wide, by, rows, .. } = args;
         let StormArgs { filter, kernel, verbosity, .. } = args;
         Ok(Self {
             interval: parse_interval(&interval)?,
@@ -85,6 +87,7 @@ impl TryFrom<StormArgs> for StormSettings {
             limit: (limit > 0).then_some(limit),
             json,
             wide,
+            by: grouping(by),
             rows,
             filter: build_live_filter(&filter)?,
             hook: named_hook(kernel.hook),
@@ -128,6 +131,7 @@ async fn watch(settings: &StormSettings, log_level: u8) -> Result<()> {
         log_level,
     };
     let counting = Counting::start(what).await?;
+    let naming = Naming::new(&settings.filter, settings.by);
     let missing = rights::restrict(&counting.tracer, Later::COUNTING);
     if !settings.quiet {
         announce(&counting.tracer);
@@ -135,8 +139,9 @@ async fn watch(settings: &StormSettings, log_level: u8) -> Result<()> {
             tell(&format!("not seen: {unseen}"));
         }
         missing.tell();
+        tell_names(&settings.filter.names);
     }
-    let mut storm = Storm::new(settings, counting);
+    let mut storm = Storm::new(settings, counting, naming);
     let begun = Instant::now();
     let end = settings.duration.map(|duration| begun + duration);
     let mut ticks = interval_at(begun + settings.interval, settings.interval);
@@ -163,7 +168,7 @@ async fn watch(settings: &StormSettings, log_level: u8) -> Result<()> {
 struct Storm<'a> {
     settings: &'a StormSettings,
     counting: Counting,
-    containers: Containers,
+    naming: Naming,
     detector: Detector,
     occupancy: Occupancy,
     whole: CumulativeTotals,
@@ -171,12 +176,12 @@ struct Storm<'a> {
 }
 
 impl<'a> Storm<'a> {
-    fn new(settings: &'a StormSettings, counting: Counting) -> Self {
+    fn new(settings: &'a StormSettings, counting: Counting, naming: Naming) -> Self {
         Self {
             settings,
             whole: CumulativeTotals::since(counting.since_ns),
             counting,
-            containers: Containers::of_traced(),
+            naming,
             detector: Detector::default(),
             occupancy: Occupancy::new(settings.interval),
             told: BTreeSet::new(),
@@ -188,8 +193,8 @@ impl<'a> Storm<'a> {
         let (taken, duration_ns) = self.counting.take().await?;
         let end_ns = unix_ns(self.counting.since_ns)?;
         let (rows, other) = (&taken.rows, taken.other.as_ref());
-        let containers = &mut self.containers;
-        let mut interval = counting::interval(end_ns, duration_ns, rows, other, containers);
+        let naming = &mut self.naming;
+        let mut interval = counting::interval(end_ns, duration_ns, rows, other, naming);
         self.whole.add(&taken);
         let mut facts =
             Facts { storm: self.detector.observe(&interval), ..counting::facts(&interval) };
@@ -229,10 +234,10 @@ impl<'a> Storm<'a> {
         for taken in &rest.taken {
             self.whole.add(taken);
             let (rows, other) = (&taken.rows, taken.other.as_ref());
-            let last = counting::interval(end_ns, 0, rows, other, &mut self.containers);
+            let last = counting::interval(end_ns, 0, rows, other, &mut self.naming);
             self.occupancy.count(&last.rows);
         }
-        let mut interval = self.whole.interval(end_ns, rest.stopped_ns, &mut self.containers);
+        let mut interval = self.whole.interval(end_ns, rest.stopped_ns, &mut self.naming);
         let mut facts = counting::facts(&interval);
         self.occupancy.look(&mut interval, &mut facts);
         let found = findings(&facts);

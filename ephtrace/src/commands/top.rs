@@ -225,7 +225,7 @@ mod tests {
             listing,
         );
         let (open, past_owners) = (OpenSockets::default(), PastOwners::default());
-        census.describe(9, Owners { open: &open, past_owners: &past_owners })
+        census.describe(9, Owners::new(&open, &past_owners))
     }
 
     #[test]

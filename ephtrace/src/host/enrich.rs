@@ -1,4 +1,5 @@
-//! Facts that the kernel half does not report: container, and the process name if it is missing.
+//! Facts that the kernel half does not report: container, pod and unit with their names, and the
+//! process name if it is missing.
 
 use std::{fs, num::NonZeroUsize, path::PathBuf};
 
@@ -47,7 +48,8 @@ impl Enricher {
         let Some(pid) = assignment.pid else { return };
         let now_ns = assignment.ts_ns;
         if assignment.container.is_none() {
-            assignment.container = self.containers.container(pid, assignment.cgroup_id, now_ns);
+            let found = self.containers.find(pid, assignment.cgroup_id, now_ns);
+            (assignment.container, assignment.names) = (found.container, found.names);
         }
         if assignment.comm.is_none() {
             assignment.comm = self.name(pid, now_ns);

@@ -14,6 +14,7 @@ use nix::fcntl::readlinkat;
 use rustc_hash::FxBuildHasher;
 
 use super::containers::Containers;
+use super::names;
 use super::netns::processes;
 use crate::inventory::owners::{OpenSockets, Process};
 use crate::model::Comm;
@@ -37,7 +38,7 @@ pub fn find(proc: &Path, mut wanted: Wanted) -> io::Result<Holders> {
     if wanted.is_empty() {
         return Ok(holders);
     }
-    let mut containers = Containers::new(proc);
+    let mut containers = Containers::new(proc).with_names(names::of_host());
     for folder in processes(proc)? {
         match sockets(&folder, &mut wanted) {
             Ok(inodes) if inodes.is_empty() => {}
@@ -87,7 +88,7 @@ fn describe(folder: &Path, containers: &mut Containers) -> Process {
     let comm = fs::read(folder.join("comm")).ok();
     let comm = comm.map(|name| Comm::new(String::from_utf8_lossy(&name).trim_end()));
     // Each process is asked for once, so that time does not matter.
-    Process { pid, comm, container: containers.container(pid, None, 0) }
+    Process { pid, comm, of: containers.find(pid, None, 0) }
 }
 
 fn pid(folder: &Path) -> u32 {

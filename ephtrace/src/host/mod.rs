@@ -11,6 +11,7 @@ pub(crate) mod file_lock;
 pub mod hidden;
 pub mod holders;
 pub mod mounts;
+pub mod names;
 pub mod netns;
 pub mod ns_file;
 pub mod pid_namespace;

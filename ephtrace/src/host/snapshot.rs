@@ -21,12 +21,15 @@ use super::{
     sock_diag::{self, DiagError, Transport},
     sysctl::{self, PROC_SYS_NET, SysctlError},
 };
-use crate::inventory::{
-    Inventory, Namespace, PastOwners, Unreadable,
-    census::{Census, Listing},
-    namespace::{NetnsRef, Source},
-    owners::Owners,
-    sysctls::Sysctls,
+use crate::{
+    inventory::{
+        Inventory, Namespace, PastOwners, Unreadable,
+        census::{Census, Listing},
+        namespace::{NetnsRef, Source},
+        owners::Owners,
+        sysctls::Sysctls,
+    },
+    model::grouping::By,
 };
 
 /// Number of attempts to read a list that changes while the kernel writes it.
@@ -99,10 +102,20 @@ pub fn snapshot(
     limit: usize,
     past_owners: &PastOwners,
 ) -> Result<Inventory, InventoryError> {
+    snapshot_by(By::Process, which, limit, past_owners)
+}
+
+/// Takes an inventory like [`snapshot`], with holders grouped `by`.
+pub fn snapshot_by(
+    by: By,
+    which: &Which,
+    limit: usize,
+    past_owners: &PastOwners,
+) -> Result<Inventory, InventoryError> {
     let looked = Looked::at(which)?;
     let wanted: Wanted = looked.censuses.iter().flat_map(|census| census.inodes(limit)).collect();
     let holders = holders::find(Path::new(PROC), wanted).map_err(InventoryError::Proc)?;
-    Ok(looked.describe(limit, &holders, past_owners))
+    Ok(looked.describe(limit, &holders, past_owners, by))
 }
 
 /// Takes an inventory like [`snapshot`], without the holders of sockets: for periodic callers.
@@ -111,7 +124,7 @@ pub fn snapshot_without_holders(
     limit: usize,
     past_owners: &PastOwners,
 ) -> Result<Inventory, InventoryError> {
-    Ok(Looked::at(which)?.describe(limit, &Holders::default(), past_owners))
+    Ok(Looked::at(which)?.describe(limit, &Holders::default(), past_owners, By::Process))
 }
 
 /// Namespaces that were looked at.
@@ -133,8 +146,14 @@ impl Looked {
         Ok(looked)
     }
 
-    fn describe(self, limit: usize, holders: &Holders, past_owners: &PastOwners) -> Inventory {
-        let owners = Owners { open: &holders.open, past_owners };
+    fn describe(
+        self,
+        limit: usize,
+        holders: &Holders,
+        past_owners: &PastOwners,
+        by: By,
+    ) -> Inventory {
+        let owners = Owners { by, ..Owners::new(&holders.open, past_owners) };
         let censuses = self.censuses.into_iter();
         let mut namespaces: Vec<Namespace> =
             censuses.map(|census| census.describe(limit, owners)).collect();

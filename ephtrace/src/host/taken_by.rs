@@ -57,7 +57,7 @@ fn find(flow: &FlowKey, port: u16) -> Option<TakenBy> {
     let process = holders.open.get(&socket.inode);
     let who = process.and_then(|process| {
         let comm = process.comm.as_ref().map(Comm::as_str);
-        process_name(comm, Some(process.pid), process.container.as_deref())
+        process_name(comm, Some(process.pid), process.of.label().map(|label| &**label))
     });
     Some(TakenBy { state: socket.state.ss_name(), who })
 }

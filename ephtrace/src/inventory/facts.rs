@@ -144,7 +144,7 @@ fn held_by(holders: &[Holder], program: Option<&Program>, ports: u32) -> Option<
         let is_all = |holder: &&Holder| {
             holder.owner.comm.as_deref() == Some(&*program.comm) && holder.ports == program.ports
         };
-        let container = holders.iter().find(is_all).and_then(|all| all.owner.container.as_deref());
+        let container = holders.iter().find(is_all).and_then(|all| all.owner.container_label());
         let name = many(&program.comm, program.pid, program);
         return Some(format!("mostly {}", in_container(name, container)));
     }
@@ -167,12 +167,18 @@ fn many(name: &str, pid: Option<u32>, program: &Program) -> String {
 }
 
 fn who(holder: &Holder) -> String {
-    let Owner { comm, container, .. } = &holder.owner;
+    if let Some(group) = &holder.group {
+        return match holder.processes {
+            0 | 1 => group.clone(),
+            many => format!("{group} ({many} processes)"),
+        };
+    }
+    let (comm, container) = (&holder.owner.comm, holder.owner.container_label());
     if holder.processes < 2 {
         return owner(&holder.owner);
     }
     let name = comm.as_deref().unwrap_or("a program");
-    in_container(format!("{name} ({} processes)", holder.processes), container.as_deref())
+    in_container(format!("{name} ({} processes)", holder.processes), container)
 }
 
 fn namespace(namespace: &Namespace) -> NetnsFacts {
@@ -243,8 +249,8 @@ fn tracked(counts: TrackerCounts) -> TrackedFacts {
     TrackedFacts { insert_failed, drop, early_drop, search_restart, is_now: false }
 }
 
-fn owner(Owner { pid, comm, container }: &Owner) -> String {
-    let name = process_name(comm.as_deref(), *pid, container.as_deref());
+fn owner(owner: &Owner) -> String {
+    let name = process_name(owner.comm.as_deref(), owner.pid, owner.container_label());
     name.unwrap_or_else(|| "a process".to_owned())
 }
 
@@ -291,9 +297,7 @@ mod tests {
         let census = Census::new(NetnsRef { netns: 7, ..NetnsRef::default() }, sysctls, listing);
         Inventory {
             ts_ns: 0,
-            namespaces: vec![
-                census.describe(10, Owners { open: &open, past_owners: &past_owners }),
-            ],
+            namespaces: vec![census.describe(10, Owners::new(&open, &past_owners))],
             unreadable: Vec::new(),
             hidden_processes: None,
             hidden_holders: Some(0),
@@ -338,7 +342,9 @@ mod tests {
                 pid: Some(7),
                 comm: Some(comm.to_owned()),
                 container: container.map(str::to_owned),
+                ..Owner::default()
             },
+            group: None,
             processes: 1,
             ports,
             open: ports,

@@ -9,7 +9,7 @@ use super::{
     past_owners::{PastOwners, unspecified},
     socket::Socket,
 };
-use crate::model::{Comm, Origin};
+use crate::model::{Comm, Origin, grouping::By, task_names::Membership};
 
 /// Origins of a port that a socket has before it connects.
 const OF_BOUND: [Origin; 3] = [Origin::Bind, Origin::Listen, Origin::Explicit];
@@ -21,8 +21,8 @@ pub struct Process {
     pub pid: u32,
     /// Name of the process.
     pub comm: Option<Comm>,
-    /// Short id of the process's container.
-    pub container: Option<Arc<str>>,
+    /// Container of the process, and its names.
+    pub of: Membership,
 }
 
 /// Process that has each socket open, by the socket's inode number.
@@ -35,10 +35,12 @@ pub struct Owners<'a> {
     pub open: &'a OpenSockets,
     /// Processes that opened connections which are closed since.
     pub past_owners: &'a PastOwners,
+    /// What holders are grouped by.
+    pub by: By,
 }
 
 /// Owner of a socket.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Owner {
     /// Process id; null if the recording does not contain it.
@@ -47,15 +49,59 @@ pub struct Owner {
     pub comm: Option<String>,
     /// Short id of the process's container.
     pub container: Option<String>,
+    /// Name of that container; null if unknown.
+    pub container_name: Option<String>,
+    /// Name of its pod; null if unknown.
+    pub pod: Option<String>,
+    /// Kubernetes namespace of that pod; null if unknown.
+    pub pod_namespace: Option<String>,
+    /// systemd unit of the process; null if unknown.
+    pub unit: Option<String>,
 }
 
-/// Processes of one name in one container that have ports.
+impl Owner {
+    fn new(pid: Option<u32>, comm: Option<Comm>, of: &Membership) -> Self {
+        let names = of.names.as_deref().cloned().unwrap_or_default();
+        let text = |name: Option<Arc<str>>| name.map(|name| name.to_string());
+        Self {
+            pid,
+            comm: comm.map(|comm| comm.as_str().to_owned()),
+            container: text(of.container.clone()),
+            container_name: text(names.container_name),
+            pod: text(names.pod),
+            pod_namespace: text(names.pod_namespace),
+            unit: text(names.unit),
+        }
+    }
+
+    /// Returns the name of the container, or its id where the name is unknown.
+    pub fn container_label(&self) -> Option<&str> {
+        self.container_name.as_deref().or(self.container.as_deref())
+    }
+
+    /// Returns the name of the group that it belongs to; `None` if it is in none, and by process.
+    pub fn group(&self, by: By) -> Option<String> {
+        match by {
+            By::Process => None,
+            By::Container => self.container_label().map(str::to_owned),
+            By::Pod => match (self.pod_namespace.as_deref(), self.pod.as_deref()?) {
+                (Some(namespace), pod) => Some(format!("{namespace}/{pod}")),
+                (None, pod) => Some(pod.to_owned()),
+            },
+            By::Unit => self.unit.clone(),
+        }
+    }
+}
+
+/// Processes of one name in one container that have ports, or those of a group that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Holder {
     /// The process; of several, the one with most of the ports.
     #[serde(flatten)]
     pub owner: Owner,
+    /// Name of the container, pod or unit that this is about (`--by`); null for processes.
+    pub group: Option<String>,
     /// Number of processes.
     #[serde(rename = "process_count")]
     pub processes: u32,
@@ -93,17 +139,19 @@ pub(super) struct Owned {
     pub(super) is_open: bool,
 }
 
+impl<'a> Owners<'a> {
+    /// Creates owners, grouped by process.
+    pub fn new(open: &'a OpenSockets, past_owners: &'a PastOwners) -> Self {
+        Self { open, past_owners, by: By::Process }
+    }
+}
+
 impl Owners<'_> {
     /// Returns the owner of `socket` of namespace `netns`.
     pub(super) fn of(&self, netns: u32, socket: &Socket) -> Option<Owned> {
         self.holder(socket).or_else(|| {
             let past_owner = self.past_owners.of(socket.flow(Some(netns)), socket.sport)?;
-            let comm = past_owner.comm.as_ref().map(|comm| comm.as_str().to_owned());
-            let by = Owner {
-                pid: past_owner.pid,
-                comm,
-                container: past_owner.container.as_deref().map(str::to_owned),
-            };
+            let by = Owner::new(past_owner.pid, past_owner.comm, &past_owner.of);
             (by.pid.is_some() || by.comm.is_some()).then_some(Owned { by, is_open: false })
         })
     }
@@ -111,12 +159,7 @@ impl Owners<'_> {
     /// Returns the process that has `socket` open.
     pub(super) fn holder(&self, socket: &Socket) -> Option<Owned> {
         let process = self.open.get(&socket.inode).filter(|_| socket.inode != 0)?;
-        let comm = process.comm.as_ref().map(|comm| comm.as_str().to_owned());
-        let by = Owner {
-            pid: Some(process.pid),
-            comm,
-            container: process.container.as_deref().map(str::to_owned),
-        };
+        let by = Owner::new(Some(process.pid), process.comm, &process.of);
         Some(Owned { by, is_open: true })
     }
 

@@ -4,12 +4,11 @@
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     num::NonZeroUsize,
-    sync::Arc,
 };
 
 use lru::LruCache;
 
-use crate::model::{Assignment, Comm, FlowKey, Origin, Protocol};
+use crate::model::{Assignment, Comm, FlowKey, Origin, Protocol, task_names::Membership};
 
 /// Maximum number of remembered connections: the default limit of Linux on sockets in `TIME_WAIT`
 /// (`net.ipv4.tcp_max_tw_buckets`).
@@ -24,8 +23,8 @@ pub struct PastOwner {
     pub pid: Option<u32>,
     /// Name of the process.
     pub comm: Option<Comm>,
-    /// Container of the process.
-    pub container: Option<Arc<str>>,
+    /// Container of the process, and its names.
+    pub of: Membership,
     /// Origin of the port.
     pub origin: Option<Origin>,
 }
@@ -68,7 +67,10 @@ impl PastOwners {
             ts_ns: assignment.ts_ns,
             pid: assignment.pid,
             comm: assignment.comm,
-            container: assignment.container.clone(),
+            of: Membership {
+                container: assignment.container.clone(),
+                names: assignment.names.clone(),
+            },
             origin: assignment.origin,
         };
         if self.known.push(key, past_owner).is_some_and(|(old, _)| old != key) {

@@ -9,6 +9,7 @@ use super::{
     flow::FlowKey,
     port_range::{PortRange, RangeInForce},
     search::{Pass, Unknown},
+    task_names::Names,
 };
 
 /// One decision of the kernel: this socket gets this local port, or none.
@@ -31,6 +32,8 @@ pub struct Assignment {
     pub cgroup_id: Option<u64>,
     /// Short id of the task's container, if it is in one.
     pub container: Option<Arc<str>>,
+    /// Names of its container, pod and unit; `None` if none is known.
+    pub names: Option<Arc<Names>>,
     /// Key of the kernel's hash.
     pub flow: FlowKey,
     /// Transport protocol.
@@ -78,6 +81,17 @@ impl Assignment {
     /// Returns the ports that the search could choose from.
     pub fn ports(&self) -> Option<PortRange> {
         self.range.map(|range| range.ports)
+    }
+
+    /// Returns the name of the container, or its id where the name is unknown.
+    pub fn container_label(&self) -> Option<&Arc<str>> {
+        let name = self.names.as_ref().and_then(|names| names.container_name.as_ref());
+        name.or(self.container.as_ref())
+    }
+
+    /// Returns the pod as `NAMESPACE/NAME`, as far as known.
+    pub fn full_pod(&self) -> Option<String> {
+        self.names.as_ref()?.full_pod()
     }
 
     /// Returns whether the kernel found no port.

@@ -113,3 +113,27 @@ pub struct Column {
     /// Stores a recorded value.
     pub read: Read,
 }
+
+/// Kind of a column's values, and their meaning.
+pub(super) type About = (Kind, &'static str);
+
+/// Creates a column of numbers without a unit, or of text, which may be null.
+pub(super) const fn column(
+    name: &'static str,
+    header: &'static str,
+    (kind, meaning): About,
+    value: for<'a> fn(&'a Assignment) -> Value<'a>,
+    read: Read,
+) -> Column {
+    Column { name, header, unit: Unit::None, kind, is_optional: true, meaning, value, read }
+}
+
+/// Gives a column a unit.
+pub(super) const fn with_unit(column: Column, unit: Unit) -> Column {
+    Column { unit, ..column }
+}
+
+/// Makes a column one without nulls.
+pub(super) const fn never_null(column: Column) -> Column {
+    Column { is_optional: false, ..column }
+}

@@ -6,36 +6,18 @@
 
 use ephtrace_common::{Hook, Origin, Protocol};
 
-pub use super::column::{Column, Kind, Read, Unit, Value};
+pub use super::{
+    column::{Column, Kind, Read, Unit, Value},
+    name_columns::{CONTAINER_NAME, IMAGE, POD, POD_NAMESPACE, UNIT},
+};
 use super::{
-    assignment::Assignment,
+    column::{column, never_null, with_unit},
     comm::Comm,
     draft::Draft,
     errno::errno_name,
     port_range::RangeSource,
     search::{Pass, Unknown},
 };
-
-/// Kind of a column's values, and their meaning.
-type About = (Kind, &'static str);
-
-const fn column(
-    name: &'static str,
-    header: &'static str,
-    (kind, meaning): About,
-    value: for<'a> fn(&'a Assignment) -> Value<'a>,
-    read: Read,
-) -> Column {
-    Column { name, header, unit: Unit::None, kind, is_optional: true, meaning, value, read }
-}
-
-const fn with_unit(column: Column, unit: Unit) -> Column {
-    Column { unit, ..column }
-}
-
-const fn never_null(column: Column) -> Column {
-    Column { is_optional: false, ..column }
-}
 
 const ID32: Kind = Kind::Unsigned(32);
 const ID64: Kind = Kind::Unsigned(64);
@@ -316,7 +298,7 @@ pub const HOST_PID: Column = column(
 pub const NEEDED: [&str; 5] = [TS_NS.name, SADDR.name, SPORT.name, DADDR.name, DPORT.name];
 
 /// All columns, in the order of JSON and CSV.
-pub static COLUMNS: [Column; 32] = [
+pub static COLUMNS: [Column; 37] = [
     TS,
     TS_NS,
     PID,
@@ -326,6 +308,11 @@ pub static COLUMNS: [Column; 32] = [
     NETNS,
     CGROUP_ID,
     CONTAINER,
+    CONTAINER_NAME,
+    IMAGE,
+    POD,
+    POD_NAMESPACE,
+    UNIT,
     FAMILY,
     PROTOCOL,
     ORIGIN,

@@ -6,6 +6,7 @@ use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 use ephtrace_common::Origin;
 use ipnet::Ipv6Net;
 
+pub use super::name_filter::{ContainerName, NameFilter, PodName, UnitName};
 use super::{assignment::Assignment, comm::Comm, flow::Family, port_range::PortRange};
 
 /// Filter of assignments. An empty list keeps all.
@@ -29,8 +30,8 @@ pub struct Filter {
     pub netns: BTreeSet<u32>,
     /// cgroups; tasks in them or below are kept.
     pub cgroups: Vec<Cgroup>,
-    /// Containers, by id or name, of a recording: the kernel half compares cgroups.
-    pub containers: Vec<ContainerName>,
+    /// Containers, pods and units by name: the kernel half compares cgroups.
+    pub names: NameFilter,
     /// Origins of assignments.
     pub origins: Vec<Origin>,
     /// Address family.
@@ -51,38 +52,6 @@ pub struct Cgroup {
     pub id: u64,
     /// Depth in the hierarchy; the root is 0.
     pub level: u32,
-}
-
-/// A container as a user names it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ContainerName(String);
-
-/// Number of digits from which on a prefix identifies a container.
-const ID_DIGITS: usize = 4;
-
-impl ContainerName {
-    /// Creates a name from an id, its beginning, or a name.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// Returns the text as typed.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Returns whether it means the container that outputs call `known`: by a short id, or a name.
-    pub fn means(&self, known: &str) -> bool {
-        let is_id =
-            self.0.len() >= ID_DIGITS && self.0.bytes().all(|digit| digit.is_ascii_hexdigit());
-        let is_part = known.starts_with(&self.0) || self.0.starts_with(known);
-        known == self.0 || is_id && is_short_id(known) && is_part
-    }
-}
-
-/// Returns whether a container is known by the first digits of its id.
-fn is_short_id(known: &str) -> bool {
-    known.len() == 12 && known.bytes().all(|digit| digit.is_ascii_hexdigit())
 }
 
 /// A network, IPv4 in its IPv4-mapped form: `::/0` contains IPv4 addresses, too, as in the kernel
@@ -131,9 +100,7 @@ impl Filter {
         is_in(&self.pids, assignment.pid)
             && is_in(&self.uids, assignment.uid)
             && is_in(&self.netns, assignment.flow.netns)
-            && any_or_all(&self.containers, assignment.container.as_deref(), |one, known| {
-                one.means(known)
-            })
+            && self.names.matches(assignment.container.as_deref(), assignment.names.as_deref())
             && any_or_all(&self.comms, assignment.comm, |one, comm| *one == comm)
             && any_or_all(&self.origins, assignment.origin, |one, origin| *one == origin)
     }
@@ -206,23 +173,6 @@ mod tests {
         assert!(!filter.matches(&curl()));
         filter.pids.insert(42);
         assert!(filter.matches(&curl()));
-    }
-
-    #[test]
-    fn a_container_is_meant_by_its_id_or_name() {
-        let means = |text: &str, known| ContainerName::new(text).means(known);
-        let short = "3f8a9c0d1e2b";
-        for text in ["3f8a", short, "3f8a9c0d1e2b77"] {
-            assert!(means(text, short), "{text}");
-        }
-        for text in ["3f8", "3f8b", "f8a9", "", "web", "3f8a9c0d1e2c77"] {
-            assert!(!means(text, short), "{text}");
-        }
-        assert!(means("web", "web") && !means("web", "web-1") && !means("beef", "beefy"));
-        let in_it = Assignment { container: Some(short.into()), ..curl() };
-        let containers = vec![ContainerName::new("web"), ContainerName::new("3f8a9c")];
-        let filter = Filter { containers, ..Filter::default() };
-        assert!(filter.matches(&in_it) && !filter.matches(&curl()));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::{
         sites::{self, Site},
         tracer::Tracer,
     },
-    model::{Origin, escape::shown, human_duration::HumanDuration},
+    model::{Origin, escape::shown, filter::NameFilter, human_duration::HumanDuration},
     output::{Paper, stream::parquet::Options},
 };
 
@@ -34,6 +34,16 @@ fn unseen(tracer: &Tracer) -> Vec<&'static str> {
         names.push("udp without bind");
     }
     names
+}
+
+/// Prints a line if names are compared, which the kernel half can't do.
+pub(crate) fn tell_names(names: &NameFilter) {
+    if !names.is_empty() {
+        tell(
+            "names are compared outside the kernel: all else is read, too; containers that start \
+             later count",
+        );
+    }
 }
 
 /// Returns the other network namespaces, in words, for an answer that is about one; `None` if there

@@ -4,7 +4,7 @@ use anyhow::Result;
 use tokio::time::sleep;
 
 use super::{
-    announce::{announce, tell_recording},
+    announce::{announce, tell_names, tell_recording},
     live::Pipeline,
     rights::{self, Later},
     settings::TraceSettings,
@@ -62,6 +62,7 @@ pub(crate) async fn settle(
         announce(pipeline.tracer());
         tell_recording(settings);
         missing.tell();
+        tell_names(&settings.filter.names);
     }
     Ok(())
 }

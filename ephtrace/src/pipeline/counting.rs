@@ -7,7 +7,6 @@
 use std::{
     collections::{HashMap, hash_map::Entry},
     path::Path,
-    sync::Arc,
 };
 
 use anyhow::{Context as _, Result};
@@ -36,7 +35,7 @@ use crate::{
         totals::{self, Taken, TotalsReader},
         tracer::Tracer,
     },
-    model::{Filter, losses::Losses},
+    model::{Filter, filter::NameFilter, grouping::By, losses::Losses, task_names::Membership},
 };
 
 /// Size of the unused ring buffer: the minimum.
@@ -167,23 +166,18 @@ impl CumulativeTotals {
 
     /// Returns the interval that ends at `end_ns` on the wall clock; `now_ns` is that moment on the
     /// clock of `began_ns`.
-    pub(crate) fn interval(
-        &self,
-        end_ns: u64,
-        now_ns: u64,
-        containers: &mut Containers,
-    ) -> Interval {
+    pub(crate) fn interval(&self, end_ns: u64, now_ns: u64, naming: &mut Naming) -> Interval {
         let duration_ns = now_ns.saturating_sub(self.began_ns);
-        interval(end_ns, duration_ns, &self.rows(), self.other.as_ref(), containers)
+        interval(end_ns, duration_ns, &self.rows(), self.other.as_ref(), naming)
     }
 
     /// Returns the losses until `end_ns`, on the wall clock; `None` if there are none.
-    pub(crate) fn overflow(&self, end_ns: u64, containers: &mut Containers) -> Option<Overflow> {
+    pub(crate) fn overflow(&self, end_ns: u64, naming: &mut Naming) -> Option<Overflow> {
         if self.rows.is_empty() && self.other.is_none() {
             return None;
         }
-        let container = container_of(containers, end_ns);
-        Some(Overflow::new(period(end_ns, 0), &self.rows(), self.other.as_ref(), container))
+        let of = naming.membership(end_ns);
+        Some(Overflow::new(period(end_ns, 0), &self.rows(), self.other.as_ref(), of))
     }
 
     fn rows(&self) -> Vec<(TotalsKey, Totals)> {
@@ -198,25 +192,42 @@ pub(crate) fn facts(interval: &Interval) -> Facts {
     Facts { destinations, own_netns: netns::own().ok(), self_connects, ..Facts::default() }
 }
 
-/// Creates an interval from the kernel's rows, with containers and the number of processors added.
+/// What rows are named by, which of them are wanted, and what they are grouped by.
+pub(crate) struct Naming {
+    containers: Containers,
+    filter: NameFilter,
+    by: By,
+}
+
+impl Naming {
+    /// Keeps rows whose names pass `filter`. Call it before rights are dropped.
+    pub(crate) fn new(filter: &Filter, by: By) -> Self {
+        Self { containers: Containers::of_traced(), filter: filter.names.clone(), by }
+    }
+
+    /// Returns what a row's process belongs to; `None` if it is not wanted.
+    fn membership(&mut self, now_ns: u64) -> impl FnMut(&TotalsKey, &Totals) -> Option<Membership> {
+        move |key, sums| {
+            let cgroup = Some(sums.cgroup_id);
+            let of = id_here(key.pid).map(|pid| self.containers.find(pid, cgroup, now_ns));
+            let of = of.unwrap_or_default();
+            self.filter.matches(of.container.as_deref(), of.names.as_deref()).then_some(of)
+        }
+    }
+}
+
+/// Creates an interval from the kernel's rows, with names and the number of processors added.
 pub(crate) fn interval(
     end_ns: u64,
     duration_ns: u64,
     rows: &[(TotalsKey, Totals)],
     other: Option<&Totals>,
-    containers: &mut Containers,
+    naming: &mut Naming,
 ) -> Interval {
-    let container = container_of(containers, end_ns);
-    Interval::new(period(end_ns, duration_ns), rows, other, container)
+    let by = naming.by;
+    Interval::new(period(end_ns, duration_ns), rows, other, by, naming.membership(end_ns))
 }
 
 fn period(end_ns: u64, duration_ns: u64) -> Period {
     Period { end_ns, duration_ns, processors: processors::online() }
-}
-
-fn container_of(
-    containers: &mut Containers,
-    now_ns: u64,
-) -> impl FnMut(&TotalsKey, &Totals) -> Option<Arc<str>> {
-    move |key, sums| containers.container(id_here(key.pid)?, Some(sums.cgroup_id), now_ns)
 }

@@ -73,7 +73,7 @@ impl Pipeline {
     ) -> Result<Self> {
         let ring = tracer.take_ring().context("the eBPF object has no EVENTS")?;
         let totals = tracer.take_totals().context("the eBPF object has no totals")?;
-        let reading = Reading::new(&tracer)?;
+        let reading = Reading::new(&tracer, &settings.filter)?;
         let clock = reading.clock;
         // Rates are over the time in which everything is seen; events are seen from before.
         let (began_ns, started_ns) =
@@ -169,7 +169,7 @@ impl Pipeline {
         let counts = tracer.counts()?;
         let around = RunContext {
             losses: reading.losses(&counts),
-            kernel: Some(kernel_counts(tracer, &counts)),
+            kernel: Some(kernel_counts(tracer, &counts, reading.unwanted)),
             hook: Some(tracer.hook),
             unseen_failures: tracer.unseen_failures(),
             cpu: cpu_time(),
@@ -220,7 +220,7 @@ impl Pipeline {
         let now_ns = reading.clock.unix_ns(monotonic_ns()?);
         let around = RunContext {
             losses,
-            kernel: Some(kernel_counts(&tracer, &counts)),
+            kernel: Some(kernel_counts(&tracer, &counts, reading.unwanted)),
             hook: Some(tracer.hook),
             unseen_failures: tracer.unseen_failures(),
             cpu: cpu_time(),
@@ -243,12 +243,14 @@ fn is_full<S: Sink>(stages: &Stages<S>, stop_after: Option<u64>) -> bool {
     stop_after.is_some_and(|count| stages.assignments() >= count)
 }
 
-fn kernel_counts(tracer: &Tracer, counts: &Counts) -> KernelCounts {
+/// Returns the kernel half's counts. Assignments with other names than wanted have left its ring,
+/// and count as filtered.
+fn kernel_counts(tracer: &Tracer, counts: &Counts, unwanted: u64) -> KernelCounts {
     let count = |counter: Counter| counts[counter as usize];
     KernelCounts {
         seen: count(Counter::Seen),
-        filtered: count(Counter::Filtered),
-        emitted: count(Counter::Emitted),
+        filtered: count(Counter::Filtered) + unwanted,
+        emitted: count(Counter::Emitted).saturating_sub(unwanted),
         already_bound: count(Counter::AlreadyBound),
         read_failed: count(Counter::ReadFailed),
         map_bytes: tracer.map_bytes,

@@ -3,9 +3,11 @@
 
 use std::io;
 
-use super::counting::CumulativeTotals;
+use super::counting::{CumulativeTotals, Naming};
 use crate::{
-    analyse::overflow::Overflow, host::containers::Containers, kernel::totals::TotalsReader,
+    analyse::overflow::Overflow,
+    kernel::totals::TotalsReader,
+    model::{Filter, grouping::By},
 };
 
 /// Maximum number of remembered rows, of 600 bytes each; further losses are added to the others.
@@ -45,6 +47,6 @@ impl OverflowTotals {
         // One call for each of the two maps.
         self.take()?;
         self.take()?;
-        Ok(self.sums.overflow(end_ns, &mut Containers::of_traced()))
+        Ok(self.sums.overflow(end_ns, &mut Naming::new(&Filter::default(), By::Process)))
     }
 }

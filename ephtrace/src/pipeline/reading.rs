@@ -13,7 +13,7 @@ use crate::{
         decode::{Decoded, Machine, decode},
         tracer::{Counts, Tracer},
     },
-    model::{Assignment, losses::Losses},
+    model::{Assignment, Filter, filter::NameFilter, losses::Losses},
 };
 
 /// Conversion of a record's bytes to an assignment.
@@ -23,11 +23,15 @@ pub(crate) struct Reading {
     enricher: Enricher,
     rules: Rules,
     undecodable: u64,
+    /// Names that are wanted; the kernel half has compared everything else.
+    names: NameFilter,
+    /// Number of assignments with other names.
+    pub(crate) unwanted: u64,
 }
 
 impl Reading {
-    /// Creates the conversion of the records that `tracer` makes.
-    pub(crate) fn new(tracer: &Tracer) -> Result<Self> {
+    /// Creates the conversion of the records that `tracer` makes, of which `filter` wants some.
+    pub(crate) fn new(tracer: &Tracer, filter: &Filter) -> Result<Self> {
         let clock = Clock::read().context("can't read the clocks")?;
         Ok(Self {
             clock,
@@ -35,6 +39,8 @@ impl Reading {
             enricher: Enricher::default(),
             rules: Rules { own_range_steps_by_one: tracer.own_range_steps_by_one == Some(true) },
             undecodable: 0,
+            names: filter.names.clone(),
+            unwanted: 0,
         })
     }
 
@@ -45,7 +51,8 @@ impl Reading {
         Ok(())
     }
 
-    /// Decodes the assignment in one record; `None`, counted, if it can't be decoded.
+    /// Decodes the assignment in one record; `None`, counted, if it can't be decoded or has other
+    /// names than wanted.
     pub(crate) fn read(&mut self, bytes: &[u8]) -> Option<Assignment> {
         let decoded = decode(bytes, &self.machine).inspect_err(|error| {
             log::warn!("unreadable record: {error}");
@@ -53,6 +60,11 @@ impl Reading {
         });
         let Decoded { mut assignment, secrets } = decoded.ok()?;
         self.enricher.enrich(&mut assignment);
+        let (container, names) = (assignment.container.as_deref(), assignment.names.as_deref());
+        if !self.names.is_empty() && !self.names.matches(container, names) {
+            self.unwanted += 1;
+            return None;
+        }
         selection::apply(&mut assignment, &secrets, self.rules);
         Some(assignment)
     }

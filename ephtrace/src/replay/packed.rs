@@ -12,7 +12,7 @@ use std::{
 
 use crate::model::{
     Assignment, Comm, FlowKey, Hook, Origin, Pass, PortRange, Protocol, RangeInForce, RangeSource,
-    Unknown,
+    Unknown, task_names::Names,
 };
 
 /// Number of numeric fields.
@@ -29,6 +29,12 @@ pub(super) fn pack(assignment: &Assignment, out: &mut Vec<u8>) {
     address(assignment.flow.daddr, out);
     text(assignment.comm.as_ref().map(Comm::as_str), out);
     text(assignment.container.as_deref(), out);
+    let no_names = Names::default();
+    let names = assignment.names.as_deref().unwrap_or(&no_names);
+    for name in [&names.container_name, &names.image, &names.pod, &names.pod_namespace, &names.unit]
+    {
+        text(name.as_deref(), out);
+    }
 }
 
 /// Decodes the first assignment of `bytes`; `None` if there is no whole one.
@@ -44,8 +50,17 @@ pub(super) fn unpack(bytes: &mut &[u8]) -> Option<Assignment> {
     let (saddr, daddr) = (take_address(bytes)??, take_address(bytes)?);
     let comm = take_text(bytes)?.map(Comm::new);
     let container = take_text(bytes)?.map(Arc::from);
+    let mut name = || take_text(bytes).map(|text| text.map(Arc::from));
+    let names = Names {
+        container_name: name()?,
+        image: name()?,
+        pod: name()?,
+        pod_namespace: name()?,
+        unit: name()?,
+    };
+    let names = (!names.is_empty()).then(|| Arc::new(names));
     let flow = FlowKey { netns: None, saddr, daddr, dport: None };
-    Some(Assignment { ts_ns, comm, container, ..from_numbers(&numbers, flow) })
+    Some(Assignment { ts_ns, comm, container, names, ..from_numbers(&numbers, flow) })
 }
 
 fn numbers(a: &Assignment) -> [Option<u64>; NUMBERS] {
@@ -240,6 +255,7 @@ mod tests {
             uid: Some(1000),
             cgroup_id: Some(u64::MAX),
             container: Some("0123456789ab".into()),
+            names: Some(Names::full()),
             flow: FlowKey {
                 netns: Some(u32::MAX),
                 saddr: "10.0.0.1".parse().unwrap(),

@@ -50,6 +50,7 @@ fn full() -> Assignment {
         uid: Some(0),
         cgroup_id: Some(8123),
         container: Some("0123456789ab".into()),
+        names: Some(crate::model::task_names::Names::full()),
         flow: FlowKey {
             netns: Some(4_026_531_840),
             saddr: Ipv4Addr::new(10, 0, 0, 1).into(),
@@ -87,7 +88,7 @@ fn lines(assignments: &[Assignment]) -> Vec<u8> {
 
 #[test]
 fn what_was_written_is_read_back() {
-    let failed = Assignment { sport: None, errno: Some(99), container: None, ..full() };
+    let failed = Assignment { sport: None, errno: Some(99), names: None, ..full() };
     let unknown = Assignment {
         sport: Some(1),
         flow: FlowKey { saddr: "2001:db8::1".parse().unwrap(), ..FlowKey::default() },

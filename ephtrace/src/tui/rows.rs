@@ -65,8 +65,10 @@ pub(crate) struct Row {
     pub(crate) pid: Option<u32>,
     /// Name of the last process.
     pub(crate) comm: Option<Comm>,
-    /// Short id of its container.
+    /// Name of its container, or its short id where the name is unknown.
     pub(crate) container: Option<Arc<str>>,
+    /// Its pod, as `NAMESPACE/NAME`.
+    pub(crate) pod: Option<Arc<str>>,
     /// Result of the tally, as of the last snapshot that included it.
     pub(crate) said: Option<Box<DestinationSummary>>,
     steps: [i32; STEPS],
@@ -111,7 +113,11 @@ impl Row {
         self.range = assignment.ports().or(self.range);
         if assignment.pid.is_some() {
             (self.pid, self.comm) = (assignment.pid, assignment.comm);
-            self.container.clone_from(&assignment.container);
+            if self.container.as_ref() != assignment.container_label() {
+                self.container = assignment.container_label().cloned();
+            }
+            // Most rows have no pod, and it seldom changes.
+            self.pod = assignment.full_pod().map(Arc::from);
         }
         // A step across a change of the hash secret is not one of the counter's.
         if let Some(step) = assignment.step.filter(|_| assignment.resalted != Some(true)) {

@@ -291,7 +291,8 @@ impl<'a> World<'a> {
 
     pub(crate) fn answer(&self, question: &Question, probe: bool) -> Result<Vec<Attempt>> {
         let looked = look_here(here()?, question, probe)?;
-        let owners = Owners { open: &OpenSockets::default(), past_owners: &self.past_owners };
+        let open = OpenSockets::default();
+        let owners = Owners::new(&open, &self.past_owners);
         let answer = answer(question, &looked.seen, owners);
         drop(self.servers.accept_all());
         Ok(answer.attempts)

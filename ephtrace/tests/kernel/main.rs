@@ -27,6 +27,7 @@ mod check;
 mod compare;
 mod conntrack;
 mod cost;
+mod cri;
 mod doctor;
 mod endings;
 mod exclusive;
@@ -47,6 +48,7 @@ mod memory;
 mod modules;
 mod mounts;
 mod mptcp;
+mod names;
 mod neighbour;
 mod notes;
 mod patterns;
@@ -64,6 +66,7 @@ mod refusals;
 mod remedies;
 mod returns;
 mod rights;
+mod runtimes;
 mod schema;
 mod sctp;
 mod search;
@@ -124,6 +127,7 @@ fn main() -> ExitCode {
         many_processors::TESTS,
         memory::TESTS,
         mptcp::TESTS,
+        names::TESTS,
         neighbour::TESTS,
         patterns::TESTS,
         pid_namespace::TESTS,

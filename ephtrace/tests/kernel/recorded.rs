@@ -100,7 +100,8 @@ fn a_time_wait_is_told_with_who_left_it(hook: &str) -> Result<()> {
         drop(servers.accept_all());
         let question = Question::Tuple { from, to };
         recorded.catch_up()?;
-        let owners = Owners { open: &OpenSockets::default(), past_owners: &recorded.past_owners };
+        let open = OpenSockets::default();
+        let owners = Owners::new(&open, &recorded.past_owners);
         wait::until("a TIME_WAIT", || {
             let seen = look_here(here()?, &question, false)?.seen;
             let told = answer(&question, &seen, owners).sockets.into_iter().next();

@@ -141,7 +141,8 @@ fn every_way_is_offered() -> Result<()> {
 }
 
 /// Keys of the contract, in its order.
-const KEYS: &str = "type ts ts_ns pid tid comm uid netns cgroup_id container family protocol \
+const KEYS: &str = "type ts ts_ns pid tid comm uid netns cgroup_id container container_name image \
+    pod pod_namespace unit family protocol \
     origin saddr sport daddr dport errno error latency_ns range_low range_high \
     range_source salt_epoch first_candidate tried pass search_unknown step \
     self_connect cookie hook host_pid";

@@ -29,7 +29,7 @@ pub(crate) struct Args {
     #[arg(long)]
     lint: bool,
     /// Also the programs that tests compare with: bpftool, DuckDB, Polars and pyarrow,
-    /// tcpdump, tshark, conntrack, nft, tracers of libbpf-tools, and Prometheus
+    /// tcpdump, tshark, conntrack, nft, tracers of libbpf-tools, Prometheus, and container runtimes
     #[arg(long)]
     tests: bool,
 }
@@ -50,6 +50,7 @@ pub(crate) fn main(args: &Args) -> Result<ExitCode> {
         let others = [
             ("tools that record", unpacked::packet_tools()),
             ("monitoring system", unpacked::prometheus()),
+            ("container runtimes", unpacked::runtimes()),
         ];
         for (what, place) in others {
             match place {

@@ -33,6 +33,18 @@ const PROMETHEUS: Unpacked = Unpacked {
     purpose: "to scrape the metrics with",
 };
 
+/// Container runtimes, whose files ephtrace takes names from.
+const RUNTIMES: Unpacked = Unpacked {
+    folder: "runtimes",
+    packages: &["runc", "containerd", "docker.io", "podman"],
+    purpose: "to start containers with names",
+};
+
+/// Returns the folder that container runtimes are unpacked in.
+pub(crate) fn runtimes() -> Result<PathBuf> {
+    RUNTIMES.ensure()
+}
+
 /// Returns the folder that the tools which record are unpacked in.
 pub(crate) fn packet_tools() -> Result<PathBuf> {
     PACKET_TOOLS.ensure()

@@ -4,7 +4,10 @@ use ephtrace_common::{
 };
 use proptest::prelude::*;
 
+use std::{net::Ipv6Addr, sync::Arc};
+
 use super::*;
+use crate::model::task_names::Names;
 
 fn key(pid: u32, dport: u16) -> TotalsKey {
     TotalsKey {
@@ -43,7 +46,13 @@ fn interval_of(
     rows: &[(TotalsKey, Totals)],
     other: Option<&Totals>,
 ) -> Interval {
-    Interval::new(Period { end_ns, duration_ns, processors: 2 }, rows, other, |_, _| None)
+    Interval::new(
+        Period { end_ns, duration_ns, processors: 2 },
+        rows,
+        other,
+        By::Process,
+        |_, _| Some(Membership::default()),
+    )
 }
 
 #[test]
@@ -54,16 +63,73 @@ fn each_container_has_a_row() {
         (key(12, 443), totals(b"app", &[2000; 2], &[])),
     ];
     let period = Period { end_ns: 0, duration_ns: 1, processors: 2 };
-    let container = |key: &TotalsKey, _: &Totals| {
-        Some(Arc::from(if key.pid == 11 { "aaaaaaaaaaaa" } else { "bbbbbbbbbbbb" }))
+    let of = |key: &TotalsKey, _: &Totals| {
+        let id = if key.pid == 11 { "aaaaaaaaaaaa" } else { "bbbbbbbbbbbb" };
+        Some(Membership { container: Some(id.into()), names: None })
     };
-    let interval = Interval::new(period, &rows, None, container);
+    let interval = Interval::new(period, &rows, None, By::Process, of);
     let rows = interval
         .rows
         .iter()
         .map(|row| (row.container.as_deref(), row.processes, row.numbers.assignments));
     let expected = [(Some("aaaaaaaaaaaa"), 1, 100), (Some("bbbbbbbbbbbb"), 2, 5)];
     assert_eq!(rows.collect::<Vec<_>>(), expected);
+}
+
+/// Two processes in a pod, one in another pod, one in none, and one that is not wanted.
+fn grouped(by: By) -> Interval {
+    let rows = [
+        (key(10, 443), totals(b"app", &[1000; 3], &[])),
+        (key(11, 443), totals(b"proxy", &[2000; 100], &[])),
+        (key(12, 443), totals(b"app", &[2000; 2], &[])),
+        (key(13, 443), totals(b"sshd", &[500], &[])),
+        (key(14, 443), totals(b"other", &[500], &[])),
+    ];
+    let period = Period { end_ns: 0, duration_ns: 1, processors: 2 };
+    Interval::new(period, &rows, None, by, |key, _| {
+        let named = |container: &str, pod: &str| Membership {
+            container: Some(format!("{container} of {pod}").into()),
+            names: Some(Arc::new(Names {
+                container_name: Some(container.into()),
+                pod: Some(pod.into()),
+                pod_namespace: Some("shop".into()),
+                ..Names::default()
+            })),
+        };
+        let unit = Names { unit: Some("ssh.service".into()), ..Names::default() };
+        match key.pid {
+            10 => Some(named("nginx", "web-0")),
+            11 => Some(named("sidecar", "web-0")),
+            12 => Some(named("nginx", "web-1")),
+            13 => Some(Membership { container: None, names: Some(Arc::new(unit)) }),
+            _ => None,
+        }
+    })
+}
+
+#[test]
+fn rows_are_grouped_by_what_was_asked_for() {
+    let of = |by| {
+        let shown = |row: &Row| format!("{} {}", row.process(), row.numbers.assignments);
+        grouped(by).rows.iter().map(shown).collect::<Vec<_>>()
+    };
+    assert_eq!(of(By::Pod), ["shop/web-0 (2 processes) 103", "shop/web-1 2", "sshd (13) 1"]);
+    // The containers of the two pods have one name, and are two.
+    let mut containers = of(By::Container);
+    containers.sort();
+    assert_eq!(containers, ["nginx 2", "nginx 3", "sidecar 100", "sshd (13) 1"]);
+    assert_eq!(of(By::Unit)[3], "ssh.service 1");
+    assert_eq!(of(By::Process)[0], "proxy (11) in sidecar 100");
+    let pod = &grouped(By::Pod).rows[0];
+    assert_eq!((pod.group.as_deref(), pod.comm.as_str()), (Some("shop/web-0"), "proxy"));
+    assert_eq!((pod.pod.as_deref(), pod.pod_namespace.as_deref()), (Some("web-0"), Some("shop")));
+}
+
+#[test]
+fn what_is_not_wanted_is_in_no_sum() {
+    let interval = grouped(By::Process);
+    assert_eq!(interval.all.assignments, 106);
+    assert!(interval.rows.iter().all(|row| row.comm != "other"));
 }
 
 #[test]

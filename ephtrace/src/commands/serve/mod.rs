@@ -37,7 +37,7 @@ use tokio::{
 };
 
 use self::incidents::Limits;
-use super::settings::{UsageError, account, build_live_filter, named_hook, parse};
+use super::settings::{UsageError, account, build_kernel_filter, named_hook, parse};
 use crate::{
     analyse::{counters::Counters, summary::CpuTime},
     cli::{Cli, Command, DEFAULT_ADDRESS, ServeArgs},
@@ -92,7 +92,7 @@ impl ServeSettings {
         Ok(Self {
             listen: if listen.is_empty() { vec![DEFAULT_ADDRESS.to_owned()] } else { listen },
             what: Measurement {
-                filter: build_live_filter(&filter)?,
+                filter: build_kernel_filter(&filter)?,
                 hook: named_hook(kernel.hook),
                 btf: kernel.btf,
                 top_destinations,

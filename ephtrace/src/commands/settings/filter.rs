@@ -6,10 +6,15 @@ use ephtrace_common::bounds;
 
 use super::{error::UsageError, lookup, parse, ports};
 use crate::{
-    cli::{FilterArgs, HookArg},
+    cli::{ByArg, FilterArgs, HookArg},
     host::snapshot::{Named, Which},
     kernel::filter::to_wire,
-    model::{Family, Filter, Hook, Origin, escape::shown, filter::ContainerName},
+    model::{
+        Family, Filter, Hook, Origin,
+        escape::shown,
+        filter::{ContainerName, NameFilter, UnitName},
+        grouping::By,
+    },
 };
 
 pub(in crate::commands) fn named_hook(hook: HookArg) -> Option<Hook> {
@@ -18,6 +23,15 @@ pub(in crate::commands) fn named_hook(hook: HookArg) -> Option<Hook> {
         HookArg::Fentry => Some(Hook::Fentry),
         HookArg::Kprobe => Some(Hook::Kprobe),
         HookArg::SockOps => Some(Hook::SockOps),
+    }
+}
+
+pub(in crate::commands) fn grouping(by: ByArg) -> By {
+    match by {
+        ByArg::Process => By::Process,
+        ByArg::Container => By::Container,
+        ByArg::Pod => By::Pod,
+        ByArg::Unit => By::Unit,
     }
 }
 
@@ -36,7 +50,12 @@ fn build_filter(args: &FilterArgs) -> Result<Filter, UsageError> {
         src: networks("--src", &args.src)?,
         netns: each(&args.netns, |name| lookup::netns(name))?,
         cgroups: each(&args.cgroup, |path| lookup::cgroup(path))?,
-        containers: Vec::new(),
+        names: NameFilter {
+            pods: each(&args.pod, |pod| parse::pod(pod))?,
+            namespaces: each(&args.namespace, |text| parse::name("--namespace", text))?,
+            units: each(&args.unit, |text| parse::name("--unit", text).map(UnitName::new))?,
+            ..NameFilter::default()
+        },
         explicit_failed_only: origins.is_empty(),
         origins: if origins.is_empty() { all_origins() } else { origins },
         family: match (args.ipv4, args.ipv6) {
@@ -65,13 +84,45 @@ pub(in crate::commands) fn build_live_filter(args: &FilterArgs) -> Result<Filter
                 .to_owned(),
         });
     }
-    // The kernel half compares all of these, each with any of its values.
-    for name in &args.container {
-        filter.cgroups.extend(lookup::container(name)?);
-    }
+    add_containers(&mut filter, &args.container)?;
     to_wire(&filter)?;
     filter.pids.iter().try_for_each(|&pid| lookup::check_pid(pid))?;
     Ok(filter)
+}
+
+/// Adds the wanted containers. The kernel half compares cgroups, if each container is known by the
+/// name of one. Other names are those that runtimes give: of any container that has it, also later.
+fn add_containers(filter: &mut Filter, containers: &[String]) -> Result<(), UsageError> {
+    let mut cgroups = Vec::new();
+    for name in containers {
+        let found = lookup::container(&parse::name("--container", name)?)?;
+        if found.is_empty() {
+            filter.names.containers = containers.iter().map(ContainerName::new).collect();
+            return Ok(());
+        }
+        cgroups.extend(found);
+    }
+    filter.cgroups.extend(cgroups);
+    Ok(())
+}
+
+/// Returns the filter of a run that is only counted: the kernel half compares all of it.
+pub(in crate::commands) fn build_kernel_filter(args: &FilterArgs) -> Result<Filter, UsageError> {
+    let filter = build_live_filter(args)?;
+    let flags = [("--pod", &args.pod), ("--namespace", &args.namespace), ("--unit", &args.unit)];
+    let named = flags.into_iter().chain([("--container", &args.container)]);
+    let mut named = named.filter_map(|(flag, values)| Some((flag, values.first()?)));
+    match named.next().filter(|_| !filter.names.is_empty()) {
+        Some((flag, value)) => Err(UsageError::Value {
+            flag,
+            value: value.clone(),
+            reason:
+                "the kernel counts for this command, and it compares cgroups: use --cgroup, or \
+                     --container with the id of a container that runs"
+                    .to_owned(),
+        }),
+        None => Ok(filter),
+    }
 }
 
 /// Returns the namespaces that `--netns` names.
@@ -96,7 +147,7 @@ pub(in crate::commands) fn build_recorded_filter(args: &FilterArgs) -> Result<Fi
         filter.origins.clear();
         filter.explicit_failed_only = false;
     }
-    filter.containers = args.container.iter().map(ContainerName::new).collect();
+    filter.names.containers = args.container.iter().map(ContainerName::new).collect();
     args.cgroup.first().map_or(Ok(filter), |path| {
         Err(UsageError::Value {
             flag: "--cgroup",

@@ -167,7 +167,8 @@ fn no_cgroup2(flag: &'static str, name: &str) -> UsageError {
     )
 }
 
-/// Returns the cgroups of a running container, from its id, the beginning of its id, or its name.
+/// Returns the cgroups of a running container, from its id, the beginning of its id, or its name if
+/// the runtime gives no id; none if no cgroup is called so.
 pub(super) fn container(text: &str) -> Result<Vec<Cgroup>, UsageError> {
     let advice = "use an id from `docker ps`, `crictl ps` or `podman ps` (`docker inspect -f \
                   {{.Id}} NAME` prints it), or a name of LXC or systemd-nspawn";
@@ -177,7 +178,7 @@ pub(super) fn container(text: &str) -> Result<Vec<Cgroup>, UsageError> {
         .map_err(|error| fail(no_path(&root.name(), &error)))?;
     let names: BTreeSet<&str> = found.iter().map(|(_, name)| &**name).collect();
     match names.len() {
-        0 => Err(fail("no running container has that id or name".to_owned())),
+        0 => Ok(Vec::new()),
         1 => found.iter().map(|(path, _)| cgroup_below(&root, path)).collect(),
         _ => {
             let names: Vec<&str> = names.into_iter().collect();

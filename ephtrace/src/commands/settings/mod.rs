@@ -11,7 +11,9 @@ pub(super) mod parse;
 pub(super) mod ports;
 mod question;
 
-pub(super) use self::filter::{build_live_filter, build_recorded_filter, named_hook, which};
+pub(super) use self::filter::{
+    build_kernel_filter, build_live_filter, build_recorded_filter, grouping, named_hook, which,
+};
 pub(super) use self::lookup::account;
 pub(super) use self::question::{Asked, question};
 pub use self::{

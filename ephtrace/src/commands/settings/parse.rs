@@ -10,7 +10,11 @@ use jiff::SpanRelativeTo;
 use super::error::UsageError;
 use crate::{
     cli::ReadArgs,
-    model::{Comm, filter::Network},
+    model::{
+        Comm,
+        filter::{Network, PodName},
+        task_names::{MAX_NAME_BYTES, sane},
+    },
     pipeline::settings::{MAX_RING_BYTES, MIN_RING_BYTES},
     replay::MaxMemory,
 };
@@ -141,4 +145,17 @@ pub(in crate::commands) fn ring_bytes(flag: &'static str, text: &str) -> Result<
         Some(bytes @ 1..=MAX_RING_BYTES) => Ok(bytes.max(MIN_RING_BYTES).next_power_of_two()),
         _ => Err(bad(flag, text, "expected a size up to 1024M, such as 64k or 8M")),
     }
+}
+
+/// Parses the name of a pod.
+pub(super) fn pod(text: &str) -> Result<PodName, UsageError> {
+    let pod = PodName::new(&name("--pod", text)?);
+    pod.ok_or_else(|| bad("--pod", text, "expected a name such as web-0 or shop/web-0"))
+}
+
+/// Parses a name of a container, a unit, or a namespace of Kubernetes.
+pub(super) fn name(flag: &'static str, text: &str) -> Result<String, UsageError> {
+    let reason = "expected a name without white space and control characters";
+    let name = sane(text, MAX_NAME_BYTES).ok_or_else(|| bad(flag, text, reason))?;
+    Ok(name.to_string())
 }

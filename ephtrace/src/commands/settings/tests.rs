@@ -1,6 +1,6 @@
 //! Tables of accepted and refused arguments.
 
-use std::{fs, os::unix::fs::MetadataExt as _, path::Path, time::Duration};
+use std::{fs, os::unix::fs::MetadataExt as _, path::Path, sync::Arc, time::Duration};
 
 use clap::Parser as _;
 use proptest::prelude::*;
@@ -13,6 +13,7 @@ use crate::{
         Assignment, Comm, Family, Filter, FlowKey, Origin, PortRange,
         escape::is_unsafe,
         filter::{Cgroup, Network},
+        task_names::Names,
     },
     output::{Format, View},
     pipeline::settings::{MAX_RING_BYTES, MIN_RING_BYTES, TraceSettings},
@@ -255,9 +256,18 @@ fn what_is_refused_says_why() {
 #[test]
 fn what_was_typed_moves_no_cursor() {
     let bad = "\u{1b}]0;x\u{7}\u{202e}";
-    for line in
-        ["-P %", "--dst %", "-u %", "--netns %", "--netns /%", "--cgroup %", "--container %"]
-    {
+    for line in [
+        "-P %",
+        "--dst %",
+        "-u %",
+        "--netns %",
+        "--netns /%",
+        "--cgroup %",
+        "--container %",
+        "--pod %",
+        "--namespace %",
+        "--unit %",
+    ] {
         let error = refused(&line.replace('%', bad));
         assert!(!error.chars().any(is_unsafe) && error.contains(r"\u{1b}]0;x"), "{error:?}");
     }
@@ -277,6 +287,14 @@ fn curl() -> Assignment {
         pid: Some(42),
         uid: Some(1000),
         comm: Some(Comm::new("curl")),
+        container: Some("3f8a9c0d1e2b".into()),
+        names: Some(Arc::new(Names {
+            container_name: Some("nginx".into()),
+            image: None,
+            pod: Some("web-0".into()),
+            pod_namespace: Some("shop".into()),
+            unit: Some("nginx.service".into()),
+        })),
         flow: FlowKey {
             netns: Some(7),
             saddr: [10, 0, 0, 1].into(),
@@ -305,6 +323,12 @@ fn each_filter_keeps_what_it_names_and_drops_the_rest() {
         ("--dst 10.0.0.0/16", "--dst 10.0.2.0/24"),
         ("--src 10.0.0.1", "--src ::1"),
         ("--netns 7", "--netns 8"),
+        ("--container nginx", "--container web"),
+        ("--container 3f8a", "--container 3f8b"),
+        ("--pod web-0", "--pod web"),
+        ("--pod shop/web-0", "--pod default/web-0"),
+        ("--namespace shop,x", "--namespace web-0"),
+        ("--unit nginx", "--unit ssh"),
         ("-4", "-6"),
         ("--origin connect", "--origin udp"),
         ("--min-latency 2us", "--min-latency 3us"),
@@ -320,9 +344,17 @@ fn each_filter_keeps_what_it_names_and_drops_the_rest() {
 fn what_is_unknown_passes_no_filter_that_asks_for_it() {
     let unknown = Assignment::default();
     assert!(is_kept("", &unknown));
-    for line in
-        ["-p 1", "-u 0", "-c a", "--netns 1", "--origin connect", "--min-latency 1ns", "-L 1"]
-    {
+    for line in [
+        "-p 1",
+        "-u 0",
+        "-c a",
+        "--pod a",
+        "--unit a",
+        "--netns 1",
+        "--origin connect",
+        "--min-latency 1ns",
+        "-L 1",
+    ] {
         assert!(!is_kept(line, &unknown), "{line}");
     }
     assert!(is_kept("-x", &unknown));

@@ -1,4 +1,7 @@
-//! The container that a task runs in, derived from the path of its cgroup.
+//! The container, pod and unit that a task belongs to, derived from the path of its cgroup, and
+//! their names.
+
+mod path;
 
 use std::{
     fs, io,
@@ -10,11 +13,16 @@ use std::{
 
 use lru::LruCache;
 
+pub use self::path::{Place, container_of, place_of};
 use super::{
     cgroup2::{Cgroup2, ROOT_ID},
+    names::{self, NameIndex},
     pid_namespace,
 };
-use crate::model::filter::ContainerName;
+use crate::model::{
+    filter::ContainerName,
+    task_names::{Membership, Names},
+};
 
 /// Maximum number of remembered cgroups and processes: a big host runs some hundred containers.
 const MAX_REMEMBERED: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
@@ -22,12 +30,6 @@ const MAX_REMEMBERED: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 /// Time for which an answer about a process is valid, in nanoseconds: its id may be reused after
 /// that.
 const PID_STANDS_NS: u64 = 10_000_000_000;
-
-/// Number of hexadecimal digits of an id.
-const FULL_ID: usize = 64;
-
-/// Number of hexadecimal digits of a short id, as shown by `docker ps`.
-const SHORT_ID: usize = 12;
 
 /// Finds containers, and remembers results, also negative ones.
 #[derive(Debug)]
@@ -39,6 +41,8 @@ pub struct Containers {
     /// Open handle of the root, if it is not mounted.
     _root: Option<Cgroup2>,
     remembered: LruCache<Key, Found>,
+    /// Names of containers and pods, which may become known later; `None` if nobody asks for them.
+    names: Option<Arc<NameIndex>>,
 }
 
 /// Key of a remembered container.
@@ -50,9 +54,12 @@ enum Key {
     Pid(u32, Option<u64>),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Found {
-    container: Option<Arc<str>>,
+    place: Place,
+    membership: Membership,
+    /// Generation of the names.
+    generation: u64,
     at_ns: u64,
 }
 
@@ -72,52 +79,73 @@ impl Containers {
 
     fn below(proc: PathBuf, cgroup2: Option<PathBuf>) -> Self {
         let remembered = LruCache::new(MAX_REMEMBERED);
-        Self { proc: Some(proc), cgroup2, _root: None, remembered }
+        Self { proc: Some(proc), cgroup2, _root: None, remembered, names: None }
     }
 
-    /// Creates a lookup of the processes that the kernel half reports; in a pid namespace, none is
-    /// found.
+    /// Creates a lookup of the processes that the kernel half reports, with the names of this host;
+    /// in a pid namespace, none is found.
     pub fn of_traced() -> Self {
-        Self { proc: pid_namespace::proc_of_traced(), ..Self::default() }
+        let names = Some(names::of_host());
+        Self { proc: pid_namespace::proc_of_traced(), names, ..Self::default() }
+    }
+
+    /// Takes names from `names`.
+    #[must_use]
+    pub fn with_names(self, names: Arc<NameIndex>) -> Self {
+        Self { names: Some(names), ..self }
     }
 
     /// Returns the short id of the container of process `pid` in cgroup `cgroup_id` at `now_ns`.
+    pub fn container(&mut self, pid: u32, cgroup_id: Option<u64>, now_ns: u64) -> Option<Arc<str>> {
+        self.find(pid, cgroup_id, now_ns).container
+    }
+
+    /// Returns what process `pid` in cgroup `cgroup_id` belongs to at `now_ns`.
     ///
     /// `/proc/PID/cgroup` is read once for each cgroup whose path names the container. Otherwise
     /// (all tasks are in the root, cgroup v1 names the container, or the process has moved
-    /// meanwhile) it is read once for each process.
-    pub fn container(&mut self, pid: u32, cgroup_id: Option<u64>, now_ns: u64) -> Option<Arc<str>> {
+    /// meanwhile) it is read once for each process. Names are looked up again once there are new
+    /// ones.
+    pub fn find(&mut self, pid: u32, cgroup_id: Option<u64>, now_ns: u64) -> Membership {
         // All tasks are in the root on hosts whose controllers are on cgroup v1.
         let cgroup_id = cgroup_id.filter(|id| *id > ROOT_ID);
         let of_cgroup = cgroup_id.map(Key::Cgroup);
         let of_process = Key::Pid(pid, cgroup_id);
+        let names = self.names.as_deref();
         for key in of_cgroup.into_iter().chain([of_process]) {
-            if let Some(found) = self.remembered.get(&key).filter(|one| one.stands(key, now_ns)) {
-                return found.container.clone();
+            let found = self.remembered.get_mut(&key);
+            if let Some(found) = found.filter(|one| one.stands(key, now_ns)) {
+                found.renew(names);
+                return found.membership.clone();
             }
         }
         // A process that has ended is no answer for its cgroup.
-        let (container, of_all) = self.read(pid, cgroup_id).unwrap_or_default();
+        let (place, of_all) = self.read(pid, cgroup_id).unwrap_or_default();
         let key = of_cgroup.filter(|_| of_all).unwrap_or(of_process);
-        self.remembered.put(key, Found { container: container.clone(), at_ns: now_ns });
-        container
+        let found = Found::new(place, names, now_ns);
+        let membership = found.membership.clone();
+        self.remembered.put(key, found);
+        membership
     }
 
-    /// Returns the container of a process, and whether it is that of all tasks in the cgroup.
-    fn read(&self, pid: u32, cgroup_id: Option<u64>) -> io::Result<(Option<Arc<str>>, bool)> {
+    /// Returns the place of a process, and whether it is that of all tasks in the cgroup.
+    fn read(&self, pid: u32, cgroup_id: Option<u64>) -> io::Result<(Place, bool)> {
         let proc = self.proc.as_ref().ok_or(io::ErrorKind::Unsupported)?;
         let text = fs::read(proc.join(pid.to_string()).join("cgroup"))?;
         let text = String::from_utf8_lossy(&text);
         let paths = || text.lines().filter_map(|line| line.splitn(3, ':').nth(2));
         let own = text.lines().find_map(|line| line.strip_prefix("0::"));
         if let Some(own) = own.filter(|own| cgroup_id.is_some_and(|id| self.is_at(own, id))) {
-            let container = container_of(own);
+            let place = place_of(own);
             // Without cgroup v1 there is no other source.
-            if container.is_some() || paths().count() == 1 {
-                return Ok((container, true));
+            if place.container.is_some() || paths().count() == 1 {
+                return Ok((place, true));
             }
         }
-        Ok((paths().find_map(container_of), false))
+        let mut places: Vec<Place> = paths().map(place_of).collect();
+        // A container in any hierarchy counts more than a unit, and that more than nothing.
+        places.sort_by_key(|place| (place.container.is_none(), place.is_nowhere()));
+        Ok((places.into_iter().next().unwrap_or_default(), false))
     }
 
     /// Returns whether the cgroup at `path` has the id: a process may have moved since it was seen
@@ -130,11 +158,48 @@ impl Containers {
 }
 
 impl Found {
+    fn new(place: Place, index: Option<&NameIndex>, at_ns: u64) -> Self {
+        // Taken before the names: what changes in between is found with the next look.
+        let generation = index.map_or(0, NameIndex::generation);
+        let membership = membership(&place, index);
+        Self { place, membership, generation, at_ns }
+    }
+
+    /// Looks the names up again if there are new ones.
+    fn renew(&mut self, index: Option<&NameIndex>) {
+        let Some(index) = index else { return };
+        let generation = index.generation();
+        if generation == self.generation {
+            return;
+        }
+        self.generation = generation;
+        let now = membership(&self.place, Some(index));
+        // Names that fell out of the index stay known here.
+        let known = self.membership.names.as_deref().cloned().unwrap_or_default();
+        let names = now.names.map(|names| Names::clone(&names).or(&known)).unwrap_or_default();
+        if names != known {
+            self.membership.names = Some(Arc::new(names));
+        }
+    }
+
     fn stands(&self, key: Key, now_ns: u64) -> bool {
         match key {
             Key::Cgroup(_) => true,
             Key::Pid(..) => now_ns.saturating_sub(self.at_ns) < PID_STANDS_NS,
         }
+    }
+}
+
+/// Returns what tasks at `place` belong to, with the names that `index` has.
+fn membership(place: &Place, index: Option<&NameIndex>) -> Membership {
+    let found = index.map(|index| index.find(place.id, place.pod)).unwrap_or_default();
+    // A runtime without ids calls containers by name.
+    let own_name = place.container.clone().filter(|_| place.id.is_none());
+    let of_path = Names { container_name: own_name, unit: place.unit.clone(), ..Names::default() };
+    let names = found.or(&of_path);
+    Membership {
+        container: place.container.clone(),
+        names: (!names.is_empty()).then(|| Arc::new(names)),
     }
 }
 
@@ -167,45 +232,6 @@ pub fn cgroups_of(mount: &Path, name: &ContainerName) -> io::Result<Vec<(PathBuf
         }
     }
     Ok(found)
-}
-
-/// Returns the container that a cgroup's path belongs to, the innermost if they are nested: the
-/// first 12 digits of its id, or its name if the runtime (LXC, systemd-nspawn) gives no id.
-pub fn container_of(path: &str) -> Option<Arc<str>> {
-    let mut found = None;
-    let mut parent = "";
-    for component in path.split('/').filter(|c| !c.is_empty()) {
-        found = id(component).or_else(|| name(parent, component)).or(found);
-        parent = component;
-    }
-    found
-}
-
-/// Matches docker-ID.scope, cri-containerd-ID.scope, crio-ID, libpod-ID.scope,
-/// SLICE:cri-containerd:ID, ID.
-fn id(component: &str) -> Option<Arc<str>> {
-    let unit = component.strip_suffix(".scope").unwrap_or(component);
-    let (lead, id) = unit.split_at_checked(unit.len().checked_sub(FULL_ID)?)?;
-    let is_id = id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    let is_apart = lead.is_empty() || lead.ends_with(['-', ':']);
-    // The monitor of a container runs beside it, not in it.
-    (is_id && is_apart && !lead.ends_with("conmon-")).then(|| Arc::from(&id[..SHORT_ID]))
-}
-
-/// Matches lxc/NAME, lxc.payload.NAME, lxc.payload/NAME, systemd-nspawn@NAME.service,
-/// machine-NAME.scope.
-fn name(parent: &str, component: &str) -> Option<Arc<str>> {
-    if matches!(parent, "lxc" | "lxc.payload") {
-        return Some(component.into());
-    }
-    if let Some(name) = component.strip_prefix("lxc.payload.") {
-        return Some(name.into());
-    }
-    let nspawn = component.strip_prefix("systemd-nspawn@").and_then(|c| c.strip_suffix(".service"));
-    let machine = component.strip_prefix("machine-").and_then(|c| c.strip_suffix(".scope"));
-    // A virtual machine has a kernel of its own, so its connects are not seen here.
-    let name = nspawn.or(machine.filter(|m| !m.starts_with("qemu")))?;
-    (parent == "machine.slice").then(|| name.replace("\\x2d", "-").into())
 }
 
 #[cfg(test)]

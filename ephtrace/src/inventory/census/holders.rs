@@ -3,9 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::inventory::{
-    owners::{Holder, Owner, Owners, Program},
-    socket::Socket,
+use crate::{
+    inventory::{
+        owners::{Holder, Owner, Owners, Program},
+        socket::Socket,
+    },
+    model::grouping::By,
 };
 
 /// Maximum number of holders of a destination that are named; the others are counted.
@@ -47,28 +50,39 @@ pub(super) fn holders(sockets: &[Socket], netns: u32, owners: Owners<'_>) -> Hel
             None => unknown_open += 1,
         }
     }
-    let mut named = grouped(&ports);
+    let mut named = grouped(&ports, owners.by);
     let program = programs(&ports).into_iter().next();
     let others = named.iter().skip(MAX_HOLDERS).map(|holder| holder.ports).sum();
     named.truncate(MAX_HOLDERS);
     HeldPorts { named, program, others, unknown_open, unknown_closed }
 }
 
-/// Name and container; the process id if the name is not known.
-type GroupKey<'a> = (Option<&'a str>, Option<&'a str>, Option<u32>);
+/// Name and container; the process id if the name is not known. Or the group alone, with the
+/// container for groups of these, whose names are not unique.
+type GroupKey<'a> = (Option<String>, Option<&'a str>, Option<&'a str>, Option<u32>);
 
-/// Groups by name and container, most ports first. Processes without a name stay separate.
-fn grouped(ports: &HashMap<Owner, Ports>) -> Vec<Holder> {
+fn key(owner: &Owner, by: By) -> GroupKey<'_> {
+    let group = owner.group(by);
+    if group.is_some() {
+        let container = owner.container.as_deref().filter(|_| by == By::Container);
+        return (group, None, container, None);
+    }
+    let apart = owner.pid.filter(|_| owner.comm.is_none());
+    (None, owner.comm.as_deref(), owner.container.as_deref(), apart)
+}
+
+/// Groups by name and container, or as asked for, most ports first. Processes without a name stay
+/// separate.
+fn grouped(ports: &HashMap<Owner, Ports>, by: By) -> Vec<Holder> {
     let mut groups: BTreeMap<GroupKey<'_>, Vec<(&Owner, Ports)>> = BTreeMap::new();
     for (owner, ports) in ports {
-        let apart = owner.pid.filter(|_| owner.comm.is_none());
-        let key = (owner.comm.as_deref(), owner.container.as_deref(), apart);
-        groups.entry(key).or_default().push((owner, *ports));
+        groups.entry(key(owner, by)).or_default().push((owner, *ports));
     }
     let mut holders: Vec<Holder> = groups
-        .into_values()
-        .filter_map(|members| {
+        .into_iter()
+        .filter_map(|((group, ..), members)| {
             Some(Holder {
+                group,
                 owner: busiest(&members)?.clone(),
                 processes: u32::try_from(members.len()).unwrap_or(u32::MAX),
                 ports: members.iter().map(|(_, ports)| ports.all).sum(),

@@ -1,5 +1,7 @@
 //! Ports that count as in use, the marks, and sums that hold for any sockets.
 
+mod grouped;
+
 use std::{net::IpAddr, sync::Arc};
 
 use proptest::prelude::*;
@@ -10,7 +12,7 @@ use crate::{
         owners::{OpenSockets, Process},
         past_owners::PastOwners,
     },
-    model::{Assignment, Comm, Origin, PortRange},
+    model::{Assignment, Comm, Origin, PortRange, task_names::Membership},
 };
 
 const NETNS: u32 = 7;
@@ -55,7 +57,7 @@ fn census(sysctls: Sysctls, in_range: Vec<Socket>) -> Census {
 
 pub(crate) fn describe(sysctls: Sysctls, in_range: Vec<Socket>, limit: usize) -> Namespace {
     let (open, past_owners) = (OpenSockets::default(), PastOwners::default());
-    census(sysctls, in_range).describe(limit, Owners { open: &open, past_owners: &past_owners })
+    census(sysctls, in_range).describe(limit, Owners::new(&open, &past_owners))
 }
 
 #[test]
@@ -199,7 +201,7 @@ fn ports_that_may_have_been_bound_are_told_apart() {
     let sockets = || vec![open(9, 40000), open(8, 40001), open(8, 40002), open(8, 40000)];
     let left = |past_owners: &PastOwners| {
         let open = OpenSockets::default();
-        let owners = Owners { open: &open, past_owners };
+        let owners = Owners::new(&open, past_owners);
         let found = census(sysctls(40000, 40009, &[]), sockets()).describe(9, owners);
         let to_nine = found.destinations.iter().find(|d| d.flow.daddr == Some(ip("10.0.0.9")));
         let one = to_nine.unwrap().clone();
@@ -228,7 +230,11 @@ fn a_pool_of_workers_is_one_holder() {
     let sockets: Vec<Socket> = (0..30).map(|nth| open(9, 40000 + nth)).collect();
     let process = |pid, name, container: Option<&str>| {
         let container = container.map(Arc::from);
-        Arc::new(Process { pid, comm: Some(Comm::new(name)), container })
+        Arc::new(Process {
+            pid,
+            comm: Some(Comm::new(name)),
+            of: Membership { container, names: None },
+        })
     };
     // Ten workers of two ports each, in two containers, and a job with ten.
     let owner = |nth: u32| match nth {
@@ -238,7 +244,7 @@ fn a_pool_of_workers_is_one_holder() {
     };
     let open: OpenSockets = (0..30).map(|nth| (41000 + nth, owner(nth))).collect();
     let past_owners = PastOwners::default();
-    let owners = Owners { open: &open, past_owners: &past_owners };
+    let owners = Owners::new(&open, &past_owners);
     let found = census(sysctls(40000, 40099, &[]), sockets).describe(1, owners);
     let one = &found.destinations[0];
     let holders: Vec<_> = one
@@ -258,7 +264,11 @@ fn a_pool_of_workers_is_one_holder() {
 }
 
 fn process(pid: u32) -> Arc<Process> {
-    Arc::new(Process { pid, comm: Some(Comm::new("app")), container: Some("c0ffee".into()) })
+    Arc::new(Process {
+        pid,
+        comm: Some(Comm::new("app")),
+        of: Membership { container: Some("c0ffee".into()), names: None },
+    })
 }
 
 #[test]
@@ -294,7 +304,7 @@ fn holders_are_who_has_it_open_else_who_opened_it() {
     assert_eq!(census.inodes(1).collect::<Vec<_>>(), [1000 + 40000, 1000 + 40004, 5]);
     // Half of the ports are taken from binds: all holders are wanted, whatever is shown.
     assert_eq!(census.inodes(0).collect::<Vec<_>>(), [1000 + 40000, 1000 + 40004, 5]);
-    let all = census.describe(1, Owners { open: &found, past_owners: &past_owners });
+    let all = census.describe(1, Owners::new(&found, &past_owners));
     let one = &all.destinations[0];
     let holders: Vec<_> = one.holders.iter().map(|h| (h.owner.pid, h.open, h.closed)).collect();
     assert_eq!(holders, [(Some(55), 1, 0), (Some(66), 0, 1)]);
@@ -319,7 +329,7 @@ fn old_kernels_do_not_list_bound_sockets() {
     let listing = Listing { lists_bound: false, ..Listing::default() };
     let (open, past_owners) = (OpenSockets::default(), PastOwners::default());
     let census = Census::new(NetnsRef::default(), sysctls(1, 9, &[]), listing);
-    let found = census.describe(1, Owners { open: &open, past_owners: &past_owners });
+    let found = census.describe(1, Owners::new(&open, &past_owners));
     assert_eq!((found.bound.bound_only, found.others, found.fullest()), (None, None, 0.0));
 }
 
@@ -347,7 +357,7 @@ proptest! {
         let open = held.iter().map(|(inode, pid)| (*inode, process(*pid))).collect();
         let past_owners = PastOwners::default();
         let (sysctls_again, again) = (sysctls.clone(), sockets.clone());
-        let owners = || Owners { open: &open, past_owners: &past_owners };
+        let owners = || Owners::new(&open, &past_owners);
         let all = census(sysctls, sockets).describe(limit, owners());
         let mut cut = census(sysctls_again, again).describe(usize::MAX, owners());
         cut.cut(limit);

@@ -44,7 +44,7 @@ impl<'a> Ports<'a> {
             return PortState::Taken;
         }
         let open = OpenSockets::default();
-        let owners = Owners { open: &open, past_owners: self.history };
+        let owners = Owners::new(&open, self.history);
         let bound = |socket: &&&Socket| owners.is_bound(self.seen.netns, socket);
         if sockets.iter().any(|socket| bound(&socket) == Some(true)) {
             return PortState::Taken;

@@ -39,7 +39,7 @@ fn seen(tcp: Vec<Socket>) -> Seen {
 }
 
 fn ask(question: &Question, seen: &Seen, history: &PastOwners) -> Answer {
-    answer(question, seen, Owners { open: &OpenSockets::default(), past_owners: history })
+    answer(question, seen, Owners::new(&OpenSockets::default(), history))
 }
 
 fn verdict(question: &Question, seen: &Seen) -> (Verdict, String) {
@@ -248,7 +248,7 @@ fn an_error_without_a_shortage_is_not_explained() {
         let place = crate::inventory::namespace::NetnsRef { netns: 7, ..Default::default() };
         let census = crate::inventory::census::Census::new(place, seen.sysctls, listing);
         let (open, past_owners) = (OpenSockets::default(), PastOwners::default());
-        let owners = Owners { open: &open, past_owners: &past_owners };
+        let owners = Owners::new(&open, &past_owners);
         crate::inventory::Inventory::of(census.describe(9, owners), 0)
     };
     for (ports, expected) in
@@ -266,7 +266,7 @@ fn an_error_without_a_shortage_is_not_explained() {
 fn hints_name_the_namespace_that_was_asked_about() {
     let inventory = |places: &[(u32, Option<&str>, bool)]| {
         let (open, past_owners) = (OpenSockets::default(), PastOwners::default());
-        let owners = Owners { open: &open, past_owners: &past_owners };
+        let owners = Owners::new(&open, &past_owners);
         let mut namespaces = places.iter().map(|(netns, name, own)| {
             let seen = seen((40_000..=40_009).map(established).collect());
             let listing =

@@ -32,12 +32,14 @@ use crate::{
 const ADDRESS_WIDTHS: [usize; 3] = [15, 25, 39];
 
 /// Columns that are dropped on a terminal that is too narrow, in this order.
-const DROPPED: [&str; 7] = [
+const DROPPED: [&str; 9] = [
     columns::FAMILY.name,
     columns::ORIGIN.name,
     columns::SADDR.name,
+    columns::POD.name,
     columns::TRIED.name,
     columns::STEP.name,
+    columns::CONTAINER.name,
     columns::LATENCY_NS.name,
     columns::PID.name,
 ];
@@ -54,6 +56,8 @@ pub struct TextSink<T> {
     lines: Lines<T>,
     notices: Notices,
     cells: Vec<Cell>,
+    /// Columns that appear with their first value.
+    later: Vec<Cell>,
     writer: CellWriter,
     needs_header: bool,
     explains: bool,
@@ -85,6 +89,10 @@ enum Seen {
 }
 
 impl Cell {
+    fn new(column: Column, width: usize, kind: Kind) -> Self {
+        Self { column, width, kind, text: Vec::new(), columns: 0, seen: Seen::default() }
+    }
+
     /// Returns whether the text is that of `value` already.
     fn is(&self, value: Value<'_>) -> bool {
         match (&self.seen, value) {
@@ -128,6 +136,7 @@ impl<T: Target> TextSink<T> {
             lines: Lines::new(output),
             notices,
             cells,
+            later: later(),
             writer,
             needs_header: true,
             explains: view.explain,
@@ -203,6 +212,23 @@ impl<T: Target> TextSink<T> {
         self.lines.end_line()
     }
 
+    /// Adds the columns that have their first value in `assignment`, behind the process.
+    fn appear(&mut self, assignment: &Assignment) {
+        let is_due = |cell: &mut Cell| has_value(&cell.column, assignment);
+        let due: Vec<Cell> = self.later.extract_if(.., is_due).collect();
+        if due.is_empty() {
+            return;
+        }
+        let behind = [columns::CONTAINER.name, columns::COMM.name];
+        for cell in due {
+            let place = |name| self.cells.iter().position(|other| other.column.name == name);
+            let place = behind.into_iter().find_map(place).map_or(0, |place| place + 1);
+            self.cells.insert(place, cell);
+        }
+        self.needs_header = true;
+        self.drop_columns();
+    }
+
     /// Widens columns to their values; both columns of addresses together.
     fn widen(&mut self) {
         let mut widest_address = 0;
@@ -240,6 +266,17 @@ impl<T: Target> TextSink<T> {
     }
 }
 
+/// Returns the columns that most hosts have no values for.
+fn later() -> Vec<Cell> {
+    let cell = |(column, width)| Cell::new(column, width, Kind::Left);
+    [(columns::CONTAINER, 12), (columns::POD, 16)].map(cell).into()
+}
+
+/// Returns whether a column of [`later`] has a value.
+fn has_value(column: &Column, assignment: &Assignment) -> bool {
+    (column.value)(assignment) != Value::Null
+}
+
 fn layout(view: View) -> Vec<Cell> {
     let address = if view.wide { ADDRESS_WIDTHS[2] } else { ADDRESS_WIDTHS[0] };
     let all = [
@@ -260,15 +297,7 @@ fn layout(view: View) -> Vec<Cell> {
         (true, columns::ERRNO, 3, Kind::Open),
     ];
     let wanted = all.into_iter().filter(|(wanted, ..)| *wanted);
-    let cell = |(_, column, width, kind)| Cell {
-        column,
-        width,
-        kind,
-        text: Vec::new(),
-        columns: 0,
-        seen: Seen::default(),
-    };
-    wanted.map(cell).collect()
+    wanted.map(|(_, column, width, kind)| Cell::new(column, width, kind)).collect()
 }
 
 /// Appends spaces; most columns need a few.
@@ -282,9 +311,21 @@ fn pad(out: &mut Vec<u8>, count: usize) {
 
 impl<T: Target> Sink for TextSink<T> {
     fn event(&mut self, assignment: &Assignment) -> io::Result<()> {
+        self.appear(assignment);
         let mut is_wider = false;
         for cell in &mut self.cells {
-            let value = (cell.column.value)(assignment);
+            let pod;
+            let value = match cell.column.name {
+                // The name in place of the id, and a pod with its namespace.
+                name if name == columns::CONTAINER.name => {
+                    assignment.container_label().map_or(Value::Null, |label| Value::Str(label))
+                }
+                name if name == columns::POD.name => {
+                    pod = assignment.full_pod();
+                    pod.as_deref().map_or(Value::Null, Value::Str)
+                }
+                _ => (cell.column.value)(assignment),
+            };
             if !cell.is(value) {
                 cell.text.clear();
                 self.writer.write(&mut cell.text, cell.column.unit, value);

@@ -64,7 +64,7 @@ mod tests {
     use zerocopy::FromZeros as _;
 
     use super::*;
-    use crate::analyse::storm::Period;
+    use crate::{analyse::storm::Period, model::task_names::Membership};
 
     fn row(pid: u32, comm: [u8; 16], assignments: u64) -> (TotalsKey, Totals) {
         let key = TotalsKey { pid, protocol: 17, family: 4, origin: 4, ..TotalsKey::new_zeroed() };
@@ -78,8 +78,11 @@ mod tests {
         rows.push(row(8, *b"curl\0\0\0\0\0\0\0\0\0\0\0\0", 3));
         let other = row(0, [0; 16], 5).1;
         let period = Period { end_ns: 0, duration_ns: 0, processors: 1 };
-        let container = |key: &TotalsKey, _: &Totals| (key.pid == 7).then(|| "pod".into());
-        let overflow = Overflow::new(period, &rows, Some(&other), container);
+        let of = |key: &TotalsKey, _: &Totals| {
+            let container = (key.pid == 7).then(|| "pod".into());
+            Some(Membership { container, names: None })
+        };
+        let overflow = Overflow::new(period, &rows, Some(&other), of);
         let mut out = Vec::new();
         write(&mut out, Some(&overflow)).unwrap();
         insta::assert_snapshot!(String::from_utf8(out).unwrap(), @r#"

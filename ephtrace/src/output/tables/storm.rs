@@ -25,6 +25,7 @@ use crate::{
     },
     model::{
         Hook, Origin,
+        grouping::By,
         losses::{Losses, serialize_losses},
     },
 };
@@ -86,7 +87,7 @@ impl<'a> IntervalReport<'a> {
         limit: Option<usize>,
         paper: Paper,
     ) -> io::Result<()> {
-        let Interval { end_ns, all, rows, other, duration_ns } = self.interval;
+        let Interval { end_ns, all, rows, other, duration_ns, by } = self.interval;
         let count = if self.is_whole() { Count::Sum } else { Count::PerSecond };
         let head = match count {
             Count::PerSecond => clock(*end_ns),
@@ -99,9 +100,9 @@ impl<'a> IntervalReport<'a> {
             return Ok(());
         }
         let shown = limit.unwrap_or(rows.len()).min(rows.len());
-        let mut table = Table::new(heads(count));
+        let mut table = Table::new(heads(count, *by));
         for row in &rows[..shown] {
-            table.row(cells(&row.numbers, count, (row.capacity, place(row))));
+            table.row(cells(&row.numbers, count, (row.capacity, place_by(row, *by))));
         }
         if let Some(other) = other {
             let place = "others (the kernel's map was full)".to_owned();
@@ -189,7 +190,13 @@ fn headline(
 
 /// Returns the heads of the columns. At 80, a row has room for a destination once the first three
 /// are dropped.
-fn heads(count: Count) -> [Head; 8] {
+fn heads(count: Count, by: By) -> [Head; 8] {
+    let what = match by {
+        By::Process => "ORIGIN  PROCESS and DESTINATION",
+        By::Container => "ORIGIN  CONTAINER and DESTINATION",
+        By::Pod => "ORIGIN  POD and DESTINATION",
+        By::Unit => "ORIGIN  UNIT and DESTINATION",
+    };
     let rate = if count == Count::Sum { "COUNT" } else { "RATE" };
     [
         Head::right(rate, 9),
@@ -199,7 +206,7 @@ fn heads(count: Count) -> [Head; 8] {
         Head::right("TRIED", 6).drop(1),
         Head::right("<CPU%", 6).drop(3),
         Head::right("USE%", 5),
-        Head::left("ORIGIN  PROCESS and DESTINATION", 0).apart(),
+        Head::left(what, 0).apart(),
     ]
 }
 
@@ -234,6 +241,15 @@ pub(crate) fn place(row: &Row) -> String {
         let _ = write!(text, " -> {to}");
     }
     text
+}
+
+/// Returns the same, with a word for processes that are in no group.
+fn place_by(row: &Row, by: By) -> String {
+    let place = place(row);
+    if by == By::Process || row.group.is_some() {
+        return place;
+    }
+    format!("{place}  {}", by.nowhere())
 }
 
 /// Unit of counts.

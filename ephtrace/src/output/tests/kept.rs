@@ -3,7 +3,7 @@
 use fastrand::Rng;
 
 use super::*;
-use crate::model::Unknown;
+use crate::model::{Unknown, task_names::Names};
 
 /// Returns an assignment with one of few values for each field, so that neighbours often agree in
 /// most.
@@ -28,6 +28,16 @@ fn drawn(rng: &mut Rng) -> Assignment {
         uid: small(rng),
         cgroup_id: long(rng),
         container: rng.bool().then(|| Arc::from(["a", "b\n", &"c".repeat(90)][rng.usize(0..3)])),
+        names: rng.bool().then(|| {
+            let mut name = || rng.bool().then(|| Arc::from(["a", "b\n"][rng.usize(0..2)]));
+            Arc::new(Names {
+                container_name: name(),
+                image: name(),
+                pod: name(),
+                pod_namespace: name(),
+                unit: name(),
+            })
+        }),
         flow: FlowKey {
             netns: small(rng),
             saddr: addresses[rng.usize(0..3)],
@@ -58,7 +68,7 @@ fn drawn(rng: &mut Rng) -> Assignment {
 /// Returns the assignment with another value in one field, or in a field of the flow.
 fn but_for_one(before: &Assignment, rng: &mut Rng) -> Assignment {
     let (mut next, other) = (before.clone(), drawn(rng));
-    match rng.u8(0..28) {
+    match rng.u8(0..29) {
         0 => next.ts_ns = other.ts_ns,
         1 => next.pid = other.pid,
         2 => next.tid = other.tid,
@@ -86,6 +96,7 @@ fn but_for_one(before: &Assignment, rng: &mut Rng) -> Assignment {
         24 => next.cookie = other.cookie,
         25 => next.hook = other.hook,
         26 => next = other,
+        27 => next.names = other.names,
         _ => {}
     }
     next

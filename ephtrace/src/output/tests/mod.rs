@@ -25,7 +25,7 @@ use crate::{
     },
     model::{
         Assignment, Comm, FlowKey, Hook, Origin, Pass, Protocol, RangeInForce, columns::COLUMNS,
-        losses::Losses,
+        losses::Losses, task_names::Names,
     },
 };
 
@@ -60,6 +60,7 @@ fn success() -> Assignment {
         uid: Some(33),
         cgroup_id: Some(8123),
         container: Some(Arc::from("0123456789ab")),
+        names: Some(Names::full()),
         flow: FlowKey {
             netns: Some(4_026_531_840),
             saddr: Ipv4Addr::new(10, 0, 0, 1).into(),
@@ -100,6 +101,7 @@ fn failure() -> Assignment {
         step: None,
         resalted: None,
         container: None,
+        names: None,
         ..success()
     }
 }
@@ -120,6 +122,7 @@ fn unknown() -> Assignment {
         uid: None,
         cgroup_id: None,
         container: None,
+        names: None,
         flow: FlowKey { netns: None, ..success().flow },
         protocol: None,
         origin: None,
@@ -195,35 +198,35 @@ fn table(view: View, assignments: &[Assignment]) -> String {
 #[test]
 fn ndjson() {
     insta::assert_snapshot!(json(&all()), @r#"
-    {"type":"assignment","ts":"2026-11-18T11:06:41.000200300Z","ts_ns":1795000001000200300,"pid":4242,"tid":4243,"comm":"nginx","uid":33,"netns":4026531840,"cgroup_id":8123,"container":"0123456789ab","family":4,"protocol":"tcp","origin":"connect","saddr":"10.0.0.1","sport":40002,"daddr":"192.168.100.200","dport":443,"errno":0,"error":null,"latency_ns":1850,"range_low":32768,"range_high":60999,"range_source":"netns","salt_epoch":1,"first_candidate":40002,"tried":1,"pass":"first","search_unknown":null,"step":8,"self_connect":false,"cookie":77,"hook":"fentry","host_pid":40711}
-    {"type":"assignment","ts":"2026-11-18T11:06:41.000200300Z","ts_ns":1795000001000200300,"pid":4242,"tid":4243,"comm":"nginx","uid":33,"netns":4026531840,"cgroup_id":8123,"container":null,"family":4,"protocol":"tcp","origin":"connect","saddr":"10.0.0.1","sport":null,"daddr":"192.168.100.200","dport":443,"errno":99,"error":"EADDRNOTAVAIL","latency_ns":1200000,"range_low":32768,"range_high":60999,"range_source":"netns","salt_epoch":1,"first_candidate":null,"tried":28232,"pass":null,"search_unknown":null,"step":null,"self_connect":false,"cookie":77,"hook":"fentry","host_pid":40711}
-    {"type":"assignment","ts":"2026-11-18T11:06:41.000200300Z","ts_ns":1795000001000200300,"pid":4242,"tid":4243,"comm":"nginx","uid":33,"netns":4026531840,"cgroup_id":8123,"container":"0123456789ab","family":6,"protocol":"tcp","origin":"connect","saddr":"2001:db8::1","sport":40002,"daddr":"2001:db8:1234:5678:9abc:def0:1234:5678","dport":443,"errno":0,"error":null,"latency_ns":1850,"range_low":32768,"range_high":60999,"range_source":"netns","salt_epoch":1,"first_candidate":40002,"tried":1,"pass":"first","search_unknown":null,"step":8,"self_connect":false,"cookie":77,"hook":"fentry","host_pid":40711}
-    {"type":"assignment","ts":"2026-11-18T11:06:40.000000000Z","ts_ns":1795000000000000000,"pid":null,"tid":null,"comm":null,"uid":null,"netns":null,"cgroup_id":null,"container":null,"family":4,"protocol":null,"origin":null,"saddr":"10.0.0.1","sport":40002,"daddr":"192.168.100.200","dport":443,"errno":null,"error":null,"latency_ns":null,"range_low":null,"range_high":null,"range_source":null,"salt_epoch":null,"first_candidate":null,"tried":null,"pass":null,"search_unknown":null,"step":null,"self_connect":false,"cookie":null,"hook":null,"host_pid":null}
-    {"type":"assignment","ts":"2026-11-18T11:06:41.000200300Z","ts_ns":1795000001000200300,"pid":4242,"tid":4243,"comm":"a\"b\n<script>,\u001b[","uid":33,"netns":4026531840,"cgroup_id":8123,"container":"0123456789ab","family":4,"protocol":"tcp","origin":"connect","saddr":"10.0.0.1","sport":null,"daddr":"192.168.100.200","dport":443,"errno":4095,"error":null,"latency_ns":1850,"range_low":32768,"range_high":60999,"range_source":"netns","salt_epoch":1,"first_candidate":40002,"tried":1,"pass":"first","search_unknown":null,"step":-3,"self_connect":false,"cookie":77,"hook":"fentry","host_pid":40711}
+    {"type":"assignment","ts":"2026-11-18T11:06:41.000200300Z","ts_ns":1795000001000200300,"pid":4242,"tid":4243,"comm":"nginx","uid":33,"netns":4026531840,"cgroup_id":8123,"container":"0123456789ab","container_name":"web","image":"nginx:1.25","pod":"web-0","pod_namespace":"shop","unit":"nginx.service","family":4,"protocol":"tcp","origin":"connect","saddr":"10.0.0.1","sport":40002,"daddr":"192.168.100.200","dport":443,"errno":0,"error":null,"latency_ns":1850,"range_low":32768,"range_high":60999,"range_source":"netns","salt_epoch":1,"first_candidate":40002,"tried":1,"pass":"first","search_unknown":null,"step":8,"self_connect":false,"cookie":77,"hook":"fentry","host_pid":40711}
+    {"type":"assignment","ts":"2026-11-18T11:06:41.000200300Z","ts_ns":1795000001000200300,"pid":4242,"tid":4243,"comm":"nginx","uid":33,"netns":4026531840,"cgroup_id":8123,"container":null,"container_name":null,"image":null,"pod":null,"pod_namespace":null,"unit":null,"family":4,"protocol":"tcp","origin":"connect","saddr":"10.0.0.1","sport":null,"daddr":"192.168.100.200","dport":443,"errno":99,"error":"EADDRNOTAVAIL","latency_ns":1200000,"range_low":32768,"range_high":60999,"range_source":"netns","salt_epoch":1,"first_candidate":null,"tried":28232,"pass":null,"search_unknown":null,"step":null,"self_connect":false,"cookie":77,"hook":"fentry","host_pid":40711}
+    {"type":"assignment","ts":"2026-11-18T11:06:41.000200300Z","ts_ns":1795000001000200300,"pid":4242,"tid":4243,"comm":"nginx","uid":33,"netns":4026531840,"cgroup_id":8123,"container":"0123456789ab","container_name":"web","image":"nginx:1.25","pod":"web-0","pod_namespace":"shop","unit":"nginx.service","family":6,"protocol":"tcp","origin":"connect","saddr":"2001:db8::1","sport":40002,"daddr":"2001:db8:1234:5678:9abc:def0:1234:5678","dport":443,"errno":0,"error":null,"latency_ns":1850,"range_low":32768,"range_high":60999,"range_source":"netns","salt_epoch":1,"first_candidate":40002,"tried":1,"pass":"first","search_unknown":null,"step":8,"self_connect":false,"cookie":77,"hook":"fentry","host_pid":40711}
+    {"type":"assignment","ts":"2026-11-18T11:06:40.000000000Z","ts_ns":1795000000000000000,"pid":null,"tid":null,"comm":null,"uid":null,"netns":null,"cgroup_id":null,"container":null,"container_name":null,"image":null,"pod":null,"pod_namespace":null,"unit":null,"family":4,"protocol":null,"origin":null,"saddr":"10.0.0.1","sport":40002,"daddr":"192.168.100.200","dport":443,"errno":null,"error":null,"latency_ns":null,"range_low":null,"range_high":null,"range_source":null,"salt_epoch":null,"first_candidate":null,"tried":null,"pass":null,"search_unknown":null,"step":null,"self_connect":false,"cookie":null,"hook":null,"host_pid":null}
+    {"type":"assignment","ts":"2026-11-18T11:06:41.000200300Z","ts_ns":1795000001000200300,"pid":4242,"tid":4243,"comm":"a\"b\n<script>,\u001b[","uid":33,"netns":4026531840,"cgroup_id":8123,"container":"0123456789ab","container_name":"web","image":"nginx:1.25","pod":"web-0","pod_namespace":"shop","unit":"nginx.service","family":4,"protocol":"tcp","origin":"connect","saddr":"10.0.0.1","sport":null,"daddr":"192.168.100.200","dport":443,"errno":4095,"error":null,"latency_ns":1850,"range_low":32768,"range_high":60999,"range_source":"netns","salt_epoch":1,"first_candidate":40002,"tried":1,"pass":"first","search_unknown":null,"step":-3,"self_connect":false,"cookie":77,"hook":"fentry","host_pid":40711}
     "#);
 }
 
 #[test]
 fn csv_rows() {
     insta::assert_snapshot!(csv(&all()), @r#"
-    ts,ts_ns,pid,tid,comm,uid,netns,cgroup_id,container,family,protocol,origin,saddr,sport,daddr,dport,errno,error,latency_ns,range_low,range_high,range_source,salt_epoch,first_candidate,tried,pass,search_unknown,step,self_connect,cookie,hook,host_pid
-    2026-11-18T11:06:41.000200300Z,1795000001000200300,4242,4243,nginx,33,4026531840,8123,0123456789ab,4,tcp,connect,10.0.0.1,40002,192.168.100.200,443,0,,1850,32768,60999,netns,1,40002,1,first,,8,false,77,fentry,40711
-    2026-11-18T11:06:41.000200300Z,1795000001000200300,4242,4243,nginx,33,4026531840,8123,,4,tcp,connect,10.0.0.1,,192.168.100.200,443,99,EADDRNOTAVAIL,1200000,32768,60999,netns,1,,28232,,,,false,77,fentry,40711
-    2026-11-18T11:06:41.000200300Z,1795000001000200300,4242,4243,nginx,33,4026531840,8123,0123456789ab,6,tcp,connect,2001:db8::1,40002,2001:db8:1234:5678:9abc:def0:1234:5678,443,0,,1850,32768,60999,netns,1,40002,1,first,,8,false,77,fentry,40711
-    2026-11-18T11:06:40.000000000Z,1795000000000000000,,,,,,,,4,,,10.0.0.1,40002,192.168.100.200,443,,,,,,,,,,,,,false,,,
-    2026-11-18T11:06:41.000200300Z,1795000001000200300,4242,4243,"a""b\n<script>,\u{1b}[",33,4026531840,8123,0123456789ab,4,tcp,connect,10.0.0.1,,192.168.100.200,443,4095,,1850,32768,60999,netns,1,40002,1,first,,-3,false,77,fentry,40711
+    ts,ts_ns,pid,tid,comm,uid,netns,cgroup_id,container,container_name,image,pod,pod_namespace,unit,family,protocol,origin,saddr,sport,daddr,dport,errno,error,latency_ns,range_low,range_high,range_source,salt_epoch,first_candidate,tried,pass,search_unknown,step,self_connect,cookie,hook,host_pid
+    2026-11-18T11:06:41.000200300Z,1795000001000200300,4242,4243,nginx,33,4026531840,8123,0123456789ab,web,nginx:1.25,web-0,shop,nginx.service,4,tcp,connect,10.0.0.1,40002,192.168.100.200,443,0,,1850,32768,60999,netns,1,40002,1,first,,8,false,77,fentry,40711
+    2026-11-18T11:06:41.000200300Z,1795000001000200300,4242,4243,nginx,33,4026531840,8123,,,,,,,4,tcp,connect,10.0.0.1,,192.168.100.200,443,99,EADDRNOTAVAIL,1200000,32768,60999,netns,1,,28232,,,,false,77,fentry,40711
+    2026-11-18T11:06:41.000200300Z,1795000001000200300,4242,4243,nginx,33,4026531840,8123,0123456789ab,web,nginx:1.25,web-0,shop,nginx.service,6,tcp,connect,2001:db8::1,40002,2001:db8:1234:5678:9abc:def0:1234:5678,443,0,,1850,32768,60999,netns,1,40002,1,first,,8,false,77,fentry,40711
+    2026-11-18T11:06:40.000000000Z,1795000000000000000,,,,,,,,,,,,,4,,,10.0.0.1,40002,192.168.100.200,443,,,,,,,,,,,,,false,,,
+    2026-11-18T11:06:41.000200300Z,1795000001000200300,4242,4243,"a""b\n<script>,\u{1b}[",33,4026531840,8123,0123456789ab,web,nginx:1.25,web-0,shop,nginx.service,4,tcp,connect,10.0.0.1,,192.168.100.200,443,4095,,1850,32768,60999,netns,1,40002,1,first,,-3,false,77,fentry,40711
     "#);
 }
 
 #[test]
 fn a_table() {
     insta::assert_snapshot!(table(View::default(), &[success(), failure(), unknown(), hostile()]), @r#"
-    |TIME(s)     PID     COMM            ORIGIN  IP SADDR           SPORT DADDR           DPORT   STEP TRIED  LAT(us) RET|
-    |1.000200    4242    nginx           connect 4  10.0.0.1        40002 192.168.100.200 443        8     1      1.9 0|
-    |1.000200    4242    nginx           connect 4  10.0.0.1        -     192.168.100.200 443        - 28232   1200.0 EADDRNOTAVAIL|
-    |0.000000    -       -               -       4  10.0.0.1        40002 192.168.100.200 443        -     -        - -|
-    |TIME(s)     PID     COMM                  ORIGIN  IP SADDR           SPORT DADDR           DPORT   STEP TRIED  LAT(us) RET|
-    |1.000200    4242    a"b\n<script>,\u{1b}[ connect 4  10.0.0.1        -     192.168.100.200 443       -3     1      1.9 4095|
+    |TIME(s)     PID     COMM            CONTAINER    POD              ORIGIN  IP SADDR           SPORT DADDR           DPORT   STEP TRIED  LAT(us) RET|
+    |1.000200    4242    nginx           web          shop/web-0       connect 4  10.0.0.1        40002 192.168.100.200 443        8     1      1.9 0|
+    |1.000200    4242    nginx           -            -                connect 4  10.0.0.1        -     192.168.100.200 443        - 28232   1200.0 EADDRNOTAVAIL|
+    |0.000000    -       -               -            -                -       4  10.0.0.1        40002 192.168.100.200 443        -     -        - -|
+    |TIME(s)     PID     COMM                  CONTAINER    POD              ORIGIN  IP SADDR           SPORT DADDR           DPORT   STEP TRIED  LAT(us) RET|
+    |1.000200    4242    a"b\n<script>,\u{1b}[ web          shop/web-0       connect 4  10.0.0.1        -     192.168.100.200 443       -3     1      1.9 4095|
     "#);
 }
 
@@ -233,19 +236,19 @@ fn wide_characters_keep_the_grid() {
     wide.comm = Some(Comm::new("日本語"));
     let lines = table(View::default(), &[wide, success()]);
     insta::assert_snapshot!(lines.lines().skip(1).collect::<Vec<_>>().join("\n"), @"
-    |1.000200    4242    日本語          connect 4  10.0.0.1        40002 192.168.100.200 443        8     1      1.9 0|
-    |1.000200    4242    nginx           connect 4  10.0.0.1        40002 192.168.100.200 443        8     1      1.9 0|
+    |1.000200    4242    日本語          web          shop/web-0       connect 4  10.0.0.1        40002 192.168.100.200 443        8     1      1.9 0|
+    |1.000200    4242    nginx           web          shop/web-0       connect 4  10.0.0.1        40002 192.168.100.200 443        8     1      1.9 0|
     ");
 }
 
 #[test]
 fn a_table_that_widens() {
     insta::assert_snapshot!(table(View::default(), &[success(), ipv6(), success()]), @"
-    |TIME(s)     PID     COMM            ORIGIN  IP SADDR           SPORT DADDR           DPORT   STEP TRIED  LAT(us) RET|
-    |1.000200    4242    nginx           connect 4  10.0.0.1        40002 192.168.100.200 443        8     1      1.9 0|
-    |TIME(s)     PID     COMM            ORIGIN  IP SADDR                                   SPORT DADDR                                   DPORT   STEP TRIED  LAT(us) RET|
-    |1.000200    4242    nginx           connect 6  2001:db8::1                             40002 2001:db8:1234:5678:9abc:def0:1234:5678  443        8     1      1.9 0|
-    |1.000200    4242    nginx           connect 4  10.0.0.1                                40002 192.168.100.200                         443        8     1      1.9 0|
+    |TIME(s)     PID     COMM            CONTAINER    POD              ORIGIN  IP SADDR           SPORT DADDR           DPORT   STEP TRIED  LAT(us) RET|
+    |1.000200    4242    nginx           web          shop/web-0       connect 4  10.0.0.1        40002 192.168.100.200 443        8     1      1.9 0|
+    |TIME(s)     PID     COMM            CONTAINER    POD              ORIGIN  IP SADDR                                   SPORT DADDR                                   DPORT   STEP TRIED  LAT(us) RET|
+    |1.000200    4242    nginx           web          shop/web-0       connect 6  2001:db8::1                             40002 2001:db8:1234:5678:9abc:def0:1234:5678  443        8     1      1.9 0|
+    |1.000200    4242    nginx           web          shop/web-0       connect 4  10.0.0.1                                40002 192.168.100.200                         443        8     1      1.9 0|
     ");
 }
 
@@ -253,9 +256,9 @@ fn a_table_that_widens() {
 fn a_wide_table_with_all_columns() {
     let view = View { wall_clock: true, uid: true, wide: true, ..View::default() };
     insta::assert_snapshot!(table(view, &[success(), ipv6()]), @"
-    |TIME(s)     TIME            UID   PID     COMM            ORIGIN  IP SADDR                                   SPORT DADDR                                   DPORT   STEP TRIED  LAT(us) RET|
-    |1.000200    11:06:41.000200 33    4242    nginx           connect 4  10.0.0.1                                40002 192.168.100.200                         443        8     1      1.9 0|
-    |1.000200    11:06:41.000200 33    4242    nginx           connect 6  2001:db8::1                             40002 2001:db8:1234:5678:9abc:def0:1234:5678  443        8     1      1.9 0|
+    |TIME(s)     TIME            UID   PID     COMM            CONTAINER    POD              ORIGIN  IP SADDR                                   SPORT DADDR                                   DPORT   STEP TRIED  LAT(us) RET|
+    |1.000200    11:06:41.000200 33    4242    nginx           web          shop/web-0       connect 4  10.0.0.1                                40002 192.168.100.200                         443        8     1      1.9 0|
+    |1.000200    11:06:41.000200 33    4242    nginx           web          shop/web-0       connect 6  2001:db8::1                             40002 2001:db8:1234:5678:9abc:def0:1234:5678  443        8     1      1.9 0|
     ");
 }
 
@@ -373,7 +376,7 @@ fn losses_and_summary_as_lines() {
     let text = text_of(sink.target());
     let (losses, summary) = text.trim_end().rsplit_once('\n').unwrap();
     insta::assert_snapshot!(losses, @r#"
-    {"type":"stream","schema_version":1,"version":"0.1.0","ends_with_summary":true,"pid":0,"tid":0,"comm":"","uid":0,"netns":0,"cgroup_id":0,"container":"","protocol":"","origin":"","sport":0,"daddr":"","dport":0,"errno":0,"error":"","latency_ns":0,"range_low":0,"range_high":0,"range_source":"","salt_epoch":0,"first_candidate":0,"tried":0,"pass":"","search_unknown":"","step":0,"cookie":0,"hook":"","host_pid":0}
+    {"type":"stream","schema_version":1,"version":"0.1.0","ends_with_summary":true,"pid":0,"tid":0,"comm":"","uid":0,"netns":0,"cgroup_id":0,"container":"","container_name":"","image":"","pod":"","pod_namespace":"","unit":"","protocol":"","origin":"","sport":0,"daddr":"","dport":0,"errno":0,"error":"","latency_ns":0,"range_low":0,"range_high":0,"range_source":"","salt_epoch":0,"first_candidate":0,"tried":0,"pass":"","search_unknown":"","step":0,"cookie":0,"hook":"","host_pid":0}
     {"type":"loss","schema_version":1,"ts":"2026-11-18T11:06:40.000000000Z","ts_ns":1795000000000000000,"stage":"ring_full","lost":3,"total":3}
     {"type":"loss","schema_version":1,"ts":"2026-11-18T11:06:40.000000000Z","ts_ns":1795000000000000000,"stage":"undecodable","lost":1,"total":1}
     {"type":"loss","schema_version":1,"ts":"2026-11-18T11:06:40.000000001Z","ts_ns":1795000000000000001,"stage":"undecodable","lost":1,"total":2}

@@ -27,9 +27,9 @@ fn at_80_columns() {
 #[test]
 fn at_120_columns() {
     insta::assert_snapshot!(on(120, false, View::default(), &[success(), failure()]), @"
-    TIME(s)     PID     COMM            SADDR           SPORT DADDR           DPORT   STEP TRIED  LAT(us) RET
-    1.000200    4242    nginx           10.0.0.1        40002 192.168.100.200 443        8     1      1.9 0
-    1.000200    4242    nginx           10.0.0.1        -     192.168.100.200 443        - 28232   1200.0 EADDRNOTAVAIL
+    TIME(s)     PID     COMM            CONTAINER    SPORT DADDR           DPORT   STEP TRIED  LAT(us) RET
+    1.000200    4242    nginx           web          40002 192.168.100.200 443        8     1      1.9 0
+    1.000200    4242    nginx           -            -     192.168.100.200 443        - 28232   1200.0 EADDRNOTAVAIL
     ");
 }
 

@@ -27,19 +27,16 @@ use crate::{
         pattern::{Algorithm, Stream},
         storm::{Detector, Interval},
     },
-    host::{
-        clock::{Clock, monotonic_ns},
-        containers::Containers,
-    },
+    host::clock::{Clock, monotonic_ns},
     inventory::{Inventory, Namespace, facts},
-    model::{Filter, Hook, escape::shown},
+    model::{Filter, Hook, escape::shown, grouping::By},
     output::{
         PendingFile,
         metrics::{Exposition, Recorded, Snapshot},
     },
     pipeline::{
         announce::{announce, tell_blinded, tell_module},
-        counting::{self, Counting, CountingOptions},
+        counting::{self, Counting, CountingOptions, Naming},
         live,
         occupancy::Occupancy,
         reading::kernel_rules,
@@ -150,7 +147,7 @@ struct Measuring {
     /// Findings of the last look.
     found: Vec<Finding>,
     counters: Counters,
-    containers: Containers,
+    naming: Naming,
     detector: Detector,
     occupancy: Occupancy,
     kernel: String,
@@ -179,7 +176,7 @@ impl Measuring {
             recorder,
             found: Vec::new(),
             counters: Counters::new(what.top_destinations),
-            containers: Containers::of_traced(),
+            naming: Naming::new(&what.filter, By::Process),
             detector: Detector::default(),
             kernel: kernel.trim_end().to_owned(),
             trouble: None,
@@ -238,8 +235,8 @@ impl Measuring {
         self.counters.add(rows, other, now_s);
         let clock = Clock::read().context("can't read the clocks")?;
         let end_ns = clock.unix_ns(self.counting.since_ns);
-        let containers = &mut self.containers;
-        let mut interval = counting::interval(end_ns, duration_ns, rows, other, containers);
+        let naming = &mut self.naming;
+        let mut interval = counting::interval(end_ns, duration_ns, rows, other, naming);
         let facts = self.facts(&mut interval);
         self.found = findings(&facts);
         let recorded = self.record(end_ns, interval.all.per_second)?;

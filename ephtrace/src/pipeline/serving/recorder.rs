@@ -28,7 +28,7 @@ use crate::{
     },
     host::clock::monotonic_ns,
     kernel::{ring::Ring, tracer::Tracer},
-    model::Assignment,
+    model::{Assignment, Filter},
     output::{Watch, metrics::Recorded, stream::parquet::Fact},
     pipeline::{
         pause::Pause,
@@ -187,7 +187,8 @@ impl Recorder {
     /// Creates a recorder of what `tracer` writes to its ring. Looks are due once each `interval`.
     pub(crate) fn new(how: Keeping, interval: Duration, tracer: &mut Tracer) -> Result<Self> {
         let ring = tracer.take_ring().context("the eBPF object has no EVENTS")?;
-        let reading = Reading::new(tracer)?;
+        // The command takes no names to filter by.
+        let reading = Reading::new(tracer, &Filter::default())?;
         let started_ns = reading.clock.unix_ns(monotonic_ns()?);
         let rules = kernel_rules(tracer);
         Ok(Self {

@@ -114,13 +114,13 @@ fn number(text: &str) -> Option<(u64, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use std::{io, net::IpAddr};
+    use std::{io, net::IpAddr, sync::Arc};
 
     use proptest::prelude::*;
 
     use super::*;
     use crate::{
-        model::{Assignment, Comm, FlowKey, Origin, Protocol, RangeInForce},
+        model::{Assignment, Comm, FlowKey, Origin, Protocol, RangeInForce, task_names::Names},
         output::{Notices, Sink as _, stream::json::JsonSink},
         replay::ndjson::draft_of,
     };
@@ -137,25 +137,43 @@ mod tests {
         let times = (any::<u64>(), any::<Option<u64>>(), any::<Option<u32>>());
         let flow = (any::<IpAddr>(), any::<Option<IpAddr>>(), any::<u16>(), any::<Option<u32>>());
         let rest = (any::<Option<i32>>(), 1_u16.., "[a-z ü\"\\\\]{0,15}", any::<bool>());
-        (times, flow, rest).prop_map(|(times, flow, (step, sport, name, is_failed))| Assignment {
-            ts_ns: times.0,
-            cookie: times.1,
-            pid: times.2,
-            comm: Some(Comm::new(&name)),
-            flow: FlowKey {
-                netns: flow.3,
-                saddr: flow.0.to_canonical(),
-                daddr: flow.1.map(|address| address.to_canonical()),
-                dport: Some(flow.2),
-            },
-            protocol: Some(Protocol::Tcp),
-            origin: Some(Origin::Connect),
-            sport: Some(sport).filter(|_| !is_failed),
-            errno: Some(if is_failed { 99 } else { 0 }),
-            range: Some(RangeInForce::of_socket(32_768, 60_999)),
-            step,
-            ..Assignment::default()
+        let named = (any::<u8>(), "[a-z]{1,9}", "[a-z0-9./:-]{1,20}");
+        (times, flow, rest, named).prop_map(|(times, flow, rest, named)| {
+            let (step, sport, name, is_failed) = rest;
+            Assignment {
+                names: names(named),
+                ts_ns: times.0,
+                cookie: times.1,
+                pid: times.2,
+                comm: Some(Comm::new(&name)),
+                flow: FlowKey {
+                    netns: flow.3,
+                    saddr: flow.0.to_canonical(),
+                    daddr: flow.1.map(|address| address.to_canonical()),
+                    dport: Some(flow.2),
+                },
+                protocol: Some(Protocol::Tcp),
+                origin: Some(Origin::Connect),
+                sport: Some(sport).filter(|_| !is_failed),
+                errno: Some(if is_failed { 99 } else { 0 }),
+                range: Some(RangeInForce::of_socket(32_768, 60_999)),
+                step,
+                ..Assignment::default()
+            }
         })
+    }
+
+    /// Returns names of which the bits of `known` say which are known.
+    fn names((known, name, image): (u8, String, String)) -> Option<Arc<Names>> {
+        let of = |bit: u32, text: &str| (known >> bit & 1 == 1).then(|| Arc::from(text));
+        let names = Names {
+            container_name: of(0, &name),
+            image: of(1, &image),
+            pod: of(2, &name),
+            pod_namespace: of(3, &name),
+            unit: of(4, &image),
+        };
+        (!names.is_empty()).then(|| Arc::new(names))
     }
 
     fn by_serde(line: &str) -> Option<Result<Assignment, String>> {

@@ -4,7 +4,7 @@ use ratatui::{buffer::Buffer, layout::Rect, style::Style, widgets::Widget as _};
 
 use super::{
     figures::{self, UNKNOWN, cut_middle, known},
-    grid::{CONTAINER, CONTAINER_WIDTH, Cell, Column, heading, line, shown},
+    grid::{CONTAINER, CONTAINER_WIDTH, Cell, Column, POD, POD_WIDTH, heading, line, shown},
     style::{ALARM, CURSOR, STRONG, safe},
 };
 use crate::{
@@ -37,7 +37,7 @@ pub(super) fn title(by: ByDestination) -> &'static str {
 }
 
 /// The columns. Below 80, the first one to go is the one that is rarely other than 1.
-const COLUMNS: [Column; 12] = [
+const COLUMNS: [Column; 13] = [
     Column::left("", 1),
     Column::left("DESTINATION", 0),
     Column::right("RATE/s", 6),
@@ -51,11 +51,14 @@ const COLUMNS: [Column; 12] = [
     Column::left("LAST PROCESS", PROCESS).from(110),
     // Shown only if there are containers.
     Column::left(CONTAINER, CONTAINER_WIDTH).from(124),
+    // Likewise for pods.
+    Column::left(POD, POD_WIDTH).from(150),
 ];
 
-fn columns(width: u16, has_containers: bool) -> Vec<Column> {
+fn columns(width: u16, has_containers: bool, has_pods: bool) -> Vec<Column> {
     let mut columns = shown(&COLUMNS, width, COLUMNS);
     columns.retain(|column| has_containers || column.title != CONTAINER);
+    columns.retain(|column| has_pods || column.title != POD);
     let taken: u16 = columns.iter().map(|column| column.width + 1).sum();
     columns[1].width = (width + 1).saturating_sub(taken);
     columns
@@ -68,7 +71,8 @@ pub(super) fn draw(
     rows: &[(&LaneKey, &Entry<Row>)],
 ) {
     let has_containers = rows.iter().any(|(_, entry)| entry.value.container.is_some());
-    let columns = columns(area.width, has_containers);
+    let has_pods = rows.iter().any(|(_, entry)| entry.value.pod.is_some());
+    let columns = columns(area.width, has_containers, has_pods);
     heading(&columns, title(state.by_destination.by)).render(area, buffer);
     let room = usize::from(area.height.saturating_sub(1));
     let cursor = state.cursor_in(rows);
@@ -108,6 +112,7 @@ fn cells(
         known(row.said.as_deref(), |said| words::word(&said.verdict).to_owned()).into(),
         safe(&user(row.pid, row.comm.as_ref())).into(),
         safe(&known(row.container.as_deref(), str::to_owned)).into(),
+        safe(&known(row.pod.as_deref(), str::to_owned)).into(),
     ];
     shown(&COLUMNS, width, cells)
 }

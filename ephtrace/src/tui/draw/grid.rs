@@ -14,6 +14,12 @@ pub(super) const CONTAINER: &str = "CONTAINER";
 /// Width of a container's short id.
 pub(super) const CONTAINER_WIDTH: u16 = 12;
 
+/// Heading of pods.
+pub(super) const POD: &str = "POD";
+
+/// Width of a pod and its namespace; longer ones are cut.
+pub(super) const POD_WIDTH: u16 = 24;
+
 /// One column.
 #[derive(Clone, Copy)]
 pub(super) struct Column {

@@ -4,7 +4,7 @@ use ratatui::{buffer::Buffer, layout::Rect, style::Style, widgets::Widget as _};
 
 use super::{
     figures::{self, known},
-    grid::{CONTAINER, CONTAINER_WIDTH, Cell, Column, heading, line, shown},
+    grid::{CONTAINER, CONTAINER_WIDTH, Cell, Column, POD, POD_WIDTH, heading, line, shown},
     style::{ALARM, CURSOR, safe},
 };
 use crate::{
@@ -54,6 +54,9 @@ pub(super) fn draw(area: Rect, buffer: &mut Buffer, state: &State) {
     if has_containers {
         columns.push(Column::left(CONTAINER, CONTAINER_WIDTH).from(77));
     }
+    if processes.iter().any(|one| one.pod.is_some()) {
+        columns.push(Column::left(POD, POD_WIDTH).from(112));
+    }
     let kept = shown(&columns, area.width, columns.iter().copied());
     heading(&kept, title(state.by_process.by)).render(area, buffer);
     let cursor = state.cursor_of(processes.len());
@@ -89,6 +92,12 @@ fn cells(state: &State, one: &ProcessSummary, has_confidence: bool) -> Vec<Cell>
         words::word(&one.verdict).to_owned().into(),
     ];
     cells.extend(has_confidence.then(|| confidence(&one.verdict).into()));
-    cells.push(safe(&known(one.container.as_deref(), str::to_owned)).into());
+    let container = one.container_name.as_deref().or(one.container.as_deref());
+    cells.push(safe(&known(container, str::to_owned)).into());
+    let pod = one.pod.as_deref().map(|pod| match one.pod_namespace.as_deref() {
+        Some(namespace) => format!("{namespace}/{pod}"),
+        None => pod.to_owned(),
+    });
+    cells.push(safe(&known(pod.as_deref(), str::to_owned)).into());
     cells
 }

@@ -67,7 +67,7 @@ use Packing::{Delta, Dictionary, Plain};
 use Storage::{Bool, Id64, Int32, Int64, Text};
 
 /// All columns, in their order in the file.
-pub(super) const FIELDS: [Field; 31] = [
+pub(super) const FIELDS: [Field; 36] = [
     field(columns::TS_NS, Int64, Delta),
     field(columns::PID, Int64, Dictionary),
     field(columns::TID, Int64, Dictionary),
@@ -76,6 +76,11 @@ pub(super) const FIELDS: [Field; 31] = [
     field(columns::NETNS, Int64, Dictionary),
     field(columns::CGROUP_ID, Id64, Dictionary),
     field(columns::CONTAINER, Text, Dictionary),
+    field(columns::CONTAINER_NAME, Text, Dictionary),
+    field(columns::IMAGE, Text, Dictionary),
+    field(columns::POD, Text, Dictionary),
+    field(columns::POD_NAMESPACE, Text, Dictionary),
+    field(columns::UNIT, Text, Dictionary),
     field(columns::FAMILY, Int32, Dictionary),
     field(columns::PROTOCOL, Text, Dictionary),
     field(columns::ORIGIN, Text, Dictionary),
@@ -116,11 +121,12 @@ struct About {
 
 /// Returns the columns as JSON: name, unit, meaning.
 pub(super) fn described() -> String {
-    let about = FIELDS.map(|Field { column, .. }| About {
+    let about = FIELDS.iter().map(|Field { column, .. }| About {
         name: column.name,
         unit: column.unit.name(),
         meaning: column.meaning,
     });
+    let about: Vec<About> = about.collect();
     // Plain strings can always be serialized.
     serde_json::to_string(&about).unwrap_or_default()
 }

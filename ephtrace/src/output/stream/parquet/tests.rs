@@ -14,6 +14,7 @@ use crate::{
         Assignment, Comm, FlowKey, Hook, Origin, Pass, Protocol, RangeInForce, Unknown,
         columns::{Read, Value},
         losses::Losses,
+        task_names::Names,
     },
     output::{Notices, Sink as _},
     replay::{Item, Recording},
@@ -61,6 +62,7 @@ fn full() -> Assignment {
         uid: Some(0),
         cgroup_id: Some(u64::MAX),
         container: Some("0123456789ab".into()),
+        names: Some(Names::full()),
         flow: FlowKey {
             netns: Some(u32::MAX),
             saddr: [10, 0, 0, 1].into(),
@@ -110,7 +112,8 @@ fn numbered(n: u64) -> Assignment {
 #[test]
 fn what_was_recorded_is_read_back() {
     let scratch = Scratch::new("read-back");
-    let failed = Assignment { sport: None, errno: Some(99), container: None, ..full() };
+    let failed =
+        Assignment { sport: None, errno: Some(99), container: None, names: None, ..full() };
     let unknown = Assignment { sport: Some(1), is_another: true, ..Assignment::default() };
     let all = [full(), failed, unknown, full()];
     let mut sink = sink(&scratch.path(), None);

@@ -68,6 +68,12 @@ fn row(origin: Origin, dport: Option<u16>, numbers: Numbers) -> Row {
         uid: 0,
         cgroup_id: 0,
         container: None,
+        container_name: None,
+        image: None,
+        pod: None,
+        pod_namespace: None,
+        unit: None,
+        group: None,
         flow: FlowKey {
             netns: None,
             saddr: [10, 0, 0, 1].into(),

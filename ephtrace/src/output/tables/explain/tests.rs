@@ -9,7 +9,7 @@ use crate::{
         past_owners::PastOwners,
         socket::{Socket, TcpState},
     },
-    model::Comm,
+    model::{Comm, task_names::Membership},
 };
 
 /// Returns three connections of a pool, one TIME_WAIT, a listener, in a range of six.
@@ -43,9 +43,10 @@ fn text(question: &Question) -> String {
     let mut open = OpenSockets::default();
     for (inode, pid, name) in [(77, 181, "pool"), (78, 204, "nginx")] {
         let comm = Some(Comm::new(name));
-        open.insert(inode, Process { pid, comm, container: None }.into());
+        open.insert(inode, Process { pid, comm, of: Membership::default() }.into());
     }
-    let owners = Owners { open: &open, past_owners: &PastOwners::default() };
+    let past_owners = PastOwners::default();
+    let owners = Owners::new(&open, &past_owners);
     let answer = answer(question, &seen(), owners);
     let mut out = Vec::new();
     let explained = Explained { answer: &answer, in_use: None, findings: &[] };

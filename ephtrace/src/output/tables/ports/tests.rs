@@ -19,7 +19,7 @@ use crate::{
         socket::{Socket, TcpState},
         sysctls::{Conntrack, Sysctls},
     },
-    model::{Assignment, Comm, Origin},
+    model::{Assignment, Comm, Origin, task_names::Membership},
 };
 
 fn inventory(namespaces: Vec<Namespace>) -> Inventory {
@@ -77,7 +77,11 @@ fn busy() -> Namespace {
     });
     let process = |pid, name, container: Option<&str>| {
         let container = container.map(Arc::from);
-        Arc::new(Process { pid, comm: Some(Comm::new(name)), container })
+        Arc::new(Process {
+            pid,
+            comm: Some(Comm::new(name)),
+            of: Membership { container, names: None },
+        })
     };
     let app = process(181, "pgbouncer", Some("4f1d0c9a2b7e"));
     let mut by_inode: OpenSockets =
@@ -94,8 +98,7 @@ fn busy() -> Namespace {
         ns_path: None,
     };
     let listing = Listing { in_range: sockets, lists_bound: true, ..Listing::default() };
-    Census::new(place, sysctls, listing)
-        .describe(3, Owners { open: &by_inode, past_owners: &past_owners })
+    Census::new(place, sysctls, listing).describe(3, Owners::new(&by_inode, &past_owners))
 }
 
 #[test]
@@ -186,7 +189,7 @@ fn json_has_all_keys_whatever_is_known() {
     assert_snapshot!(keys(&value, "/namespaces/0"), @"accepted asked bound by_state destinations destinations_known even name netns odd on_reserved others own ports process_count settings sockets source tcp udp");
     assert_snapshot!(keys(&value, "/namespaces/0/settings"), @"autobind_reuse conntrack ends_of_equal_parity half_mark longest_reserved range_high range_low reserved reserved_runs step_width timestamps tw_reuse tw_reuse_delay_ms usable");
     assert_snapshot!(keys(&value, "/namespaces/0/destinations/0"), @"by_state daddr dport even first_left holders in_use left left_least mark odd orphans other_holders program saddr share syn_resent time_wait_reusable time_wait_reusable_now unknown_closed unknown_open");
-    assert_snapshot!(keys(&value, "/namespaces/0/destinations/0/holders/0"), @"closed comm container open pid ports process_count");
+    assert_snapshot!(keys(&value, "/namespaces/0/destinations/0/holders/0"), @"closed comm container container_name group open pid pod pod_namespace ports process_count unit");
     assert_snapshot!(keys(&value, "/namespaces/0/bound"), @"bound_only connected connected_ports held listening listening_unreserved more_held ports");
     assert_snapshot!(keys(&value, "/namespaces/0/bound/held/0"), @"holder is_reserved origin saddr sockets sport state");
     let shown = value.pointer("/namespaces/0/settings/step_width");

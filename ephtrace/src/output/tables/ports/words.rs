@@ -67,19 +67,23 @@ pub(super) const HOLDER_WIDTH: usize = 20;
 pub(in crate::output::tables) fn who(owner: &Owner) -> String {
     let comm = owner.comm.as_deref().map_or("?".to_owned(), escape_for_terminal);
     let pid = owner.pid.map_or("?".to_owned(), |pid| pid.to_string());
-    match &owner.container {
+    match owner.container_label() {
         Some(container) => format!("{comm} ({pid}) {}", escape_for_terminal(container)),
         None => format!("{comm} ({pid})"),
     }
 }
 
 /// Returns `pgbouncer (181)`, or `php-fpm (25 processes)`, and their container.
-pub(super) fn group(Holder { owner, processes, .. }: &Holder) -> String {
+pub(super) fn group(Holder { owner, group, processes, .. }: &Holder) -> String {
+    if let Some(group) = group {
+        let group = escape_for_terminal(group);
+        return if *processes < 2 { group } else { format!("{group} ({processes} processes)") };
+    }
     if *processes < 2 {
         return who(owner);
     }
     let comm = owner.comm.as_deref().map_or("?".to_owned(), escape_for_terminal);
-    match &owner.container {
+    match owner.container_label() {
         Some(container) => {
             format!("{comm} ({processes} processes) {}", escape_for_terminal(container))
         }
