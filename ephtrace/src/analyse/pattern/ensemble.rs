@@ -88,6 +88,9 @@ pub(super) struct Mixtures {
     pub(super) counters: [Mixture; 4],
     /// Mixtures in stretches of a shared counter with counters by lane: by one and the Linux ones.
     pub(super) changes: [Mixture; 4],
+    /// Mixtures in stretches of random increments with counters by lane: the simple hashes, by one
+    /// and the even ones.
+    pub(super) increments: [Mixture; 4],
 }
 
 impl Ensemble {
@@ -110,6 +113,7 @@ impl Ensemble {
                 stretches: [Mixture::in_stretches(); 8],
                 counters: [Mixture::by_chance(); 4],
                 changes: [Mixture::in_stretches(); 4],
+                increments: [Mixture::in_stretches(); 4],
             },
             resting: Resting::default(),
             space: Space::new(),
@@ -340,6 +344,10 @@ impl Mixtures {
         }
         for (mixture, density) in self.changes.iter_mut().zip(linux) {
             mixture.observe(up, density, frame.noise);
+        }
+        let regular = [hashes[0], hashes[1], lane.by_one, lane.even];
+        for (mixture, density) in self.increments.iter_mut().zip(regular) {
+            mixture.observe(host.random_up, density, frame.noise);
         }
     }
 }

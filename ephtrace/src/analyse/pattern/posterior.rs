@@ -316,7 +316,8 @@ fn mixed(c: &Ensemble, n: f64) -> Member {
     // Several counters of the same kind are not two policies.
     let several = MIXED_SEVERAL + MIXED_MARGIN * n;
     let counters = mixtures.counters.iter().map(|mixture| mixture.evidence(n) - several);
-    let log = log_sum_exp(logs.into_iter().chain(counters));
+    let weak = mixtures.increments.iter().map(|mixture| mixture.evidence(n) - MIXED_WEAK);
+    let log = log_sum_exp(logs.into_iter().chain(counters).chain(weak));
     Member {
         algorithm: Algorithm::Mixed,
         pattern: Pattern::Mixed,
