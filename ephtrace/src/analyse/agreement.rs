@@ -49,6 +49,63 @@ pub(super) fn agreed(
     whole
 }
 
+/// Share of the probability of a mixture with which each of two parts shows the whole mixture,
+/// with which one shows it and the other a part of it, and with which each shows one part.
+const BOTH_MIXED: f64 = 0.4;
+const ONE_MIXED: f64 = 0.3;
+const CHANGED: f64 = 0.3;
+
+/// Returns the verdict on parts of one stream that one rule makes, unless it changed: what the
+/// parts agree on is surer than each of them. Parts that hardly count don't.
+pub(super) fn of_one_stream(agreed: Verdict, total: u64, shares: &[Share<'_>]) -> Verdict {
+    let least = MINOR * as_f64(total);
+    let major = || shares.iter().filter(|share| as_f64(share.assignments) >= least);
+    let judged = as_f64(major().map(|share| share.assignments).sum());
+    let weight = |share: &Share<'_>| (as_f64(share.assignments) / judged).sqrt();
+    let patterns = major().map(|share| tempered(&share.verdict.patterns, weight(share)));
+    let algorithms = major().map(|share| tempered(&share.verdict.algorithms, weight(share)));
+    let patterns = patterns.reduce(|one, other| joined(Pattern::Mixed, &one, &other));
+    let algorithms = algorithms.reduce(|one, other| joined(Algorithm::Mixed, &one, &other));
+    let (Some(patterns), Some(algorithms)) = (patterns, algorithms) else { return agreed };
+    let mut whole = Verdict { patterns, algorithms, ..agreed };
+    whole.decide();
+    whole
+}
+
+/// Returns the probabilities with less weight for the evidence: that of the whole is tempered more
+/// than that of a part, by the root of their numbers of events.
+fn tempered<T: Copy>(list: &[Named<T>], exponent: f64) -> Vec<Named<T>> {
+    let weights = list.iter().map(|named| named.probability.powf(exponent));
+    let total: f64 = weights.clone().sum();
+    let named = list.iter().zip(weights);
+    named.map(|(named, weight)| Named { probability: weight / total, ..*named }).collect()
+}
+
+/// Returns the probabilities of the names over two parts: of one rule for both, or of a mixture.
+fn joined<T: Copy + PartialEq>(mixed: T, one: &[Named<T>], other: &[Named<T>]) -> Vec<Named<T>> {
+    let of = |list: &[Named<T>], name: T| {
+        list.iter().find(|named| named.name == name).map_or(0.0, |named| named.probability)
+    };
+    let both = |name: T| of(one, name) * of(other, name);
+    let pure: Vec<T> = one.iter().map(|named| named.name).filter(|name| *name != mixed).collect();
+    let kinds = as_f64(pure.len() as u64);
+    let same: f64 = pure.iter().map(|name| both(*name)).sum();
+    let (first, second) = (of(one, mixed), of(other, mixed));
+    let differs = (1.0 - first) * (1.0 - second) - same;
+    let either = first * (1.0 - second) + second * (1.0 - first);
+    let mixture = BOTH_MIXED * first * second
+        + ONE_MIXED * either / (2.0 * kinds)
+        + CHANGED * differs.max(0.0) / (kinds * (kinds - 1.0));
+    let total = same + mixture;
+    let named = |&Named { name, .. }: &Named<T>| Named {
+        name,
+        probability: if name == mixed { mixture } else { both(name) } / total,
+    };
+    let mut names: Vec<Named<T>> = one.iter().map(named).collect();
+    names.sort_by(|one, other| other.probability.total_cmp(&one.probability));
+    names
+}
+
 /// Returns the verdict of the judge that saw all `total` assignments `together`, if there is one
 /// and no part contradicts it; else the verdict that the parts `agreed` on. A part without a
 /// verdict contradicts nothing.

@@ -16,12 +16,18 @@ pub const MAX_RANGES: usize = 4;
 /// make only a few, and many processes live for one connect.
 pub(super) const MAX_WAITING: usize = 64;
 
+/// Mean number of assignments in a row from one range below which the ranges are side by side: the
+/// range of a namespace changes now and then.
+const STRETCH: u64 = 8;
+
 /// Assignments of one host or process, by range. Under each rule, the first `FIRST` are all judged.
 #[derive(Default)]
 pub(super) struct Ranges<const FIRST: u64> {
     parts: Vec<Part>,
     /// Index of the last assignment's part.
     last: usize,
+    /// Number of times that it changed.
+    changes: u64,
     /// Assignments in ranges beyond [`MAX_RANGES`].
     unjudged: u64,
 }
@@ -62,14 +68,16 @@ impl<const FIRST: u64> Ranges<FIRST> {
     pub(super) fn said(&self, rules: KernelRules) -> Said {
         let judged = |part: &Part| (part.assignments, part.by_origin(rules));
         let by_range: Vec<_> = self.parts.iter().map(judged).collect();
-        over(by_range, self.unjudged)
+        let total: u64 = self.parts.iter().map(|part| part.assignments).sum();
+        let by_socket = self.parts.iter().any(|part| is_by_socket(part.range));
+        over(by_range, self.unjudged, by_socket || STRETCH * self.changes > total)
     }
 
     /// Returns the part of a range; for an unknown range, that of the previous assignment.
     fn part(&mut self, range: Option<RangeInForce>) -> Option<&mut Part> {
         let is_same = |part: &Part| range.is_none() || part.range == range;
         if !self.parts.get(self.last).is_some_and(is_same) {
-            self.last = match self.parts.iter().position(|part| part.range == range) {
+            let last = match self.parts.iter().position(|part| part.range == range) {
                 Some(index) => index,
                 None if self.parts.len() < MAX_RANGES => {
                     self.parts.push(Part::new(range));
@@ -77,6 +85,8 @@ impl<const FIRST: u64> Ranges<FIRST> {
                 }
                 None => return None,
             };
+            self.changes += u64::from(last != self.last);
+            self.last = last;
         }
         self.parts.get_mut(self.last)
     }
@@ -130,8 +140,10 @@ fn judged(events: &[Observation], first: u64) -> Judge {
 /// Returns the verdict on stored assignments, oldest first.
 pub(super) fn of(events: impl Iterator<Item = Observation>, rules: KernelRules) -> Said {
     let mut by_range: Vec<(Option<RangeInForce>, Vec<Observation>)> = Vec::new();
-    let mut unjudged = 0;
+    let (mut unjudged, mut total, mut changes, mut last) = (0, 0, 0, None);
     for event in events.filter(|event| Stream::of(event).is_some()) {
+        total += 1;
+        changes += u64::from(last.replace(event.range).is_some_and(|last| last != event.range));
         let known = by_range.len();
         match by_range.iter_mut().find(|(range, _)| *range == event.range) {
             Some((_, of_range)) => of_range.push(event),
@@ -142,11 +154,17 @@ pub(super) fn of(events: impl Iterator<Item = Observation>, rules: KernelRules) 
     let judged = |(_, events): &(_, Vec<Observation>)| {
         (events.len() as u64, judged(events, WHOLE).by_origin_knowing(rules))
     };
-    over(by_range.iter().map(judged).collect(), unjudged)
+    let by_socket = by_range.iter().any(|(range, _)| is_by_socket(*range));
+    over(by_range.iter().map(judged).collect(), unjudged, by_socket || STRETCH * changes > total)
 }
 
-/// Combines the ranges: the verdict on the only one, or the one that they agree on.
-fn over(by_range: Vec<(u64, Vec<StreamVerdict>)>, unjudged: u64) -> Said {
+fn is_by_socket(range: Option<RangeInForce>) -> bool {
+    range.is_some_and(RangeInForce::is_by_socket)
+}
+
+/// Combines the ranges, side by side if sockets set them: the verdict on the only one, or the one
+/// that they agree on.
+fn over(by_range: Vec<(u64, Vec<StreamVerdict>)>, unjudged: u64, side_by_side: bool) -> Said {
     let verdicts: Vec<(u64, Verdict)> =
         by_range.iter().map(|(n, streams)| (*n, Judge::whole(streams))).collect();
     let verdict = match verdicts.as_slice() {
@@ -156,12 +174,25 @@ fn over(by_range: Vec<(u64, Vec<StreamVerdict>)>, unjudged: u64) -> Said {
             let total = several.iter().map(|(n, _)| n).sum::<u64>() + unjudged;
             let shares: Vec<_> =
                 several.iter().map(|(n, verdict)| Share { assignments: *n, verdict }).collect();
-            agreement::agreed(total, &shares, |counts, only| {
+            let agreed = agreement::agreed(total, &shares, |counts, only| {
                 sentence(several.len(), unjudged, counts, only)
-            })
+            });
+            // The range of the namespace was changed, or its rule, too.
+            if !side_by_side && is_one_stream(&by_range) {
+                agreement::of_one_stream(agreed, total, &shares)
+            } else {
+                agreed
+            }
         }
     };
     Said { streams: by_range.into_iter().flat_map(|(_, streams)| streams).collect(), verdict }
+}
+
+/// Returns whether one stream fills all ranges.
+fn is_one_stream(by_range: &[(u64, Vec<StreamVerdict>)]) -> bool {
+    let mut streams = by_range.iter().flat_map(|(_, streams)| streams).map(|one| one.stream);
+    let first = streams.next();
+    streams.all(|stream| Some(stream) == first)
 }
 
 /// Returns the `rules` with the rule that each of the `streams` was found to follow, if it has one

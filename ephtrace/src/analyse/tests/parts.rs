@@ -13,7 +13,7 @@ use crate::{
         summary::{RunContext, Summary},
         tally::Tally,
     },
-    model::{Assignment, FlowKey},
+    model::{Assignment, FlowKey, RangeInForce},
 };
 
 fn of(netns: u32, pid: u32, nth: u64, to: u32, port: u16) -> Assignment {
@@ -137,4 +137,35 @@ fn a_namespace_with_one_rule_contradicts_no_mixture() {
     });
     let summary = summary(Tally::new(None), &each.collect::<Vec<_>>());
     assert_eq!(summary.verdict.pattern, Pattern::Mixed, "{:#?}", summary.verdict);
+}
+
+/// Makes `half` of the assignments in one range, then as many in another: a sysctl changed.
+fn with_a_new_range(half: u64, mut next: impl FnMut(u64, &mut Rng) -> u16) -> Verdict {
+    let mut rng = Rng::with_seed(4);
+    let ranges = [NETNS, RangeInForce::of_netns(20_000, 60_999)];
+    let each = (0..2 * half).map(|nth| {
+        let (to, port) = (rng.u32(0..5), next(nth, &mut rng));
+        let range = Some(ranges[usize::from(nth >= half)]);
+        Assignment { range, ..of(4_026_531_840, 7, nth, to, port) }
+    });
+    summary(Tally::new(None), &each.collect::<Vec<_>>()).verdict
+}
+
+#[test]
+fn a_rule_that_changed_with_the_range_is_mixed() {
+    let verdict = with_a_new_range(128, |nth, rng| match nth {
+        0..128 => rng.u16(32_768..=60_999),
+        _ => 50_000 + nth as u16,
+    });
+    assert_eq!(verdict.pattern, Pattern::Mixed, "{verdict:#?}");
+}
+
+#[test]
+fn what_both_ranges_show_is_surer_than_in_each() {
+    let verdict = with_a_new_range(32, |nth, rng| match nth {
+        0..32 => rng.u16(32_768..=60_999),
+        _ => rng.u16(20_000..=60_999),
+    });
+    assert_eq!(verdict.pattern, Pattern::Random, "{verdict:#?}");
+    assert!(verdict.pattern_confidence > 0.98, "{verdict:#?}");
 }
