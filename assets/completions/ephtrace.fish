@@ -359,7 +359,7 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s x -l failed
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s v -l verbose -d 'Log more to standard error, and explain each line of a trace in a sentence; -vv and -vvv log even more'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s q -l quiet -d 'Write only errors and losses to standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand report" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -l web.listen-address -d 'Listen here: address:port, such as 0.0.0.0:19435, or unix:/path; may be repeated. Sockets that systemd passes come instead' -r
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -l web.listen-address -d 'Listen here: address:port, or unix:/path; may be repeated. Sockets that systemd passes come instead' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -l textfile -d 'Also write the metrics to this file, whole, for node_exporter\'s textfile collector' -r -F
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -l interval -d 'Time between two readings of counts and sockets: seconds, or a time such as 10s' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand serve" -l top-destinations -d 'Number of the busiest destinations that get series of their own, with address and port; all others are one series, `other`' -r

@@ -33,9 +33,9 @@ pub(super) const MAX_DESTINATIONS: u64 = 50;
 #[derive(Clone, Debug, Default, Args)]
 #[command(args_override_self = true)]
 pub struct ServeArgs {
-    /// Listen here: address:port, such as 0.0.0.0:19435, or unix:/path; may be repeated. Sockets
-    /// that systemd passes come instead
-    #[arg(long = "web.listen-address", value_name = "ADDRESS")]
+    /// Listen here: address:port, or unix:/path; may be repeated. Sockets that systemd passes come
+    /// instead
+    #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = DEFAULT_ADDRESS)]
     pub listen: Vec<String>,
 
     /// Also write the metrics to this file, whole, for node_exporter's textfile collector

@@ -80,10 +80,10 @@ pub(super) fn explain(
         (Some(libc::EPERM), Ok(Some(mode))) if is_tracing(program) => locked_down(mode),
         (Some(libc::EPERM), Err(LockdownUnknown)) if is_function => {
             let advice = mounts::advice("mount -t securityfs none /sys/kernel/security");
-            let look = advice.map(|advice| format!("{advice} lets `ephtrace doctor` check, "));
+            let look = advice.map(|advice| format!(": {advice} lets `ephtrace doctor` check"));
             AttachError::NotPermitted(format!(
-                "the kernel forbids tracing functions, most likely because of lockdown; {}booting \
-                 with lockdown=none allows it",
+                "the kernel refuses {name}, and does not tell why: lockdown=confidentiality would \
+                 do it, or a security policy{}",
                 look.unwrap_or_default()
             ))
         }
@@ -170,7 +170,9 @@ fn not_on_cgroup(name: &str, support: &Support) -> AttachError {
 
 fn locked_down(mode: &str) -> AttachError {
     AttachError::NotPermitted(format!(
-        "kernel lockdown ({mode}) forbids it; boot with secure boot off or lockdown=none"
+        "kernel lockdown ({mode}) forbids it; boot without lockdown={mode} and, where secure boot \
+         sets it, without that (a kernel built with CONFIG_LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY \
+         can't)"
     ))
 }
 

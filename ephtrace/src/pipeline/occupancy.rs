@@ -185,13 +185,16 @@ impl Occupancy {
     }
 }
 
-/// Returns the ports of a part of the range that a destination can't have, listed or not.
+/// Returns the ports of a part of the range that a destination can't have, listed or not: those in
+/// TIME_WAIT that connect can take over are none of them.
 fn taken(namespace: &Namespace, one: Option<&DestinationUse>, part: PortRange) -> Taken {
     let in_use = one.map_or(0, |one| one.in_use_in(part).0);
     let usable = namespace.settings.usable_in(part);
     let left =
         one.map_or_else(|| namespace.left_for_others(part), |one| namespace.left_in(one, part));
-    Taken { in_use, bound: usable.saturating_sub(left + in_use) }
+    let reusable = one.and_then(|one| one.time_wait_reusable).unwrap_or(0);
+    let bound = usable.saturating_sub(left + in_use);
+    Taken { in_use: in_use.saturating_sub(reusable), bound }
 }
 
 /// Returns the range from the lowest to the highest port of both.

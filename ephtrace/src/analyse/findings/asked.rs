@@ -14,6 +14,11 @@ pub(super) const CHECKS: &[Check] = &[asked];
 /// Share of the usable ports in use from which on few are left.
 const NEARLY_FULL: f64 = 0.9;
 
+/// Returns `1 bind() call`, `2 bind() calls`.
+pub(super) fn binds_in_words(count: u64) -> String {
+    format!("{count} bind() call{}", if count == 1 { "" } else { "s" })
+}
+
 /// Returns whether few ports are left.
 pub(super) fn is_scarce(asked: &AskedFacts) -> bool {
     f64::from(asked.in_use) >= NEARLY_FULL * f64::from(asked.usable.max(1))

@@ -3,6 +3,7 @@
 //! `__inet_check_established` (Linux 6.12), bind(2), connect(2), bindresvport(3), mount.nfs(8).
 
 use super::{
+    asked::binds_in_words,
     facts::{DestinationFacts, Facts, TakenBy},
     finding::{Check, Finding, Rule, Severity},
 };
@@ -96,14 +97,13 @@ fn bind_refused(facts: &Facts) -> Vec<Finding> {
             severity: Severity::Warning,
             sentence: format!("{} binds to a port that is already in use on {d}", who(d)),
             evidence: format!(
-                "{} bind() calls failed with EADDRINUSE: another socket has the port{}",
-                port_refused(d),
+                "{} failed with EADDRINUSE: another socket has the port{}",
+                binds_in_words(port_refused(d)),
                 port(d)
             ),
             remedies: vec![
-                "find the owner with `ss -tanp`; reserve the port in \
-                 net.ipv4.ip_local_reserved_ports"
-                    .to_owned(),
+                format!("find the owner: {}", facts.inside(d, "ss -tanp")),
+                "reserve the port in net.ipv4.ip_local_reserved_ports".to_owned(),
             ],
         })
         .collect()
@@ -123,11 +123,11 @@ fn no_address(facts: &Facts) -> Vec<Finding> {
                 d.flow.saddr
             ),
             evidence: format!(
-                "{} bind() calls failed with EADDRNOTAVAIL before any port search",
-                d.no_address
+                "{} failed with EADDRNOTAVAIL before any port search",
+                binds_in_words(d.no_address)
             ),
             remedies: vec![
-                format!("ip address show to {}", d.flow.saddr),
+                facts.inside(d, &format!("ip address show to {}", d.flow.saddr)),
                 match (d.flow.saddr.is_ipv4(), d.origin) {
                     (true, Some(Origin::Explicit)) => {
                         "for a service on a floating address: net.ipv4.ip_nonlocal_bind=1"

@@ -5,7 +5,9 @@
 use std::fmt::Write as _;
 
 use super::{
-    DestinationFacts, Facts, Finding, Rule, Severity, asked::is_scarce, finding::Check,
+    DestinationFacts, Facts, Finding, Rule, Severity,
+    asked::{binds_in_words, is_scarce},
+    finding::Check,
     remedies::POOL,
 };
 use crate::{
@@ -185,7 +187,9 @@ fn used(d: &DestinationFacts) -> String {
         return range(d);
     };
     let share = 100.0 * f64::from(in_use) / f64::from(usable);
-    let mut text = format!("; {in_use} of {usable} ports in use ({share:.0} %)");
+    // The attempts failed when there were more.
+    let now = if d.no_port > 0 && in_use < usable { "now " } else { "" };
+    let mut text = format!("; {now}{in_use} of {usable} ports in use ({share:.0} %)");
     if let Some(count) = d.time_wait.filter(|&count| count > 0) {
         let _ = write!(text, ", {count} of them in TIME_WAIT");
     }
@@ -275,19 +279,22 @@ fn storm(facts: &Facts) -> Vec<Finding> {
 }
 
 fn bind_zero(facts: &Facts) -> Vec<Finding> {
-    let is_short = |d: &DestinationFacts| d.no_port > 0 || is_past_half(d);
-    let shortage = facts.destinations.iter().any(is_short) || facts.asked.iter().any(is_scarce);
-    let binds =
-        facts.destinations.iter().filter(|d| d.origin == Some(Origin::Bind) && d.assignments > 0);
+    let is_short = |netns: Option<u32>| {
+        let mut here = facts.destinations.iter().filter(|one| one.flow.netns == netns);
+        let mut asked = facts.asked.iter().filter(|one| Some(one.netns) == netns);
+        here.any(|one| one.no_port > 0 || is_past_half(one)) || asked.any(is_scarce)
+    };
+    let took = |d: &&DestinationFacts| d.assignments > d.failures;
+    let binds = facts.destinations.iter().filter(|d| d.origin == Some(Origin::Bind)).filter(took);
     binds
         .map(|d| Finding {
             rule: Rule::BindZero,
-            severity: if shortage { Severity::Warning } else { Severity::Note },
+            severity: if is_short(d.flow.netns) { Severity::Warning } else { Severity::Note },
             sentence: format!(
                 "{} binds to port 0: each such port is taken for all destinations",
                 d.process.as_deref().unwrap_or("a process")
             ),
-            evidence: format!("{} bind() calls to port 0 on {d}", d.assignments),
+            evidence: format!("{} to port 0 on {d}", binds_in_words(d.assignments)),
             remedies: vec![
                 "if it connects afterwards: setsockopt(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1) \
                  before bind() (Linux 4.2 or later)"

@@ -40,10 +40,15 @@ impl NetnsFacts {
 
     /// Returns the command that sets `setting` in the namespace.
     pub(super) fn sysctl(&self, setting: &str) -> String {
+        self.inside(&format!("sysctl -w {setting}"))
+    }
+
+    /// Returns the command that runs `command` in the namespace.
+    fn inside(&self, command: &str) -> String {
         match &self.enter {
-            _ if self.is_host => format!("sysctl -w {setting}"),
-            Some(enter) => format!("{enter} sysctl -w {setting}"),
-            None => format!("inside {}: sysctl -w {setting}", self.name),
+            _ if self.is_host => command.to_owned(),
+            Some(enter) => format!("{enter} {command}"),
+            None => format!("inside {}: {command}", self.name),
         }
     }
 }
@@ -62,13 +67,18 @@ impl Facts {
 
     /// Returns the command that sets `setting` in the namespace of `d`.
     fn sysctl(&self, d: &DestinationFacts, setting: &str) -> String {
+        self.inside(d, &format!("sysctl -w {setting}"))
+    }
+
+    /// Returns the command that runs `command` in the namespace of `d`.
+    pub(super) fn inside(&self, d: &DestinationFacts, command: &str) -> String {
         let Some(netns) = d.flow.netns.filter(|_| d.flow.netns != self.own_netns) else {
-            return format!("sysctl -w {setting}");
+            return command.to_owned();
         };
         match (self.remedied(d.flow.netns), d.pid) {
-            (Some(n), _) => n.sysctl(setting),
-            (None, Some(pid)) => format!("nsenter --net=/proc/{pid}/ns/net sysctl -w {setting}"),
-            (None, None) => format!("inside netns {netns}: sysctl -w {setting}"),
+            (Some(n), _) => n.inside(command),
+            (None, Some(pid)) => format!("nsenter --net=/proc/{pid}/ns/net {command}"),
+            (None, None) => format!("inside netns {netns}: {command}"),
         }
     }
 

@@ -342,10 +342,11 @@ fn a_refusal_tells_its_cause() {
       -> if it is in TIME_WAIT: let the peer close first, or set net.ipv4.tcp_tw_reuse=1 with TCP timestamps on both sides
     warning [bind-refused] curl (4711) binds to a port that is already in use on 0.0.0.0
       2 bind() calls failed with EADDRINUSE: another socket has the port; port 8080, held by nginx (7) in LISTEN
-      -> find the owner with `ss -tanp`; reserve the port in net.ipv4.ip_local_reserved_ports
+      -> find the owner: inside netns 1: ss -tanp
+      -> reserve the port in net.ipv4.ip_local_reserved_ports
     warning [no-address] curl (4711) binds to 10.9.9.9, which is not an address of this network namespace: the address is the problem, not the ports
       3 bind() calls failed with EADDRNOTAVAIL before any port search
-      -> ip address show to 10.9.9.9
+      -> inside netns 1: ip address show to 10.9.9.9
       -> for a service on a floating address: net.ipv4.ip_nonlocal_bind=1
     warning [privileged-taken] mount.nfs (9) tries one port below 1024 after another, as bindresvport does for NFS and rsh, and finds many in use on 0.0.0.0
       424 bind() calls failed with EADDRINUSE; several ports, last 997; at most 512 such ports exist, regardless of the ephemeral range

@@ -40,7 +40,7 @@ use self::incidents::Limits;
 use super::settings::{UsageError, account, build_kernel_filter, named_hook, parse};
 use crate::{
     analyse::{counters::Counters, summary::CpuTime},
-    cli::{Cli, Command, DEFAULT_ADDRESS, ServeArgs},
+    cli::{Cli, Command, ServeArgs},
     host::rights::Account,
     model::{escape::shown, losses::Losses},
     output::metrics::Snapshot,
@@ -90,7 +90,7 @@ impl ServeSettings {
             });
         }
         Ok(Self {
-            listen: if listen.is_empty() { vec![DEFAULT_ADDRESS.to_owned()] } else { listen },
+            listen,
             what: Measurement {
                 filter: build_kernel_filter(&filter)?,
                 hook: named_hook(kernel.hook),
@@ -189,6 +189,9 @@ async fn serve(settings: &ServeSettings, typed: &[OsString], log_level: u8) -> R
     rights::renounce();
     let room = http::room();
     for listener in listeners {
+        if let Some(address) = listener.address().filter(|_| !settings.what.quiet) {
+            tell(&format!("metrics: {address}"));
+        }
         tokio::spawn(listener.serve(Arc::clone(&board), Arc::clone(&room)));
     }
     tell_systemd(&[NotifyState::Ready]);

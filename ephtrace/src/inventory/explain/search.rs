@@ -124,7 +124,11 @@ fn candidates(sysctls: &Sysctls, first_free: u32, other_free: u32) -> u32 {
     let other = sysctls.range.len() - first;
     match (first_free, other_free) {
         (0, 0) => first + other,
-        (0, free) => first + (other + 1).div_ceil(free + 1),
-        (free, _) => (first + 1).div_ceil(free + 1),
+        (0, free) => first + rounded(other + 1, free + 1),
+        (free, _) => rounded(first + 1, free + 1),
     }
+}
+
+fn rounded(all: u32, part: u32) -> u32 {
+    (all + part / 2) / part
 }

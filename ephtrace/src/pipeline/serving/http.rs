@@ -23,7 +23,10 @@ use tokio::{
 };
 
 use super::board::{Board, Published};
-use crate::output::metrics::{Exposition, series};
+use crate::{
+    model::escape::shown,
+    output::metrics::{Exposition, series},
+};
 
 /// Maximum number of connections at the same time; others wait in the kernel's queue.
 const CONNECTIONS: usize = 128;
@@ -46,6 +49,19 @@ pub(crate) enum Listener {
 }
 
 impl Listener {
+    /// Returns where the metrics are, for people; `None` if the socket does not tell.
+    pub(crate) fn address(&self) -> Option<String> {
+        match self {
+            Self::Tcp(listener) => {
+                listener.local_addr().ok().map(|addr| format!("http://{addr}/metrics"))
+            }
+            Self::Unix(listener) => {
+                let addr = listener.local_addr().ok()?;
+                Some(format!("/metrics on {}", shown(&addr.as_pathname()?)))
+            }
+        }
+    }
+
     /// Answers until the task is dropped.
     pub(crate) async fn serve(self, board: Arc<Board>, room: Arc<Semaphore>) {
         loop {
