@@ -115,12 +115,53 @@ fn page(man: &Man, command: &Command, subcommands: &[String]) -> Result<String> 
     Ok(format!("{PREAMBLE}{title}\n{body}"))
 }
 
+/// Columns of the tables of `storm`.
+const STORM: &[(&str, &str)] = &[
+    ("RATE", "attempts a second, failed ones included; in the last table COUNT, their number"),
+    ("FAILED", "failed attempts a second, or their number"),
+    (
+        "P50(us), P99(us)",
+        "median and 99th percentile of the port search latency, in microseconds of wall time: upper \
+         bounds, at most a quarter too high",
+    ),
+    ("TRIED", "99th percentile of the candidates of a search, where the hook sees them"),
+    ("<CPU%", "processor time of all searches, at most: their wall time, in percent of one CPU"),
+    ("USE%", "share of the usable ports that the destination can't have now"),
+    ("ORIGIN", "call that asked for the port"),
+    (
+        "PROCESS and DESTINATION",
+        "name of the processes, the one with the most attempts in parentheses; the container; \
+         source address and destination",
+    ),
+];
+
+/// Columns of the tables of `ports`.
+const PORTS: &[(&str, &str)] = &[
+    ("IN USE", "ports in use for the destination, in any state"),
+    ("SHARE", "their share of the usable ports"),
+    (
+        "MARK",
+        "half: all ports of the parity that connect tries first are in use; full: none is free",
+    ),
+    (
+        "LEFT",
+        "ports that connect can still choose; a range where sockets may have been bound first, \
+         which the kernel does not tell",
+    ),
+    ("EVEN, ODD", "ports in use by parity"),
+    ("ESTAB, TIMEWAIT, CLOSEWAIT, OTHER", "ports in use by state of their sockets"),
+    ("HELD BY", "program with the most of them, and the process with the most in parentheses"),
+    ("DESTINATION", "source address, destination address and port"),
+];
+
 /// The sections that the definition of the command line has no words for.
 fn by_hand(roff: &mut Roff, name: &str) {
     let command = name.strip_prefix("ephtrace-").unwrap_or("trace");
     match command {
         "trace" | "record" => columns(roff, command == "record"),
         "top" => keys(roff),
+        "storm" => headings(roff, STORM),
+        "ports" => headings(roff, PORTS),
         _ => {}
     }
     let status = match command {
@@ -143,6 +184,10 @@ fn by_hand(roff: &mut Roff, name: &str) {
     }
     let environment = ENVIRONMENT.iter().map(|(name, means)| (bold(*name), *means));
     entries(roff, "ENVIRONMENT", environment);
+}
+
+fn headings(roff: &mut Roff, all: &'static [(&'static str, &'static str)]) {
+    entries(roff, "COLUMNS", all.iter().map(|(name, means)| (bold(*name), *means)));
 }
 
 fn entries(roff: &mut Roff, title: &str, all: impl Iterator<Item = (Inline, &'static str)>) {

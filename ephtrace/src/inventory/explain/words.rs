@@ -28,7 +28,10 @@ pub(super) fn chosen(way: Way, outcome: &Outcome, seen: &Seen) -> String {
         }
         None if usable == 0 => format!("all {} ports of the range are reserved", range.len()),
         None if free == 0 => format!("all {usable} usable ports of {range} are in use {whose}"),
-        None => format!("{free} of {usable} usable ports are free {whose}"),
+        None => {
+            let least = if unsure > 0 { "at least " } else { "" };
+            format!("{least}{free} of {usable} usable ports are free {whose}")
+        }
     }
 }
 

@@ -259,15 +259,15 @@ fn in_use(out: &mut impl Write, namespace: &Namespace) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns the free ports by address: `0.0.0.0: 40 of 100 ports; [::]: 38`.
+/// Returns the free ports by address: `40 on 0.0.0.0, 38 on ::, of 100 ports`.
 fn left_to(namespace: &Namespace, ask: Ask) -> String {
     let asked = namespace.asked.iter().filter(|asked| asked.ask == ask);
     let parts = asked.map(|Asked { saddr, left, unsure, .. }| match unsure {
-        0 => format!("{saddr}: {left}"),
-        unsure => format!("{saddr}: {} to {left}", left - unsure),
+        0 => format!("{left} on {saddr}"),
+        unsure => format!("{} to {left} on {saddr}", left - unsure),
     });
     let parts: Vec<String> = parts.collect();
-    format!("{} of {} ports", parts.join(", "), namespace.settings.usable)
+    format!("{}, of {} ports", parts.join(", "), namespace.settings.usable)
 }
 
 fn bound(out: &mut impl Write, bound: &Bound) -> io::Result<()> {

@@ -279,10 +279,11 @@ fn per_second(rate: f64) -> String {
 
 fn micros(ns: Option<u64>) -> String {
     let Some(ns) = ns else { return "-".to_owned() };
-    if ns < 100_000 {
-        format!("{}.{}", ns / 1000, ns % 1000 / 100)
+    let tenths = (ns + 50) / 100;
+    if tenths < 1000 {
+        format!("{}.{}", tenths / 10, tenths % 10)
     } else {
-        (ns / 1000).to_string()
+        ((ns + 500) / 1000).to_string()
     }
 }
 

@@ -124,8 +124,8 @@ fn text_begins_with_what_matters_most() {
     in use      6 ports (5 even, 1 odd), 8 connections: 7 established, 1 time_wait
     bound       2 ports, unavailable for every destination: 1 listening (1 not reserved), only bound 1
     udp         0 ports of the range (0 even, 0 odd), 0 sockets in all
-    left to bind 0.0.0.0: 1 to 2, ::: 1 of 9 ports
-    left to udp 0.0.0.0: 9, ::: 9 of 9 ports
+    left to bind 1 to 2 on 0.0.0.0, 1 on ::, of 9 ports
+    left to udp 9 on 0.0.0.0, 9 on ::, of 9 ports
 
     fullest of 4 destinations:
      IN USE   SHARE MARK   EVEN    ODD   LEFT   ESTAB TIMEWAIT SYNSENT CLOSEWAIT  OTHER  HELD BY                        DESTINATION
@@ -146,8 +146,8 @@ fn text_begins_with_what_matters_most() {
     in use      0 ports (0 even, 0 odd), 0 connections
     bound       0 ports, unavailable for every destination: 0 listening (0 not reserved), only bound unknown (sock_diag lists them from Linux 6.8 on)
     udp         0 ports of the range (0 even, 0 odd), 0 sockets in all
-    left to bind 0.0.0.0: 9, ::: 9 of 9 ports
-    left to udp 0.0.0.0: 9, ::: 9 of 9 ports
+    left to bind 9 on 0.0.0.0, 9 on ::, of 9 ports
+    left to udp 9 on 0.0.0.0, 9 on ::, of 9 ports
 
     can't read netns 9 (red): can't enter: this needs CAP_SYS_ADMIN here and in its user namespace: run as root
 
