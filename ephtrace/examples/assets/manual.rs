@@ -121,8 +121,8 @@ const STORM: &[(&str, &str)] = &[
     ("FAILED", "failed attempts a second, or their number"),
     (
         "P50(us), P99(us)",
-        "median and 99th percentile of the port search latency, in microseconds of wall time: upper \
-         bounds, at most a quarter too high",
+        "median and 99th percentile of the port search latency, in microseconds of wall time: \
+         upper bounds, at most a quarter too high",
     ),
     ("TRIED", "99th percentile of the candidates of a search, where the hook sees them"),
     ("<CPU%", "processor time of all searches, at most: their wall time, in percent of one CPU"),
