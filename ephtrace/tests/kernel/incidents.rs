@@ -50,10 +50,15 @@ fn incidents(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-fn the_next(folder: &Path, count: usize) -> Result<PathBuf> {
+/// Returns the incident whose explanation has these words: other programs of this host may be in
+/// trouble, too.
+fn the_one_with(folder: &Path, words: &[&str]) -> Result<PathBuf> {
     wait::until("an incident", || {
-        let all = incidents(folder)?;
-        Ok((all.len() >= count).then(|| all.last().cloned()).flatten())
+        let mut found = incidents(folder)?.into_iter().filter(|incident| {
+            let text = fs::read_to_string(incident.join("explain.txt")).unwrap_or_default();
+            words.iter().all(|words| text.contains(words))
+        });
+        Ok(found.next())
     })
 }
 
@@ -66,10 +71,8 @@ fn an_incident_has_what_came_before_it(hook: &str) -> Result<()> {
     let served = start(&scratch, hook, &assign, &folder)?;
     let given: Vec<_> = assign.truth()?.iter().map(|attempt| attempt.sport).collect();
     // The first failure makes the finding critical.
-    let first = the_next(&folder, 1)?;
-    let text = fs::read_to_string(first.join("explain.txt"))?;
-    let is_named = text.contains(": exhausted") && text.contains(&format!("{name} ({pid})"));
-    ensure!(is_named && text.contains("[exhausted]"), "{text}");
+    let who = format!("{name} ({pid})");
+    let first = the_one_with(&folder, &[": exhausted", &who, "[exhausted]"])?;
     let rows = read(&first.join("assignments.parquet"))?;
     let ports: Vec<_> = rows.iter().map(|row| row.sport).collect();
     ensure!(given.starts_with(&ports) && ports.len() > 10, "{ports:?}, not {given:?}");
@@ -79,7 +82,7 @@ fn an_incident_has_what_came_before_it(hook: &str) -> Result<()> {
         Ok((counted == 25).then_some(()))
     })?;
     served.tracer.signal(Signal::SIGUSR1)?;
-    let incident = the_next(&folder, 2)?;
+    let incident = the_one_with(&folder, &[": asked for (SIGUSR1)"])?;
     let rows = read(&incident.join("assignments.parquet"))?;
     let ports: Vec<_> = rows.iter().map(|row| row.sport).collect();
     ensure!(ports == given, "{ports:?}, not {given:?}");
@@ -88,11 +91,9 @@ fn an_incident_has_what_came_before_it(hook: &str) -> Result<()> {
     for part in [&name, &pid.to_string(), &format!("127.0.0.1:{dport}")] {
         ensure!(page.contains(part.as_str()), "the page has no {part}");
     }
-    let text = fs::read_to_string(incident.join("explain.txt"))?;
-    ensure!(text.contains(": asked for (SIGUSR1)"), "{text}");
     let metrics = wait::until("both incidents in the metrics", || {
         let now = served.metrics()?;
-        Ok((sum(&now, "ephtrace_incidents_total", "written") == 2).then_some(now))
+        Ok((sum(&now, "ephtrace_incidents_total", "written") >= 2).then_some(now))
     })?;
     ensure!(sum(&metrics, "ephtrace_recorder_not_kept_total", "") == 0, "{metrics:?}");
     served.end()
@@ -165,7 +166,7 @@ fn failing(
     wait::until("the connects", || {
         let now = served.metrics()?;
         let failed = sum(&now, "ephtrace_incidents_total", "failed");
-        Ok((failed == 1 && sum(&now, ASSIGNED, "") == 5).then_some(()))
+        Ok((failed >= 1 && sum(&now, ASSIGNED, "") == 5).then_some(()))
     })?;
     served.end()
 }

@@ -7,7 +7,7 @@
 //! ```
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     convert::Infallible,
     io,
     sync::{
@@ -152,6 +152,23 @@ impl Allowance {
     }
 }
 
+/// Findings that are critical, or were a moment ago: sentence, and the time of the last look that
+/// found it so, in nanoseconds since the Unix epoch.
+#[derive(Default)]
+struct Critical(BTreeMap<String, u64>);
+
+impl Critical {
+    /// Returns the rules of the findings that were not critical within the last `keep_ns`: one that
+    /// comes and goes makes one incident, not many with the same rows.
+    fn news(&mut self, now_ns: u64, keep_ns: u64, found: &[Finding]) -> Vec<Rule> {
+        self.0.retain(|_, last_ns| now_ns.saturating_sub(*last_ns) <= keep_ns);
+        let critical = found.iter().filter(|one| one.severity == Severity::Critical);
+        let new = critical.filter(|one| self.0.insert(one.sentence.clone(), now_ns).is_none());
+        let rules: BTreeSet<Rule> = new.map(|one| one.rule).collect();
+        rules.into_iter().collect()
+    }
+}
+
 /// Passes all waiting records to `take`, and returns their number.
 fn take_all(ring: &mut Ring, mut take: impl FnMut(&[u8])) -> usize {
     let taken = ring.drain(|bytes| {
@@ -177,10 +194,7 @@ pub(crate) struct Recorder {
     read: u64,
     /// Assignments that were counted, but not read.
     not_kept: u64,
-    /// Rules that were critical at the last look.
-    critical: BTreeSet<&'static str>,
-    /// Time of the last incident by a finding, in nanoseconds since the Unix epoch.
-    last_ns: u64,
+    critical: Critical,
 }
 
 impl Recorder {
@@ -204,8 +218,7 @@ impl Recorder {
             rests: false,
             read: 0,
             not_kept: 0,
-            critical: BTreeSet::new(),
-            last_ns: 0,
+            critical: Critical::default(),
         })
     }
 
@@ -269,21 +282,12 @@ impl Recorder {
         }
     }
 
-    /// Passes an incident on if a finding has turned critical since the last look. Findings that
-    /// come and go make one in the time that is kept, not many with the same rows.
+    /// Passes an incident on if a finding has turned critical. `found` are the findings at `now_ns`.
     pub(crate) fn judge(&mut self, now_ns: u64, found: &[Finding]) {
-        let is_critical = |one: &&Finding| one.severity == Severity::Critical;
-        let is_new = |one: &&Finding| !self.critical.contains(one.rule.name());
-        let rules: BTreeSet<Rule> =
-            found.iter().filter(is_critical).filter(is_new).map(|one| one.rule).collect();
-        self.critical = found.iter().filter(is_critical).map(|one| one.rule.name()).collect();
-        let since_ns = now_ns.saturating_sub(self.last_ns);
-        let is_again = self.last_ns > 0 && since_ns < self.kept.keep_ns;
-        if rules.is_empty() || is_again {
-            return;
+        let rules = self.critical.news(now_ns, self.kept.keep_ns, found);
+        if !rules.is_empty() {
+            self.incident(now_ns, rules, found);
         }
-        self.last_ns = now_ns;
-        self.incident(now_ns, rules.into_iter().collect(), found);
     }
 
     /// Passes an incident on: `rules` is empty if somebody asked for it.
@@ -307,6 +311,8 @@ impl Recorder {
 
 #[cfg(test)]
 mod tests {
+    use std::slice;
+
     use super::*;
 
     const SECOND_NS: u64 = 1_000_000_000;
@@ -340,6 +346,29 @@ mod tests {
             "{}",
             size_of::<Assignment>()
         );
+    }
+
+    #[test]
+    fn each_finding_makes_one_incident_until_it_was_gone_for_long() {
+        let of = |sentence: &str, severity| Finding {
+            rule: Rule::Exhausted,
+            severity,
+            sentence: sentence.to_owned(),
+            evidence: String::new(),
+            remedies: Vec::new(),
+        };
+        let (one, other) = (of("a", Severity::Critical), of("b", Severity::Critical));
+        let mut critical = Critical::default();
+        let mut news = |second, found: &[Finding]| {
+            critical.news(second * SECOND_NS, 60 * SECOND_NS, found).len()
+        };
+        assert_eq!(news(1, &[of("a", Severity::Warning)]), 0);
+        assert_eq!(news(2, slice::from_ref(&one)), 1);
+        assert_eq!(news(3, &[one.clone(), other.clone()]), 1, "another one of the rule");
+        assert_eq!(news(4, &[]), 0);
+        assert_eq!(news(60, &[one.clone(), other]), 0, "they were gone for a moment");
+        assert_eq!(news(120, slice::from_ref(&one)), 0, "it holds");
+        assert_eq!(news(200, &[one]), 1);
     }
 
     #[test]
