@@ -186,8 +186,9 @@ fn encoded(text: &str) -> String {
 fn serve(scratch: &Scratch, hook: &str, address: SocketAddr, more: &[&str]) -> Result<Tracer> {
     let output = scratch.file("output");
     let mut command = preferred(&setup::ephtrace());
+    command.arg("serve").arg("--incidents").arg(scratch.file("incidents"));
     let address = address.to_string();
-    command.args(["serve", "--hook", hook, "--interval", "1s", "--top-destinations", "5"]);
+    command.args(["--hook", hook, "--interval", "1s", "--top-destinations", "5"]);
     command.args(["--web.listen-address", &address]).args(more);
     let child = command.stdout(File::create(&output)?).stderr(Stdio::piped()).spawn()?;
     Tracer::of(child, output)

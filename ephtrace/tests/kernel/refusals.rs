@@ -35,7 +35,6 @@ const NONSENSE: &[(&[&str], &str)] = &[
     (&["--netns", "no-such-netns"], "no-such-netns"),
     (&["--netns", "/proc/self/stat"], "/proc/self/stat"),
     (&["--cgroup", "no/such/cgroup"], "no/such/cgroup"),
-    (&["--container", "no-such-container"], "no-such-container"),
     (&["--container", "abcd", "--cgroup", "/"], "--cgroup"),
     (&["--ring-size", "big"], "big"),
     (&["-x", "-L", "1"], "--failed"),

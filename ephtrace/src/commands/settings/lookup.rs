@@ -90,8 +90,10 @@ pub(super) fn check_pid(pid: u32) -> Result<(), UsageError> {
     if !pid_namespace::is_initial(Path::new("/proc")).unwrap_or(false) {
         return Ok(());
     }
-    // A process that may not be signalled exists.
-    let exists = i32::try_from(pid).is_ok_and(|pid| kill(Pid::from_raw(pid), None) != Err(ESRCH));
+    // A process that may not be signalled exists, and one that is only in /proc belongs to another
+    // PID namespace.
+    let exists = i32::try_from(pid).is_ok_and(|pid| kill(Pid::from_raw(pid), None) != Err(ESRCH))
+        || Path::new("/proc").join(pid.to_string()).exists();
     let advice = "`pgrep NAME` prints ids; --comm NAME keeps processes that start later, too";
     let why = || unknown("--pid", &pid.to_string(), "no such process now".to_owned(), advice);
     if exists { Ok(()) } else { Err(why()) }

@@ -101,7 +101,7 @@ pub(super) fn far_steps(picture: &PlotData, charts: &Charts) -> Option<Plot> {
             let name = format!(
                 "{} to {}",
                 Unit::Step.label(from),
-                Unit::Step.label((from + bin - 1.0).round())
+                Unit::Step.label((from + bin - 1.0).round().max(from))
             );
             Size { from, to: from + bin, name, same, any }
         })

@@ -132,7 +132,7 @@ fn side(side: &Side) -> Vec<(&'static str, String)> {
 /// Facts of the same names, side by side.
 fn table([before, after]: [Vec<(&'static str, String)>; 2]) -> Markup {
     html! {
-        div.scroll { table.sides {
+        div.scroll tabindex="0" role="region" aria-label="Both runs" { table.sides {
             thead { tr {
                 td {} th.text scope="col" { "Before" } th.text scope="col" { "After" }
             } }

@@ -104,7 +104,7 @@ fn failures_table(
             } }
             tbody {
                 @for rows in columns.chunks(wide) {
-                    @let from = rows.first().map_or(0.0, |row| seconds(row.0));
+                    @let from = rows.first().map_or(0.0, |row| seconds(row.0).max(0.0));
                     @let to = rows.last().map_or(0.0, |row| seconds(row.1));
                     tr {
                         th scope="row" {

@@ -45,7 +45,7 @@ pub(super) fn verdict(summary: &Summary) -> Markup {
         @if summary.verdict.n > 0 {
             details {
                 summary { "Alternatives" }
-                div.scroll { table {
+                div.scroll tabindex="0" role="region" aria-label="Table of rules" { table {
                     thead { tr { th scope="col" { "Rule" } th scope="col" { "Probability" } } }
                     tbody {
                         @for one in algorithms {
@@ -65,7 +65,7 @@ pub(super) fn verdict(summary: &Summary) -> Markup {
 pub(super) fn origins(summary: &Summary) -> Markup {
     html! {
         @if summary.origins.len() > 1 {
-            div.scroll { table {
+            div.scroll tabindex="0" role="region" aria-label="Verdicts by origin" { table {
                 caption { "By origin" }
                 thead {
                     tr {

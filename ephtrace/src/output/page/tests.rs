@@ -186,7 +186,7 @@ fn a_chart_of_few_events() {
     <div class="name across" aria-hidden="true">number of the assignment</div></div>
     <p class="reading">3 ports, 3 different ones, from 40000 to 40502, of 2 destinations; each one drawn.</p>
     <details><summary>The same as a table</summary>
-    <div class="scroll">
+    <div class="scroll" tabindex="0" role="region" aria-label="The same as a table">
     <table><caption>Lowest and highest to the cells of the drawing.</caption><thead>
     <tr><th scope="col">Assignments</th><th scope="col">Events</th><th scope="col">Lowest of the ports</th><th scope="col">Highest</th><th class="text" scope="col">Mostly to</th></tr></thead><tbody>
     <tr><th scope="row">1</th><td>1</td><td>40000</td><td>40001</td><td class="text">10.0.1.1:443</td></tr>

@@ -117,8 +117,9 @@ pub(super) fn destination(state: &State, lane: &LaneKey, width: u16) -> Vec<Piec
         Span::styled(safe(&title(lane)), STRONG),
         Span::raw(from(lane)),
     ]))];
-    page.push(text(counts(entry)));
-    page.push(text(search(entry, &used(seen.in_use(lane)))));
+    for sentence in [counts(entry), search(entry, &used(seen.in_use(lane)))] {
+        page.extend(figures::wrap(&sentence, 0, usize::from(width)).into_iter().map(text));
+    }
     let container = entry.value.container.as_ref().map(|name| format!(" in container {name}"));
     page.push(text(format!(
         "last used by {}{}",

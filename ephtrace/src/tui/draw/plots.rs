@@ -91,7 +91,13 @@ fn by_time(area: Rect, buffer: &mut Buffer, plotted: &Plotted<'_>) {
         seen.timeline.dots(seen.now_ns).filter(|dot| plotted.has(dot.serial)).collect();
     if dots.is_empty() {
         title(area, buffer, "port by time", "");
-        let nothing = format!("no assignments in the last {SECONDS} s");
+        let from_ns = seen.now_ns.saturating_sub(SECONDS * SECOND_NS);
+        let failed = seen.timeline.failures().filter(|&at_ns| at_ns >= from_ns).count();
+        let nothing = match failed {
+            0 => format!("no assignments in the last {SECONDS} s"),
+            1 => format!("no port was assigned in the last {SECONDS} s: 1 attempt failed"),
+            some => format!("no port was assigned in the last {SECONDS} s: {some} attempts failed"),
+        };
         let y = area.y + area.height / 2;
         return Line::styled(nothing, QUIET)
             .centered()
