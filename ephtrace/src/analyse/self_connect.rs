@@ -84,10 +84,16 @@ fn is_at_risk(assignment: &Assignment) -> bool {
 
 fn explanation(count: u64, socket: SocketAddr, process: Option<String>) -> String {
     let by = by(process);
-    let times = if count == 1 { "one socket was".into() } else { format!("{count} sockets were") };
+    let last = format!("(last: {socket}{by})");
+    if count == 1 {
+        return format!(
+            "one socket was assigned the same port that it connected to {last}: it is connected \
+             to itself, no service answers, and none can listen on that port meanwhile"
+        );
+    }
     format!(
-        "{times} assigned the same port that it connected to (last: {socket}{by}): the socket is \
-         connected to itself, no service answers, and none can listen on that port meanwhile"
+        "{count} sockets were assigned the same ports that they connected to {last}: they are \
+         connected to themselves, no service answers, and none can listen on those ports meanwhile"
     )
 }
 

@@ -17,12 +17,12 @@ The output is in Nagios plugin format, with performance data (also for Icinga an
 /// Arguments of `check`.
 #[derive(Clone, Debug, Default, Args)]
 pub struct CheckArgs {
-    /// Ports in use for the fullest destination, in percent of the usable ports
+    /// Ports in use for the fullest destination, as a percentage of the usable ports
     #[arg(long, value_name = "WARN,CRIT", default_value = "50,90")]
     pub r#use: String,
 
-    /// Failed attempts to get a port, in percent of the attempts of the same program for the same
-    /// destination; 0 warns of any failure
+    /// Failed attempts to get a port, as a percentage of the attempts of the same program for the
+    /// same destination; 0 warns of any failure
     #[arg(long, value_name = "WARN,CRIT", default_value = "0,1")]
     pub failures: String,
 
@@ -42,7 +42,7 @@ pub struct CheckArgs {
     #[arg(long)]
     pub json: bool,
 
-    /// Check these network namespaces instead of ephtrace's own: inode number, path, name of `ip
+    /// Check these network namespaces instead of ephtrace's own: inode number, path, name in `ip
     /// netns`, or all
     #[arg(long, value_name = "NETNS", value_delimiter = ',')]
     pub netns: Vec<String>,

@@ -29,8 +29,8 @@ pub struct ExplainArgs {
     #[arg(value_name = "WHAT", required = true, num_args = 1..=2)]
     pub what: Vec<String>,
 
-    /// Use this network namespace instead of ephtrace's own: inode number, path, or name of `ip
-    /// netns`; for an error, also all
+    /// Use this network namespace instead of ephtrace's own: inode number, path, or name in `ip
+    /// netns`; `all` too, if WHAT is an error
     #[arg(long, value_name = "NETNS")]
     pub netns: Option<String>,
 
@@ -39,8 +39,8 @@ pub struct ExplainArgs {
     pub probe: bool,
 
     /// Use this recording (`ephtrace -o json`) to tell who opened connections, and how; - is
-    /// standard input. Only a recording of all processes with `--origin
-    /// connect,bind,listen,udp,explicit` proves that a socket was not bound
+    /// standard input. To prove that a socket was not bound before it connected, the recording must
+    /// cover all processes, with `--origin connect,bind,listen,udp,explicit`
     #[arg(long, value_name = "FILE")]
     pub from: Option<PathBuf>,
 

@@ -47,7 +47,7 @@ pub struct FilterArgs {
     #[arg(long, value_name = "CIDR", value_delimiter = ',')]
     pub src: Vec<String>,
 
-    /// Only these network namespaces: inode number, path, or name of `ip netns`
+    /// Only these network namespaces: inode number, path, or name in `ip netns`
     #[arg(long, value_name = "NETNS", value_delimiter = ',')]
     pub netns: Vec<String>,
 
@@ -56,8 +56,8 @@ pub struct FilterArgs {
     #[arg(long, value_name = "PATH")]
     pub cgroup: Vec<PathBuf>,
 
-    /// Only tasks in this container or in a container inside it: id as `docker ps` shows it, or a
-    /// prefix of it; or its name
+    /// Only tasks in this container or in a container inside it: its id as in `docker ps`, a prefix
+    /// of the id, or its name
     #[arg(long, value_name = "CONTAINER", value_delimiter = ',', conflicts_with = "cgroup")]
     pub container: Vec<String>,
 

@@ -46,7 +46,7 @@ Examples:
   sudo ephtrace -p 181,204 -P 443      two processes, destination port 443
   sudo ephtrace -c curl -6 -w          curl over IPv6, room for long addresses
   sudo ephtrace --dst 10.0.0.0/8 -P 80,8000-8100
-  sudo ephtrace --netns blue -T        in the namespace of `ip netns`, wall clock
+  sudo ephtrace --netns blue -T        in the namespace `blue`, with wall-clock times
   sudo ephtrace --min-latency 100us    only assignments with a long port search
   sudo ephtrace --origin udp,bind      only UDP and bind() to port 0
   sudo ephtrace -o json --duration 60s --output ports.ndjson
@@ -59,7 +59,7 @@ Examples:
   sudo ephtrace record ports.parquet   for report, DuckDB, Polars and Spark
   sudo ephtrace report ports.parquet   how the ports of a recording were assigned";
 
-/// Trace every ephemeral port that Linux assigns, and find out why it can't assign one.
+/// Trace every ephemeral port that Linux assigns, and find out why none was assigned.
 ///
 /// Without a command, ephtrace traces: `ephtrace -p 181` means `ephtrace trace -p 181`. Events go
 /// to standard output, everything else to standard error.
@@ -88,8 +88,8 @@ pub enum Command {
     /// Stream every assignment as it happens (what ephtrace does without a command)
     #[command(after_help = trace::EXAMPLES)]
     Trace(TraceArgs),
-    /// Count connects, failures and search cost per process in the kernel, and name the cause of a
-    /// storm
+    /// Count assignments, failures and search cost of each process, in the kernel, and name the
+    /// cause of a storm
     #[command(after_help = storm::EXAMPLES)]
     // In errors, clap's own says that what has a default is required.
     #[command(override_usage = "ephtrace storm [OPTIONS] [INTERVAL] [COUNT]")]
@@ -103,7 +103,7 @@ pub enum Command {
     /// Show a live full-screen view: ports, destinations, processes, failures
     #[command(after_help = top::EXAMPLES)]
     Top(TopArgs),
-    /// Check what this kernel and user allow ephtrace to do, and how to get more
+    /// Check what this kernel and user allow ephtrace to do, and how to allow more
     #[command(after_help = doctor::EXAMPLES)]
     Doctor(DoctorArgs),
     /// Show the ports in use now by destination, state and process, and how full the range is
@@ -119,7 +119,7 @@ pub enum Command {
     /// Analyse a recording: how ports are assigned, what failed, what is missing; needs no root
     #[command(after_help = report::EXAMPLES)]
     Report(ReportArgs),
-    /// Serve metrics for Prometheus, always on: assignments, failures, use of the ports, findings
+    /// Serve metrics for Prometheus continuously: assignments, failures, use of the ports, findings
     #[command(after_help = serve::EXAMPLES)]
     Serve(ServeArgs),
     /// Print the JSON Schema (draft 2020-12) of ephtrace's JSON output

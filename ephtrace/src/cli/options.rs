@@ -38,7 +38,7 @@ pub struct ViewArgs {
     #[arg(long)]
     pub raw: bool,
 
-    /// Draw the ports with the summary: on a terminal with UTF-8 (auto), always, or never; --plot
+    /// Plot the ports in the summary: on a terminal with UTF-8 (auto), always, or never; --plot
     /// alone means always
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, num_args = 0..=1,
           require_equals = true, default_missing_value = "always", hide_possible_values = true)]
@@ -115,8 +115,8 @@ pub struct KernelArgs {
     #[arg(long, value_name = "FILE")]
     pub btf: Option<PathBuf>,
 
-    /// Do not measure the cost of ephtrace's BPF programs: every ten seconds, a measurement makes
-    /// the kernel patch its own code, which briefly stops all CPUs
+    /// Do not measure the cost of ephtrace's BPF programs: measuring makes the kernel patch its
+    /// code every ten seconds, which briefly interrupts all CPUs
     #[arg(long)]
     pub no_kernel_cost: bool,
 
@@ -140,7 +140,7 @@ pub enum HookArg {
     Fentry,
     /// kprobe and kretprobe on the port search
     Kprobe,
-    /// Tracepoint and sock_ops program; does not show how a search went
+    /// Tracepoint and sock_ops program; does not show the candidates tried
     #[value(name = "sock_ops", alias = "sock-ops")]
     SockOps,
 }

@@ -12,7 +12,7 @@ use super::{
 pub(super) const EXAMPLES: &str = "\
 Examples:
   sudo ephtrace ports                  the fullest destinations, and who holds the ports
-  sudo ephtrace ports --netns all      of all network namespaces, containers too
+  sudo ephtrace ports --netns all      in all network namespaces, those of containers too
   sudo ephtrace ports --netns blue,/proc/181/ns/net
   sudo ephtrace ports --netns all --by pod
                                        which pods hold the ports
@@ -25,12 +25,12 @@ Without root, it sees all ports in use, but not which processes of other users h
 /// What `ports` was asked for.
 #[derive(Clone, Debug, Default, Args)]
 pub struct PortsArgs {
-    /// Show these network namespaces instead of ephtrace's own: inode number, path, name of `ip
+    /// Show these network namespaces instead of ephtrace's own: inode number, path, name in `ip
     /// netns`, or all
     #[arg(long, value_name = "NETNS", value_delimiter = ',')]
     pub netns: Vec<String>,
 
-    /// What a holder of ports is
+    /// What to count as one holder of ports
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
     pub by: ByArg,
 

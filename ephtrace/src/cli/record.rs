@@ -20,8 +20,8 @@ Examples:
   ephtrace trace --from ports.parquet -x         its failed assignments
   duckdb -c \"SELECT comm, count(*) FROM 'ports.parquet' GROUP BY comm\"
 
-The file is readable at any time, even while it is written or after ephtrace was
-killed: at most the last three seconds are missing.";
+ephtrace can read the file at any time, even after it was killed: at most the last three
+seconds are missing. For other programs, see --repair.";
 
 /// What `record` was asked for.
 #[derive(Clone, Debug, Default, Args)]
@@ -40,8 +40,8 @@ pub struct RecordArgs {
     #[arg(long, value_name = "MODE", help_heading = "Output")]
     pub mode: Option<String>,
 
-    /// Convert this recording, capture or log instead of tracing; needs no root. Several, each with
-    /// its own --from, are merged by time
+    /// Convert this recording, capture or log instead of tracing; needs no root. Repeat --from to
+    /// merge several files by time
     #[arg(long, value_name = "FILE", help_heading = "Output",
           conflicts_with_all = ["hook", "btf", "ring_size", "user"])]
     pub from: Vec<PathBuf>,

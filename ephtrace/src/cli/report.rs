@@ -24,7 +24,7 @@ Examples:
   ephtrace report --compare before.pcap after.pcap --html both.html
   ephtrace report server.pcap --src 192.0.2.7        one client of many
 
-A recording from another tool or system needs one JSON object per line with the keys
+For a tool or system that ephtrace can't read, write one JSON object per line with the keys
 ts_ns, saddr, sport, daddr, dport (and, where known, protocol, netns, errno, origin,
 range).";
 

@@ -16,12 +16,12 @@ Examples:
   sudo ephtrace serve --web.listen-address unix:/run/ephtrace/metrics.sock
   sudo ephtrace serve --textfile /var/lib/node_exporter/ephtrace.prom
   sudo ephtrace serve --top-destinations 20      with the busiest destinations as labels
-  sudo ephtrace serve --incidents /var/lib/ephtrace     keep the last minute for the worst case
+  sudo ephtrace serve --incidents /var/lib/ephtrace     save the last minute when it gets critical
   ephtrace serve --print-config > /etc/ephtrace.toml
   curl -s localhost:19435/metrics | grep ephtrace_finding
 
-The kernel adds up, so the cost does not grow with the number of connects. SIGHUP reads the
-configuration again.";
+The kernel does the counting: each connect costs a little more, and ephtrace itself no more,
+however many there are. SIGHUP reads the configuration again.";
 
 /// Address by default.
 pub const DEFAULT_ADDRESS: &str = "127.0.0.1:19435";
@@ -33,12 +33,13 @@ pub(super) const MAX_DESTINATIONS: u64 = 50;
 #[derive(Clone, Debug, Default, Args)]
 #[command(args_override_self = true)]
 pub struct ServeArgs {
-    /// Listen here: address:port, or unix:/path; may be repeated. Sockets that systemd passes come
-    /// instead
+    /// Listen here: address:port, or unix:/path; may be repeated. Sockets passed by systemd
+    /// replace these
     #[arg(long = "web.listen-address", value_name = "ADDRESS", default_value = DEFAULT_ADDRESS)]
     pub listen: Vec<String>,
 
-    /// Also write the metrics to this file, whole, for node_exporter's textfile collector
+    /// Also write the metrics to this file, replaced as a whole, for node_exporter's textfile
+    /// collector
     #[arg(long, value_name = "FILE")]
     pub textfile: Option<PathBuf>,
 
@@ -57,12 +58,12 @@ pub struct ServeArgs {
     #[arg(long, value_name = "DIR")]
     pub incidents: Option<PathBuf>,
 
-    /// Time that the flight recorder keeps: seconds, or a time such as 60s; at most 65,536
+    /// How much time the flight recorder keeps: seconds, or a time such as 60s; at most 65,536
     /// assignments
     #[arg(long, value_name = "TIME", default_value = "60s")]
     pub keep: String,
 
-    /// Maximum number of incidents by findings within 24 hours
+    /// Maximum number of incidents that findings trigger within 24 hours
     #[arg(long, value_name = "N", default_value_t = 10,
           value_parser = whole::<usize>(1..=1000))]
     pub incidents_per_day: usize,

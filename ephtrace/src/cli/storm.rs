@@ -16,7 +16,7 @@ Examples:
   sudo ephtrace storm --by pod         a row for each pod
   sudo ephtrace storm --json | jq '.findings[].sentence'
 
-The kernel does all counting, so the overhead does not grow with the storm.";
+The kernel does all counting: no event is sent to user space, however big the storm.";
 
 /// Arguments of `storm`.
 #[derive(Clone, Debug, Default, Args)]
@@ -46,7 +46,7 @@ pub struct StormArgs {
     #[arg(short, long)]
     pub wide: bool,
 
-    /// What a row is about
+    /// What each row stands for
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
     pub by: ByArg,
 

@@ -17,7 +17,7 @@ Examples:
   ephtrace trace --from ports.parquet -x -o csv   the failures of a recording
 
 A flag that takes several values accepts a list (-P 80,443) or can be repeated
-(-P 80 -P 443). If several flags are given, all must match.";
+(-P 80 -P 443). If several filters are given, an assignment must match all of them.";
 
 /// What `trace` was asked for.
 #[derive(Clone, Debug, Default, Args)]

@@ -67,8 +67,8 @@ pub struct WhatifArgs {
     #[arg(long, value_name = "TIME", requires = "tw_reuse", default_value = "1000")]
     pub tw_reuse_delay: String,
 
-    /// A NAT in the path: aws, azure-nat, azure-lb, gcp, or its number of ports per destination and
-    /// address
+    /// A NAT in the path: aws, azure-nat, azure-lb, gcp, or the NAT's number of ports per
+    /// destination and address
     #[arg(long, value_name = "NAT")]
     pub nat: Option<Nat>,
 

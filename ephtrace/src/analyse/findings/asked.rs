@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use super::{
     facts::{AskedFacts, Facts},
     finding::{Check, Finding, Rule, Severity},
+    remedies::FEWER_UDP_SOCKETS,
 };
 
 /// The checks of this file.
@@ -95,7 +96,7 @@ fn remedies(facts: &Facts, asked: &AskedFacts, is_bind: bool) -> Vec<String> {
                 .to_owned(),
         ]
     } else {
-        vec!["use one unconnected UDP socket for many peers, and close() unused sockets".to_owned()]
+        vec![FEWER_UDP_SOCKETS.to_owned()]
     };
     remedies.extend(facts.wider_in(asked.netns));
     remedies

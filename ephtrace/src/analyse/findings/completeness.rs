@@ -28,9 +28,11 @@ fn failures(facts: &Facts) -> Vec<Finding> {
         rule: Rule::Failures,
         severity: Severity::Critical,
         sentence: if facts.failed_only {
-            format!("{failures} assignments failed: the kernel assigned no port")
+            format!("{failures} assignments failed, and no other finding explains it")
         } else {
-            format!("{failures} of {assignments} assignments failed: the kernel assigned no port")
+            format!(
+                "{failures} of {assignments} assignments failed, and no other finding explains it"
+            )
         },
         evidence: errors.iter().map(error).collect::<Vec<_>>().join(", ") + &whose(facts),
         remedies: Vec::new(),
@@ -137,7 +139,7 @@ fn no_room(facts: &Facts) -> Vec<Finding> {
         (all.destinations_evicted, "quieter destinations"),
         (all.hosts_evicted, "quieter hosts"),
         (all.processes_evicted, "quieter processes"),
-        (all.lanes_evicted, "flows, so that up to as many steps may be missing"),
+        (all.lanes_evicted, "flows (each may hide one step between two ports)"),
     ];
     let told: Vec<_> = left_out
         .into_iter()
@@ -150,8 +152,9 @@ fn no_room(facts: &Facts) -> Vec<Finding> {
     vec![Finding {
         rule: Rule::NoRoom,
         severity: Severity::Note,
-        sentence: "some state was evicted to bound memory".to_owned(),
-        evidence: format!("evicted: {}", told.join(", ")),
+        sentence: "some quieter entries were dropped to limit memory, and are not listed"
+            .to_owned(),
+        evidence: format!("dropped: {}", told.join(", ")),
         remedies: Vec::new(),
     }]
 }

@@ -47,15 +47,15 @@ fn tuple_taken(facts: &Facts) -> Vec<Finding> {
                 who(d)
             ),
             evidence: format!(
-                "{} connects of bound sockets failed with EADDRNOTAVAIL: the 4-tuple is in use, \
+                "{} connects of bound sockets failed with EADDRNOTAVAIL: the 4-tuple is in use; \
                  the range is not exhausted{}{}",
                 d.refused,
                 port(d),
                 there_now(d)
             ),
             remedies: vec![
-                "bind another source port, or none (IP_BIND_ADDRESS_NO_PORT); SO_REUSEADDR and \
-                 SO_REUSEPORT allow the bind() but do not free the 4-tuple"
+                "bind to another source port, or to port 0 with IP_BIND_ADDRESS_NO_PORT; \
+                 SO_REUSEADDR and SO_REUSEPORT allow the bind() but do not free the 4-tuple"
                     .to_owned(),
                 "if it is in TIME_WAIT: let the peer close first, or set net.ipv4.tcp_tw_reuse=1 \
                  with TCP timestamps on both sides"
@@ -84,7 +84,7 @@ fn there_now(d: &DestinationFacts) -> String {
     let Some(in_use) = d.in_use else { return String::new() };
     let waiting = d.time_wait.unwrap_or(0);
     let held = d.held_by.as_ref().map_or_else(String::new, |who| format!(", {who}"));
-    format!("; now {in_use} connections to it, {waiting} of them in TIME_WAIT{held}")
+    format!("; now {in_use} connections to this destination, {waiting} of them in TIME_WAIT{held}")
 }
 
 /// A service asks for a port that another socket has.
@@ -103,7 +103,8 @@ fn bind_refused(facts: &Facts) -> Vec<Finding> {
             ),
             remedies: vec![
                 format!("find the owner: {}", facts.inside(d, "ss -tanp")),
-                "reserve the port in net.ipv4.ip_local_reserved_ports".to_owned(),
+                "if the kernel assigned it: reserve it in net.ipv4.ip_local_reserved_ports"
+                    .to_owned(),
             ],
         })
         .collect()
@@ -161,8 +162,8 @@ fn privileged(facts: &Facts) -> Vec<Finding> {
             remedies: vec![
                 "NFS: mount with noresvport if the server allows it (export option `insecure`)"
                     .to_owned(),
-                "list them with `ss -tan 'sport < 1024'`; many in TIME-WAIT come from short \
-                 connections"
+                "list these ports with `ss -tan 'sport < 1024'`; short connections leave many in \
+                 TIME-WAIT"
                     .to_owned(),
             ],
         })

@@ -150,7 +150,7 @@ fn half_mark(facts: &Facts) -> Vec<Finding> {
             ));
         }
         if let Some(tried) = d.tried_p50.filter(|&tried| tried > 1) {
-            evidence.push(format!("half of them tried {tried} candidates or more"));
+            evidence.push(format!("half of all searches tried {tried} candidates or more"));
         }
         if let Some(ns) = d.latency_p99_ns {
             evidence.push(format!("port search latency p99 {}", HumanDuration(ns)));
@@ -312,7 +312,11 @@ fn self_connect(facts: &Facts) -> Vec<Finding> {
         rule: Rule::SelfConnect,
         severity: if found.count > 0 { Severity::Warning } else { Severity::Note },
         sentence,
-        evidence: format!("{} sockets connected to themselves", found.count),
+        evidence: match found.count {
+            0 => "none seen so far".to_owned(),
+            1 => "1 socket connected to itself".to_owned(),
+            count => format!("{count} sockets connected to themselves"),
+        },
         remedies: vec![
             "reserve the ports of local services: sysctl -w \
              net.ipv4.ip_local_reserved_ports=PORT,… (this replaces the list, so include the \
@@ -325,11 +329,10 @@ fn self_connect(facts: &Facts) -> Vec<Finding> {
 fn short_reuse(facts: &Facts) -> Vec<Finding> {
     let Some(reuse) = facts.reuse.as_ref() else { return Vec::new() };
     let Some(warning) = &reuse.warning else { return Vec::new() };
+    let times = if reuse.reuses == 1 { "once".into() } else { format!("{} times", reuse.reuses) };
     let evidence = match reuse.time_ns {
-        Some(time) => {
-            format!("soonest after {}; reused {} times", HumanDuration(time.min), reuse.reuses)
-        }
-        None => format!("reused {} times", reuse.reuses),
+        Some(time) => format!("soonest after {}; reused {times}", HumanDuration(time.min)),
+        None => format!("reused {times}"),
     };
     let asker = reuse.soonest.and_then(|flow| facts.destinations.iter().find(|d| d.flow == flow));
     let evidence = evidence + &asker.map_or_else(String::new, held_by);

@@ -18,13 +18,15 @@ const WIDE: u32 = 50_000;
 
 /// Step before a wider range where the listeners are not known: a connect would take the port of
 /// one that is down.
-const RESERVE_FIRST: &str = " (before that, reserve the listeners' ports, which `ss -Hltn` lists \
-                             there, in net.ipv4.ip_local_reserved_ports)";
+const RESERVE_FIRST: &str = " (first put the listeners' ports, from `ss -Hltn` run there, in \
+                             net.ipv4.ip_local_reserved_ports)";
 
 /// Way to keep a range for a namespace of which no container is known.
 const STAYS_THERE: &str = "to make it permanent, set it where the namespace is created";
 
 pub(super) const POOL: &str = "reuse connections: a connection pool, HTTP keep-alive";
+pub(super) const FEWER_UDP_SOCKETS: &str = "use fewer UDP sockets: one unconnected socket can \
+                                            serve many peers; close() unused ones";
 
 impl NetnsFacts {
     /// Returns a list for `ip_local_reserved_ports`: the ports reserved already, since the kernel
@@ -102,7 +104,7 @@ impl Facts {
                     .to_owned(),
             ),
             Some(Origin::Udp) => {
-                remedies.push("send many datagrams over one connected socket".to_owned());
+                remedies.push(FEWER_UDP_SOCKETS.to_owned());
             }
             _ => remedies.push(
                 "use more source addresses (bind() to each in turn, with \

@@ -45,7 +45,7 @@ fn reserved_block(facts: &Facts) -> Vec<Finding> {
             ),
             evidence: format!(
                 "{} ports from {} to {} are reserved: a search that starts among them walks to \
-                 their end, and the next port is used far too often",
+                 their end, and the port after them is used far too often",
                 block.len(),
                 block.low,
                 block.high
@@ -69,8 +69,8 @@ fn step_over(n: &NetnsFacts, range: PortRange, block: PortRange) -> String {
     }
     let width = block.len().saturating_mul(4).min(range.len());
     format!(
-        "take random steps: {} (more than the longest block; searches take longer when few ports \
-         are free)",
+        "take random steps: {} (the width must exceed the longest block; searches take longer when \
+         few ports are free)",
         n.sysctl(&format!("net.ipv4.ip_local_port_step_width={width}"))
     )
 }
@@ -213,8 +213,8 @@ fn equal_parity(facts: &Facts) -> Vec<Finding> {
             rule: Rule::EqualParity,
             severity: Severity::Note,
             sentence: format!(
-                "the range of {} starts and ends on the same parity: each connect skips one of \
-                 its ports",
+                "the range of {} has both ends even, or both odd: each connect skips one port \
+                 of it",
                 n.name
             ),
             evidence: format!(

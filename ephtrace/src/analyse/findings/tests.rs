@@ -103,7 +103,7 @@ fn of_a_shortage() {
       -> to make it permanent, set it where the namespace is created
       -> use more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT), or more destination addresses or ports
     warning [half-mark] more than half of the ports for 10.0.0.1 -> 10.0.0.3:80 are in use: each connect first scans half of the range
-      900 of 1000 searches first scanned all ports of the preferred parity; half of them tried 14500 candidates or more; port search latency p99 2.5 ms; 17000 of 28232 ports in use (60 %); requested by curl (4711)
+      900 of 1000 searches first scanned all ports of the preferred parity; half of all searches tried 14500 candidates or more; port search latency p99 2.5 ms; 17000 of 28232 ports in use (60 %); requested by curl (4711)
       -> reuse connections: a connection pool, HTTP keep-alive
       -> sysctl -w net.ipv4.ip_local_port_range="10240 65535"
       -> to make it permanent, set it where the namespace is created
@@ -160,18 +160,18 @@ fn of_settings() {
       9000 assignments per second at its peak, 40 before; deploy (12) causes 97 % of the rise
       -> look at what the initiator does: a deployment, a restart, an empty cache, retries
     note [reserved-block] a block of reserved ports inside the range sometimes slows connects in the host
-      5001 ports from 45000 to 50000 are reserved: a search that starts among them walks to their end, and the next port is used far too often
+      5001 ports from 45000 to 50000 are reserved: a search that starts among them walks to their end, and the port after them is used far too often
       -> Linux 7.1 and later can step over the block at random (net.ipv4.ip_local_port_step_width)
     note [self-connect] a risk
-      0 sockets connected to themselves
+      none seen so far
       -> reserve the ports of local services: sysctl -w net.ipv4.ip_local_reserved_ports=PORT,… (this replaces the list, so include the ports already reserved)
     note [listener-inside] services in the host listen on ports of the ephemeral range: while one restarts, a connect may take its port
       listening and not reserved: 33000 (etcd (7)), 34000
       -> sysctl -w net.ipv4.ip_local_reserved_ports=40000-40001,45000-50000,33000,34000
-    note [equal-parity] the range of the host starts and ends on the same parity: each connect skips one of its ports
+    note [equal-parity] the range of the host has both ends even, or both odd: each connect skips one port of it
       net.ipv4.ip_local_port_range = 32768 60998 has an odd number of ports, and a search covers an even number
       -> sysctl -w net.ipv4.ip_local_port_range="32768 60999"
-    note [equal-parity] the range of container web starts and ends on the same parity: each connect skips one of its ports
+    note [equal-parity] the range of container web has both ends even, or both odd: each connect skips one port of it
       net.ipv4.ip_local_port_range = 40000 50000 has an odd number of ports, and a search covers an even number
       -> inside container web: sysctl -w net.ipv4.ip_local_port_range="40000 50001"
     note [other-range] container web has a different range than the host: sysctl on the host does not affect it
@@ -337,13 +337,13 @@ fn a_refusal_tells_its_cause() {
     let destinations = vec![tuple, service, gone, privileged];
     assert_snapshot!(text(&Facts { destinations, ..Facts::default() }), @"
     warning [tuple-taken] curl (4711) connects bound sockets to 10.0.0.1 -> 10.0.0.2:443, but the same 4-tuple already exists
-      29 connects of bound sockets failed with EADDRNOTAVAIL: the 4-tuple is in use, the range is not exhausted; port 33445, in TIME-WAIT, not known to be open in any process
-      -> bind another source port, or none (IP_BIND_ADDRESS_NO_PORT); SO_REUSEADDR and SO_REUSEPORT allow the bind() but do not free the 4-tuple
+      29 connects of bound sockets failed with EADDRNOTAVAIL: the 4-tuple is in use; the range is not exhausted; port 33445, in TIME-WAIT, not known to be open in any process
+      -> bind to another source port, or to port 0 with IP_BIND_ADDRESS_NO_PORT; SO_REUSEADDR and SO_REUSEPORT allow the bind() but do not free the 4-tuple
       -> if it is in TIME_WAIT: let the peer close first, or set net.ipv4.tcp_tw_reuse=1 with TCP timestamps on both sides
     warning [bind-refused] curl (4711) binds to a port that is already in use on 0.0.0.0
       2 bind() calls failed with EADDRINUSE: another socket has the port; port 8080, held by nginx (7) in LISTEN
       -> find the owner: inside netns 1: ss -tanp
-      -> reserve the port in net.ipv4.ip_local_reserved_ports
+      -> if the kernel assigned it: reserve it in net.ipv4.ip_local_reserved_ports
     warning [no-address] curl (4711) binds to 10.9.9.9, which is not an address of this network namespace: the address is the problem, not the ports
       3 bind() calls failed with EADDRNOTAVAIL before any port search
       -> inside netns 1: ip address show to 10.9.9.9
@@ -351,7 +351,7 @@ fn a_refusal_tells_its_cause() {
     warning [privileged-taken] mount.nfs (9) tries one port below 1024 after another, as bindresvport does for NFS and rsh, and finds many in use on 0.0.0.0
       424 bind() calls failed with EADDRINUSE; several ports, last 997; at most 512 such ports exist, regardless of the ephemeral range
       -> NFS: mount with noresvport if the server allows it (export option `insecure`)
-      -> list them with `ss -tan 'sport < 1024'`; many in TIME-WAIT come from short connections
+      -> list these ports with `ss -tan 'sport < 1024'`; short connections leave many in TIME-WAIT
     ");
 }
 

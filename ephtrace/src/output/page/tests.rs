@@ -122,7 +122,7 @@ fn begins_with_policy_what_was_traced_and_findings() {
     <li class="critical"><strong>critical</strong> curl (181) finds no free port (connect) for 10.0.0.1 -&gt; 10.0.1.1:443
     <p>1 of 21 assignments failed: no free port; the range has 28232 ports</p><ul class="remedies" aria-label="What to do">
     <li>reuse connections: a connection pool, HTTP keep-alive</li>
-    <li>inside netns 7: <code class="command">sysctl -w net.ipv4.ip_local_port_range=&quot;10240 65535&quot;</code> (before that, reserve the listeners' ports, which <code class="command">ss -Hltn</code> lists there, in net.ipv4.ip_local_reserved_ports)</li>
+    <li>inside netns 7: <code class="command">sysctl -w net.ipv4.ip_local_port_range=&quot;10240 65535&quot;</code> (first put the listeners' ports, from <code class="command">ss -Hltn</code> run there, in net.ipv4.ip_local_reserved_ports)</li>
     <li>to make it permanent, set it where the namespace is created</li>
     <li>use more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT), or more destination addresses or ports</li></ul></li>
     <li class="critical"><strong>critical</strong> curl (181) finds no free port (connect) for 10.0.0.1 -&gt; 10.0.1.1:444

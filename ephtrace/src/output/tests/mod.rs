@@ -304,7 +304,7 @@ fn the_summary_in_words() {
     critical: a"b\n<script>,\u{1b}[ (4242) finds no free port (connect) for 10.0.0.1 -> 192.168.100.200:443 [exhausted]
       evidence: 1 of 3 assignments failed: no free port; the range has 28232 ports
       remedy:   reuse connections: a connection pool, HTTP keep-alive
-      remedy:   inside netns 4026531840: sysctl -w net.ipv4.ip_local_port_range="10240 65535" (before that, reserve the listeners' ports, which `ss -Hltn` lists there, in net.ipv4.ip_local_reserved_ports)
+      remedy:   inside netns 4026531840: sysctl -w net.ipv4.ip_local_port_range="10240 65535" (first put the listeners' ports, from `ss -Hltn` run there, in net.ipv4.ip_local_reserved_ports)
       remedy:   to make it permanent: docker run --sysctl net.ipv4.ip_local_port_range="10240 65535"; in a pod, securityContext: {sysctls: [{name: net.ipv4.ip_local_port_range, value: "10240 65535"}]}
       remedy:   use more source addresses (bind() to each in turn, with IP_BIND_ADDRESS_NO_PORT), or more destination addresses or ports
     critical: 3 events were lost and are missing from the counts here [losses]

@@ -113,7 +113,7 @@ fn binds_and_udp_that_find_no_port() {
       -> to make it permanent, set it where the namespace is created
     warning [udp-full] few free ports for a UDP socket on ::
       UDP sockets use 95 of the 100 ports in the range; mostly app (7)
-      -> use one unconnected UDP socket for many peers, and close() unused sockets
+      -> use fewer UDP sockets: one unconnected socket can serve many peers; close() unused ones
       -> sysctl -w net.ipv4.ip_local_port_range="10240 65535"
       -> to make it permanent, set it where the namespace is created
     "#);

@@ -53,19 +53,19 @@ fn a_sysctl_is_set_inside_of_its_namespace() {
     let here = Facts { own_netns: Some(1), ..Facts::default() };
     let told = |d, facts| widened(d, facts).unwrap().replace("net.ipv4.ip_local_port_range", "R");
     let away = || DestinationFacts { flow: flow(7, [10, 0, 0, 2], 443), ..destination() };
-    assert_snapshot!(told(destination(), here.clone()), @r#"sysctl -w R="10240 65535" (before that, reserve the listeners' ports, which `ss -Hltn` lists there, in net.ipv4.ip_local_reserved_ports)"#);
-    assert_snapshot!(told(away(), here.clone()), @r#"inside netns 7: sysctl -w R="10240 65535" (before that, reserve the listeners' ports, which `ss -Hltn` lists there, in net.ipv4.ip_local_reserved_ports)"#);
+    assert_snapshot!(told(destination(), here.clone()), @r#"sysctl -w R="10240 65535" (first put the listeners' ports, from `ss -Hltn` run there, in net.ipv4.ip_local_reserved_ports)"#);
+    assert_snapshot!(told(away(), here.clone()), @r#"inside netns 7: sysctl -w R="10240 65535" (first put the listeners' ports, from `ss -Hltn` run there, in net.ipv4.ip_local_reserved_ports)"#);
     let process = DestinationFacts { pid: Some(4711), ..away() };
-    assert_snapshot!(told(process, here.clone()), @r#"nsenter --net=/proc/4711/ns/net sysctl -w R="10240 65535" (before that, reserve the listeners' ports, which `ss -Hltn` lists there, in net.ipv4.ip_local_reserved_ports)"#);
+    assert_snapshot!(told(process, here.clone()), @r#"nsenter --net=/proc/4711/ns/net sysctl -w R="10240 65535" (first put the listeners' ports, from `ss -Hltn` run there, in net.ipv4.ip_local_reserved_ports)"#);
     let named =
         NetnsFacts { netns: 7, enter: Some("ip netns exec web".into()), ..NetnsFacts::default() };
     let named = Facts { namespaces: vec![named], ..here.clone() };
-    assert_snapshot!(told(away(), named.clone()), @r#"ip netns exec web sysctl -w R="10240 65535" (before that, reserve the listeners' ports, which `ss -Hltn` lists there, in net.ipv4.ip_local_reserved_ports)"#);
+    assert_snapshot!(told(away(), named.clone()), @r#"ip netns exec web sysctl -w R="10240 65535" (first put the listeners' ports, from `ss -Hltn` run there, in net.ipv4.ip_local_reserved_ports)"#);
     // A summary knows further namespaces, of which it tells nothing else.
     let further = Facts { for_remedies: named.namespaces.clone(), ..here.clone() };
     assert_eq!(told(away(), further), told(away(), named.clone()));
     let unknown = DestinationFacts { flow: destination().flow.in_any_netns(), ..destination() };
-    assert_snapshot!(told(unknown, here), @r#"sysctl -w R="10240 65535" (before that, reserve the listeners' ports, which `ss -Hltn` lists there, in net.ipv4.ip_local_reserved_ports)"#);
+    assert_snapshot!(told(unknown, here), @r#"sysctl -w R="10240 65535" (first put the listeners' ports, from `ss -Hltn` run there, in net.ipv4.ip_local_reserved_ports)"#);
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn what_listens_is_reserved_before_the_range_reaches_it() {
     "#);
     let away = DestinationFacts { flow: flow(7, [10, 0, 0, 2], 443), ..destination() };
     assert_snapshot!(facts.wider_for_good(&away).join("\n"), @r#"
-    inside netns 7: sysctl -w net.ipv4.ip_local_port_range="10240 65535" (before that, reserve the listeners' ports, which `ss -Hltn` lists there, in net.ipv4.ip_local_reserved_ports)
+    inside netns 7: sysctl -w net.ipv4.ip_local_port_range="10240 65535" (first put the listeners' ports, from `ss -Hltn` run there, in net.ipv4.ip_local_reserved_ports)
     to make it permanent, set it where the namespace is created
     "#);
     let contained = DestinationFacts { in_container: true, ..away.clone() };
@@ -106,7 +106,7 @@ fn a_block_is_stepped_over_where_the_kernel_can() {
         of_rule(&Facts { namespaces: vec![n], ..Facts::default() }, Rule::ReservedBlock)
     };
     assert_snapshot!(told(None).join("\n"), @"Linux 7.1 and later can step over the block at random (net.ipv4.ip_local_port_step_width)");
-    assert_snapshot!(told(Some(0)).join("\n"), @"take random steps: sysctl -w net.ipv4.ip_local_port_step_width=12000 (more than the longest block; searches take longer when few ports are free)");
+    assert_snapshot!(told(Some(0)).join("\n"), @"take random steps: sysctl -w net.ipv4.ip_local_port_step_width=12000 (the width must exceed the longest block; searches take longer when few ports are free)");
 }
 
 #[test]
