@@ -112,7 +112,12 @@ impl Plot {
                     div.name.across aria-hidden="true" { (x.1) }
                 }
                 p.reading { (reading) }
-                details { summary { "The same as a table" } div.scroll tabindex="0" role="region" aria-label="The same as a table" { (table) } }
+                details {
+                    summary { "The same as a table" }
+                    div.scroll tabindex="0" role="region" aria-label="The same as a table" {
+                        (table)
+                    }
+                }
             }
         }
     }

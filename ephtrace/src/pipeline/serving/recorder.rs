@@ -282,7 +282,7 @@ impl Recorder {
         }
     }
 
-    /// Passes an incident on if a finding has turned critical. `found` are the findings at `now_ns`.
+    /// Passes an incident on if a finding has turned critical: `found` are those at `now_ns`.
     pub(crate) fn judge(&mut self, now_ns: u64, found: &[Finding]) {
         let rules = self.critical.news(now_ns, self.kept.keep_ns, found);
         if !rules.is_empty() {
