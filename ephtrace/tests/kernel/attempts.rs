@@ -93,7 +93,7 @@ fn self_connects_are_counted(hook: &str) -> Result<()> {
     let whole = whole(&storm.stop_text()?)?;
     ensure!(whole["all"]["self_connect_count"] == count, "{count} in the books: {whole}");
     let told = finding(&whole, "self-connect")?;
-    ensure!(told["evidence"].to_string().contains(&format!("{count} sockets")), "{told}");
+    ensure!(told["evidence"].to_string().contains(&format!("{count} socket")), "{told}");
     Ok(())
 }
 
