@@ -4,7 +4,6 @@ use super::{
     frame::Frame,
     models::{HostDensities, LaneDensities, NEAR},
     observation::{Clock, Observation},
-    simple_hash::Prediction,
 };
 use crate::analyse::number::as_f64;
 use crate::model::Origin;
@@ -88,24 +87,9 @@ pub(super) struct Counts {
     pub(super) crossed: bool,
     /// Destination of the last assignment.
     last_key: Option<u64>,
-    /// For the current event, what Algorithm 3 predicted, by one and by two.
-    pub(super) predictions: [Prediction; 2],
-    /// Returns that tell whose counter it is, by one and by two.
-    pub(super) telling: [Telling; 2],
+    /// For the current event, the residuals of Algorithm 3.
+    pub(super) residuals: [Option<i32>; 2],
 }
-
-/// Returns to a destination after the counter of Algorithm 3 moved on.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Telling {
-    /// The port follows the shared counter.
-    pub(super) shared: u64,
-    /// The port follows the destination's own last one.
-    pub(super) own: u64,
-}
-
-/// Number of moves of the shared counter from which on a return tells whose it is: events that were
-/// overtaken return sooner.
-const MOVED_ON: i64 = 6;
 
 impl Counts {
     pub(super) fn observe(
@@ -182,19 +166,8 @@ impl Counts {
             let (low, high) = self.near_steps.unwrap_or((step, step));
             self.near_steps = Some((low.min(step), high.max(step)));
         }
-        for (predicted, prediction) in self.predicted.iter_mut().zip(self.predictions) {
-            *predicted += interleaved * u64::from(prediction.residual == Some(0));
-        }
-        let told = self.telling.iter_mut().zip(self.predictions).zip([1, 2]);
-        for ((telling, prediction), stride) in told {
-            if prediction.moves < MOVED_ON {
-                continue;
-            }
-            if prediction.fits {
-                telling.shared += 1;
-            } else if lane.near.is_some_and(|step| (1..=2 * stride).contains(&step)) {
-                telling.own += 1;
-            }
+        for (predicted, residual) in self.predicted.iter_mut().zip(self.residuals) {
+            *predicted += interleaved * u64::from(residual == Some(0));
         }
     }
 

@@ -14,7 +14,7 @@ use super::{
         HostDensities, HostModels, HostReference, Lane, LaneDensities, LaneModels, RandomModels,
     },
     observation::Observation,
-    simple_hash::{HashCounter, HashOffset, Prediction, SimpleHash},
+    simple_hash::{HashCounter, HashOffset, SimpleHash},
 };
 use crate::analyse::number::as_f64;
 
@@ -208,17 +208,17 @@ impl Ensemble {
         lane.last = self.counts.events + 1;
         let seen = self.lanes.observe(lane, frame, event.clock, self.resting.lanes);
         self.kernel.observe(event, frame, &mut lane.search_start, seen.same);
-        self.counts.predictions = [Prediction::default(); 2];
+        self.counts.residuals = [None; 2];
         if self.resting.hashes {
             return (seen, [0.0; 2]);
         }
-        let (laws, doubts, predictions) = observe_hashes(
+        let (laws, doubts, residuals) = observe_hashes(
             &mut self.hashes,
             &mut self.host_reference.hash_counters,
             &mut lane.hash_offsets,
             (frame, key),
         );
-        self.counts.predictions = predictions;
+        self.counts.residuals = residuals;
         let counters = &mut self.host_reference.hash_counters;
         let known = &mut self.known;
         for (i, key, excess) in pending(counters, doubts, key) {
@@ -241,7 +241,7 @@ impl Ensemble {
         let offsets = namespaces.offsets.get_or_insert_mut(key, Default::default);
         let counters = &mut reference.hash_counters;
         let hashes = &mut namespaces.hashes;
-        let (laws, doubts, predictions) = observe_hashes(hashes, counters, offsets, (frame, key));
+        let (laws, doubts, residuals) = observe_hashes(hashes, counters, offsets, (frame, key));
         for (i, key, excess) in pending(counters, doubts, key) {
             if let Some(offsets) = namespaces.offsets.peek_mut(&key) {
                 offsets[i].doubt(excess);
@@ -250,15 +250,15 @@ impl Ensemble {
         if !namespaces.hashes_better {
             return None;
         }
-        self.counts.predictions = predictions;
+        self.counts.residuals = residuals;
         Some(laws)
     }
 }
 
-type HashOutcomes = ([f64; 2], [Option<i32>; 2], [Prediction; 2]);
+type HashOutcomes = ([f64; 2], [Option<i32>; 2], [Option<i32>; 2]);
 
-/// Scores an event by both hashes; returns the densities of their laws, their doubts and their
-/// predictions.
+/// Scores an event by both hashes; returns the densities of their laws, their doubts and the
+/// residuals.
 fn observe_hashes(
     hashes: &mut Hashes,
     counters: &mut [HashCounter; 2],
@@ -271,7 +271,7 @@ fn observe_hashes(
         let outcome = hash.observe(counter, frame, key, offset);
         outcomes.0[i] = outcome.law;
         outcomes.1[i] = outcome.doubt;
-        outcomes.2[i] = outcome.prediction;
+        outcomes.2[i] = outcome.residual;
     }
     outcomes
 }

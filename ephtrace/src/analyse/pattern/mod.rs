@@ -9,7 +9,7 @@
 //!                                                            │            ├─ models, mixture
 //!                                                            │            └─ counts, kernel
 //!                                                            ├─ attention (what rests)
-//!                                                            └─ conclusion ─┬─ posterior (against)
+//!                                                            └─ conclusion ─┬─ posterior
 //!                                                                           └─ evidence, entropy
 //! models: counter (laws, counter_heads, secret_epoch), random_increment, simple_hash, learned
 //! ```
@@ -18,7 +18,6 @@
 //! [`MAX_NAMESPACES`], [`MAX_HISTORY`]. No clock, no I/O, no randomness. The accuracy is measured
 //! by `benches/patterns` and documented in `docs/patterns.md`.
 
-mod against;
 mod attention;
 mod checks;
 mod classifier;

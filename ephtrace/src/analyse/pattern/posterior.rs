@@ -1,7 +1,6 @@
 //! Conversion of log-likelihoods to probabilities: priors, guards, tempering.
 
 use super::{
-    against,
     counts::Counts,
     ensemble::Ensemble,
     names::{Algorithm, Pattern},
@@ -48,6 +47,8 @@ const MIXED_SEVERAL: f64 = 6.0;
 const WIDE: f64 = 2048.0;
 /// Prior of a mixture.
 const MIXED_PRIOR: f64 = 1.5;
+/// Share of switches that follow the last port under one counter for everybody.
+const FOLLOWING: f64 = 0.85;
 /// Prior factor of a policy that ephtrace's own kernels don't have, or that is younger than the
 /// recording: a clock may be wrong.
 const FOREIGN: f64 = 1e-4;
@@ -92,14 +93,13 @@ pub(super) fn members(c: &Ensemble) -> Vec<Member> {
     let mut members = known(c, n);
     members.push(mixed(c, n));
     members.extend(open(c, n));
-    let (against_lanes, against_one) = (against::lanes(&c.counts), against::one(&c.counts));
+    let (against_lanes, against_one) = (against_lanes(c), against_one(c));
     for member in &mut members {
         match (member.pattern, member.algorithm) {
             (Pattern::PerDestination, _) => member.prior *= against_lanes,
             (_, Algorithm::SeqGlobal) => member.prior *= against_one,
             _ => {}
         }
-        member.prior *= against::counter(&c.counts, member.algorithm);
         if member.algorithm == Algorithm::LinuxLpr && 2 * c.counts.custom < c.counts.events {
             member.prior *= USUAL_RANGE;
         }
@@ -207,6 +207,27 @@ fn shared_out(c: &Ensemble, member: Member) -> Vec<Member> {
         ],
         _ => vec![member],
     }
+}
+
+/// Factor for first visits that follow the last port of another destination: under a hash, each is
+/// a coincidence. Each destination has only one, so that they count in full, besides the tempered
+/// evidence.
+fn against_lanes(c: &Ensemble) -> f64 {
+    let (near, all) = (as_f64(c.counts.near_entries), as_f64(c.counts.entries));
+    let odds = |share: f64| near * share.ln() + (all - near) * (1.0 - share).ln();
+    // If the range is hardly wider than a near step, this says nothing.
+    let chance = c.counts.chance_of_pair().clamp(1e-6, FOLLOWING);
+    (odds(chance) - odds(FOLLOWING)).min(0.0).exp()
+}
+
+/// Factor for switches to another destination that jump: under one counter for everybody, each is a
+/// disturbance. They are evidence however many other events there are, so that they count in full,
+/// too.
+fn against_one(c: &Ensemble) -> f64 {
+    let (near, all) = (as_f64(c.counts.near_switches), as_f64(c.counts.switches));
+    let odds = |share: f64| near * share.ln() + (all - near) * (1.0 - share).ln();
+    let chance = (3.0 * c.counts.chance_of_pair()).clamp(1e-6, FOLLOWING);
+    (odds(FOLLOWING) - odds(chance)).min(0.0).exp()
 }
 
 fn on_linux(algorithm: Algorithm) -> bool {

@@ -30,8 +30,6 @@ pub(super) struct HashOffset {
     base: i64,
     other: Option<i64>,
     range_id: u32,
-    /// The counter after the destination's last assignment.
-    at: i64,
 }
 
 /// One counter that a host, or a namespace, has behind all hashes.
@@ -62,22 +60,9 @@ pub(super) struct Outcome {
     /// Amount by which offsets of destinations first seen since the counter was last confirmed may
     /// be off.
     pub(super) doubt: Option<i32>,
-    pub(super) prediction: Prediction,
-}
-
-/// The port against its prediction; empty for a destination that was not known.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Prediction {
-    /// Distance of the port from the predicted one.
+    /// Residual of the prediction, if the destination was known.
     pub(super) residual: Option<i32>,
-    /// Number of moves of the counter since the last assignment to the destination.
-    pub(super) moves: i64,
-    /// Whether the counter was where it was expected, or nearly so.
-    pub(super) fits: bool,
 }
-
-/// Number of moves by which the counter may be off and still fit: lost events, occupied ports.
-const NEARLY: i32 = 4;
 
 impl SimpleHash {
     pub(super) fn new(law: &'static Law, stride: i32, start: Start) -> Self {
@@ -109,13 +94,10 @@ impl SimpleHash {
             let noise = self.shares.now()[NOISE];
             self.score.add((1.0 - noise) * fresh + noise * frame.noise);
             counter.first(frame, key, offset, self.stride);
-            return Outcome { law: fresh, doubt: None, prediction: Prediction::default() };
+            return Outcome { law: fresh, doubt: None, residual: None };
         }
         let main = frame.step_from_place(offset.base + counter.counter);
-        let moves = (counter.counter - offset.at) / i64::from(self.stride);
         let candidates = counter.candidates(frame, offset, main);
-        let nearly = |step: i32| (step - self.stride).abs() <= NEARLY * self.stride;
-        let fits = candidates.iter().flatten().any(|&(step, _)| nearly(step));
         let shares = self.shares.now();
         let mut law = [0.0; 3];
         let mut best = None;
@@ -139,9 +121,7 @@ impl SimpleHash {
             Some((which, step)) => counter.follow(offset, which, step, self.stride),
             None => counter.lose(frame, offset, main),
         };
-        offset.at = counter.counter;
-        let prediction = Prediction { residual: Some(main - self.stride), moves, fits };
-        Outcome { law: 0.96 * law + 0.04 * fresh, doubt, prediction }
+        Outcome { law: 0.96 * law + 0.04 * fresh, doubt, residual: Some(main - self.stride) }
     }
 }
 
@@ -175,7 +155,6 @@ impl HashCounter {
             base: i64::from(frame.port) - self.counter,
             other: None,
             range_id: frame.range_id,
-            at: self.counter,
         };
         if let Some(slot) = self.pending.get_mut(self.pending_len) {
             *slot = key;

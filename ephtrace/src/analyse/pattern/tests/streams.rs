@@ -99,37 +99,3 @@ fn a_range_that_is_hardly_wider_than_near_says_nothing_about_first_visits() {
     });
     assert_eq!(verdict(events.collect::<Vec<_>>()).pattern, Pattern::PerDestination);
 }
-
-/// Makes `(destination, first port, number of ports)` events, one port after another.
-fn runs(runs: &[(u64, u16, u16)]) -> Vec<Observation> {
-    let ports = runs.iter().flat_map(|&(key, first, n)| (0..n).map(move |i| (key, first + i)));
-    (0..).zip(ports).map(|(i, (key, port))| event(i, key, port)).collect()
-}
-
-/// Two destinations are returned to, among ports that programs named: few events, but each is where
-/// only a shared counter leads.
-#[test]
-fn a_few_returns_tell_a_shared_counter_from_one_of_each_destination() {
-    let named = |key| (key, 20_000, 1);
-    let events = runs(&[
-        (0, 56_491, 6),
-        (1, 42_802, 4),
-        named(1),
-        (1, 42_806, 4),
-        (2, 33_813, 1),
-        (3, 46_608, 4),
-        named(3),
-        (3, 46_612, 10),
-        (3, 41_420, 1),
-        named(3),
-        (3, 46_622, 4),
-        (4, 53_462, 4),
-        (4, 37_646, 1),
-        (4, 53_466, 2),
-        (2, 33_839, 1),
-        (1, 42_837, 5),
-        (5, 37_899, 14),
-    ]);
-    let said = verdict(events);
-    assert_eq!(said.algorithms[0].name, Algorithm::Alg3Hash, "{:?}", said.algorithms);
-}
