@@ -119,12 +119,13 @@ pub(crate) fn measure(
             }
         };
         let missing = rights::restrict(&counting.tracer, Later::serving(how.textfile.as_deref()));
-        if !what.quiet {
-            announce(&counting.tracer);
-            missing.tell();
-        }
         let mut measuring = Measuring::new(what, how, counting, recorder);
         measuring.look(board).await?;
+        // Not before: a first look may take long, and who reads this may send a signal.
+        if !what.quiet {
+            announce(&measuring.counting.tracer);
+            missing.tell();
+        }
         let _ = begun.send(Ok(()));
         measuring.follow(board, orders).await
     })
