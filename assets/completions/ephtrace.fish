@@ -139,7 +139,7 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s q -l quiet -
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand trace" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l duration -d 'Stop after this time: 10 (seconds), 90s, 1h30m, 1d' -r
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -s n -l limit -d 'Number of rows to show; 0 shows all' -r
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l by -d 'What each row stands for' -r -f -a "process\t'Processes of one name in one container'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand storm" -l by -d 'Unit that each row stands for' -r -f -a "process\t'Processes of one name in one container'
 container\t'A container'
 pod\t'A pod of Kubernetes'
 unit\t'A systemd unit'"
@@ -260,7 +260,7 @@ complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -s v -l verbos
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -s q -l quiet -d 'Write only errors and losses to standard error: no notices, no summary'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand doctor" -s h -l help -d 'Print help'
 complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -l netns -d 'Show these network namespaces instead of ephtrace\'s own: inode number, path, name in `ip netns`, or all' -x -a '(__fish_complete_list , __fish_ephtrace_namespaces)'
-complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -l by -d 'What to count as one holder of ports' -r -f -a "process\t'Processes of one name in one container'
+complete -c ephtrace -n "__fish_ephtrace_using_subcommand ports" -l by -d 'Unit that counts as one holder of ports' -r -f -a "process\t'Processes of one name in one container'
 container\t'A container'
 pod\t'A pod of Kubernetes'
 unit\t'A systemd unit'"

@@ -32,7 +32,7 @@ pub struct Interval {
     pub end_ns: u64,
     /// Duration, in nanoseconds.
     pub duration_ns: u64,
-    /// What the rows are grouped by.
+    /// Grouping of the rows.
     pub by: By,
     /// Numbers over all rows.
     pub all: Numbers,

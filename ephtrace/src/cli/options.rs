@@ -89,7 +89,7 @@ pub struct StopArgs {
     pub duration: Option<String>,
 }
 
-/// What rows are grouped by.
+/// Grouping of the rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum ByArg {
     /// Processes of one name in one container

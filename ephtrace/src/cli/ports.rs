@@ -30,7 +30,7 @@ pub struct PortsArgs {
     #[arg(long, value_name = "NETNS", value_delimiter = ',')]
     pub netns: Vec<String>,
 
-    /// What to count as one holder of ports
+    /// Unit that counts as one holder of ports
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
     pub by: ByArg,
 

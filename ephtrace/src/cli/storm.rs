@@ -46,7 +46,7 @@ pub struct StormArgs {
     #[arg(short, long)]
     pub wide: bool,
 
-    /// What each row stands for
+    /// Unit that each row stands for
     #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
     pub by: ByArg,
 

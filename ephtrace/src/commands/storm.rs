@@ -60,7 +60,7 @@ pub struct StormSettings {
     /// Number of rows that the kernel keeps room for; `None` for as many as its memory bound
     /// allows.
     pub rows: Option<u32>,
-    /// What rows are grouped by.
+    /// Grouping of the rows.
     pub by: By,
     /// Assignments to count.
     pub filter: Filter,

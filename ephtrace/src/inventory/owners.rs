@@ -35,7 +35,7 @@ pub struct Owners<'a> {
     pub open: &'a OpenSockets,
     /// Processes that opened connections which are closed since.
     pub past_owners: &'a PastOwners,
-    /// What holders are grouped by.
+    /// Grouping of the holders.
     pub by: By,
 }
 

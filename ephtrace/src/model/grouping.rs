@@ -1,4 +1,4 @@
-//! What rows are grouped by.
+//! Grouping of rows.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::task_names::Membership;
 
-/// What a row is about.
+/// Subject of a row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]

@@ -192,7 +192,7 @@ pub(crate) fn facts(interval: &Interval) -> Facts {
     Facts { destinations, own_netns: netns::own().ok(), self_connects, ..Facts::default() }
 }
 
-/// What rows are named by, which of them are wanted, and what they are grouped by.
+/// Names of the rows, the filter of those that are wanted, and their grouping.
 pub(crate) struct Naming {
     containers: Containers,
     filter: NameFilter,

@@ -1,4 +1,4 @@
-//! What the path of a cgroup tells: container, pod, systemd unit.
+//! Facts in the path of a cgroup: container, pod, systemd unit.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ const SHORT_ID: usize = 12;
 /// Ends of the names of units that processes run in.
 const UNITS: [&str; 2] = [".service", ".scope"];
 
-/// What the path of a cgroup tells of the tasks in it.
+/// Facts about the tasks in a cgroup, from its path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     /// Short id of the container, or its name if the runtime gives no id.

@@ -1,4 +1,4 @@
-//! What a name belongs to: the whole id of a container, the UID of a pod.
+//! Owners of names: a container by its whole id, a pod by its UID.
 
 /// Number of hexadecimal digits of a container's id.
 pub const ID_DIGITS: usize = 64;

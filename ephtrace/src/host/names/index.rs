@@ -17,7 +17,7 @@ use crate::model::task_names::Names;
 /// big host runs some hundred. With names as long as they may be, 6 MiB.
 const MAX_REMEMBERED: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
 
-/// What a name belongs to.
+/// Owner of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Key {
     /// A container.

@@ -1,12 +1,6 @@
 //! Reads counts and sockets periodically, and publishes what they say.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    io::{self, Write as _},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{collections::BTreeSet, fs, io, path::PathBuf, time::Duration};
 
 use anyhow::{Context as _, Result};
 use ephtrace_common::Counter;
@@ -35,7 +29,7 @@ use crate::{
         metrics::{Exposition, Recorded, Snapshot},
     },
     pipeline::{
-        announce::{announce, tell_blinded, tell_module},
+        announce::{announce, tell, tell_blinded, tell_module},
         counting::{self, Counting, CountingOptions, Naming},
         live,
         occupancy::Occupancy,
@@ -288,8 +282,8 @@ impl Measuring {
 
     /// Has the flight recorder take all that was counted so far.
     fn take_copies(&mut self) -> Result<()> {
-        let counted = totalled(&self.counting)?;
         if let Some(recorder) = &mut self.recorder {
+            let counted = totalled(&self.counting)?;
             recorder.drain();
             recorder.compare(counted);
         }
@@ -338,8 +332,7 @@ impl Measuring {
             .map_err(io::Error::other)
             .and_then(|text| PendingFile::open(path, Some(READABLE))?.put(&text));
         if let Err(error) = written {
-            // A closed standard error is no reason to fail.
-            let _ = writeln!(io::stderr(), "ephtrace: can't write {}: {error}", shown(path));
+            tell(&format!("can't write {}: {error}", shown(path)));
         }
     }
 }
